@@ -1,0 +1,208 @@
+//! The one binary record: a run of commits as bytes, the same on disk, on the wire and in exports.
+//!
+//! A frame is either *recorded* (confirmed commits with their positions, versions and chain) or *local* (commits not
+//! yet confirmed, on disk with the commands that made them). Frames delimit themselves, so a sequence of them is
+//! just their bytes one after the other ([`split`]).
+//!
+//! Layout of format 1, integers little-endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..4 | magic `TIDE` |
+//! | 4 | format version, 1 |
+//! | 5 | flags: bit 0 recorded |
+//! | 6..8 | zero |
+//! | 8..12 | length of the whole frame in bytes |
+//! | 12..16 | CRC-32C (Castagnoli, RFC 3720) of the frame without these four bytes |
+//! | 16..32 | epoch (zero in a local frame) |
+//! | 32..40 | first position (recorded) or first sequence number (local) |
+//! | 40..44 | number of commits |
+//! | 44..48 | number of events |
+//! | 48..80 | chain hash before the first commit (zero in a local frame) |
+//! | 80.. | four sections, each behind its length as a varint: dictionary, commits, events, payloads |
+//!
+//! Varints are LEB128, signed ones zigzag first. The payload section is the payloads' JSON joined by commas, so that
+//! a reader in JavaScript can parse a whole frame's payloads at once; an erased payload stands there as `null`.
+//!
+//! Invariants: decoding any bytes returns a frame or a [`FrameError`] and never panics; decoding what was encoded
+//! gives it back, payload bytes included.
+//!
+//! ```
+//! use tidelog_core::{frame, *};
+//! let commit = Commit {
+//!     id: CommitId::from_bytes([1; 16]), attempt: Attempt::FIRST, replica: ReplicaId::from_bytes([2; 16]),
+//!     seq: Seq::new(1), conditions: vec![],
+//!     events: vec![Event {
+//!         stream: StreamId::new("todo/1")?, event_type: EventType::new("todo.added")?,
+//!         schema: SchemaVersion::FIRST, data: Payload::json(r#"{"title":"Milk"}"#),
+//!         occurred_at: Timestamp::from_millis(0), tags: vec![], meta: Meta::default(),
+//!     }],
+//! };
+//! let local = Local { commit, command: None, policy: Policy::Rerun };
+//! let bytes = frame::encode_local(Seq::new(1), std::slice::from_ref(&local));
+//! let frame::Body::Local(back) = frame::decode(&bytes)?.body else { unreachable!() };
+//! assert_eq!(back, [local]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod reader;
+mod v1;
+mod writer;
+
+use crate::commit::{Local, Recorded};
+use crate::hash::ChainHash;
+use crate::id::Epoch;
+use crate::number::{Position, Seq};
+use crate::text::TextError;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The number of bytes before the sections.
+pub const HEADER_BYTES: usize = 80;
+const MAGIC: [u8; 4] = *b"TIDE";
+const FORMAT: u8 = 1;
+const RECORDED: u8 = 1;
+
+/// A decoded frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The history it belongs to; all zeros in a local frame.
+    pub epoch: Epoch,
+    /// The chain hash before its first commit; all zeros in a local frame.
+    pub chain_before: ChainHash,
+    /// Its commits.
+    pub body: Body,
+    /// All payloads as JSON texts joined by commas.
+    pub payloads: Arc<str>,
+}
+
+/// The commits of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Confirmed commits, contiguous in position.
+    Recorded(Vec<Recorded>),
+    /// Commits that this replica has not seen confirmed.
+    Local(Vec<Local>),
+}
+
+/// What a frame's header says, without a look at the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Does it hold confirmed commits?
+    pub recorded: bool,
+    /// The length of the whole frame in bytes.
+    pub length: usize,
+    /// The history it belongs to.
+    pub epoch: Epoch,
+    /// First position (recorded) or first sequence number (local).
+    pub first: u64,
+    /// How many commits it holds.
+    pub commits: u32,
+    /// How many events it holds.
+    pub events: u32,
+    /// The chain hash before its first commit.
+    pub chain_before: ChainHash,
+}
+
+impl Header {
+    /// The position of its first event, if it is recorded.
+    #[must_use]
+    pub fn first_position(&self) -> Position {
+        Position::new(self.first)
+    }
+
+    /// The position of its last event, if it is recorded.
+    #[must_use]
+    pub fn last_position(&self) -> Position {
+        Position::new(self.first.saturating_add(u64::from(self.events)).saturating_sub(1))
+    }
+}
+
+/// Why bytes are not a frame. The bytes are damaged, cut or were never one: quarantine them and fetch them again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// Fewer bytes than the frame says it has.
+    #[error("the frame ends after {have} bytes and needs {need}")]
+    Truncated {
+        /// How many bytes there are.
+        have: usize,
+        /// How many there must be.
+        need: usize,
+    },
+    /// The bytes do not begin as a frame does.
+    #[error("these bytes are not a Tidelog frame (they do not begin with TIDE)")]
+    NotAFrame,
+    /// A newer format.
+    #[error("the frame has format {found}; this build reads up to format {newest}. Update Tidelog")]
+    NewerFormat {
+        /// The frame's format.
+        found: u8,
+        /// The newest one this build reads.
+        newest: u8,
+    },
+    /// The checksum does not match: the bytes were changed.
+    #[error("the frame's checksum is {actual:08x} and should be {expected:08x}: its bytes were changed")]
+    Checksum {
+        /// What the frame says.
+        expected: u32,
+        /// What its bytes give.
+        actual: u32,
+    },
+    /// A field has a value that no encoder writes.
+    #[error("the frame's {field} is not valid (at byte {at} of its section)")]
+    Malformed {
+        /// Which field.
+        field: &'static str,
+        /// The offset in the section.
+        at: usize,
+    },
+    /// A name in it breaks the rules of names.
+    #[error("the frame holds a name that is not valid: {0}")]
+    Name(#[from] TextError),
+}
+
+/// Encodes confirmed commits. They must be contiguous: each begins at the position after the one before.
+#[must_use]
+pub fn encode_recorded(epoch: Epoch, chain_before: ChainHash, commits: &[Recorded]) -> Vec<u8> {
+    v1::encode_recorded(epoch, chain_before, commits)
+}
+
+/// Encodes commits that are not confirmed, with the commands that made them.
+#[must_use]
+pub fn encode_local(first: Seq, commits: &[Local]) -> Vec<u8> {
+    v1::encode_local(first, commits)
+}
+
+/// Reads the header of the frame that begins these bytes. The checksum is not looked at.
+///
+/// # Errors
+/// [`FrameError`] if no frame of a known format begins here.
+pub fn header(bytes: &[u8]) -> Result<Header, FrameError> {
+    v1::header(bytes)
+}
+
+/// Decodes one whole frame and checks all of it.
+///
+/// # Errors
+/// [`FrameError`] if the bytes are not exactly one valid frame.
+pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+    v1::decode(bytes)
+}
+
+/// Splits a sequence of frames.
+///
+/// # Errors
+/// [`FrameError`] at the first place where no whole frame begins.
+pub fn split(mut bytes: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let need = header(bytes)?.length;
+        let (frame, rest) = bytes
+            .split_at_checked(need)
+            .ok_or(FrameError::Truncated { have: bytes.len(), need })?;
+        frames.push(frame);
+        bytes = rest;
+    }
+    Ok(frames)
+}

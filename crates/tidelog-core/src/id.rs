@@ -1,0 +1,151 @@
+//! Identities: what makes a retry safe is who a commit is, never where it stands.
+
+use crate::number::{Attempt, Timestamp};
+use crate::text::TextError;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_newtype {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// From its 16 bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its 16 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// A new id (UUID version 7, RFC 9562) from a time and 10 random bytes of the caller's.
+            #[must_use]
+            pub fn mint(now: Timestamp, random: [u8; 10]) -> Self {
+                let millis = u64::try_from(now.millis()).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().into_bytes())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&Uuid::from_bytes(self.0), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = TextError;
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                let form = || TextError::Form {
+                    what: $what,
+                    found: text.chars().take(64).collect(),
+                    form: "of a lower-case hyphenated UUID",
+                };
+                if text.len() != 36 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+                    return Err(form());
+                }
+                Uuid::try_parse(text).map(|id| Self(id.into_bytes())).map_err(|_| form())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = TextError;
+            fn try_from(text: String) -> Result<Self, TextError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+uuid_newtype! {
+    /// The identity of a commit. It stays the same over retries, reruns and reloads.
+    CommitId, "commit id"
+}
+uuid_newtype! {
+    /// One device's copy of a log; minted when its database is created and never used again.
+    ReplicaId, "replica id"
+}
+uuid_newtype! {
+    /// One unbroken history of a log on the server; a restore from a backup starts another one.
+    Epoch, "epoch"
+}
+
+/// The identity of an event: derived from its commit, so it costs no bytes. Text form `<commit>/<attempt>/<index>`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventId {
+    /// The commit that holds the event.
+    pub commit: CommitId,
+    /// The attempt of the commit.
+    pub attempt: Attempt,
+    /// The event's place in the commit, from 0.
+    pub index: u32,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.commit, self.attempt, self.index)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let form = || TextError::Form {
+            what: "event id",
+            found: text.chars().take(64).collect(),
+            form: "<commit uuid>/<attempt>/<index>",
+        };
+        let mut parts = text.split('/');
+        let (Some(commit), Some(attempt), Some(index), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(form());
+        };
+        Ok(Self {
+            commit: commit.parse()?,
+            attempt: Attempt::new(attempt.parse().map_err(|_| form())?),
+            index: index.parse().map_err(|_| form())?,
+        })
+    }
+}
+
+impl TryFrom<String> for EventId {
+    type Error = TextError;
+    fn try_from(text: String) -> Result<Self, TextError> {
+        text.parse()
+    }
+}
+
+impl From<EventId> for String {
+    fn from(id: EventId) -> Self {
+        id.to_string()
+    }
+}

@@ -1,0 +1,20 @@
+//! Caps that clients and servers share. A server may advertise smaller ones, never larger.
+
+/// The most UTF-8 bytes of a stream id, event type, tag, subject or correlation id.
+pub const MAX_ID_BYTES: usize = 256;
+/// The most UTF-8 bytes of a log's name.
+pub const MAX_LOG_NAME_BYTES: usize = 64;
+/// The most bytes of a commit: payloads plus names plus a fixed cost for each event and condition.
+pub const MAX_COMMIT_BYTES: usize = 1024 * 1024;
+/// The most events of a commit.
+pub const MAX_COMMIT_EVENTS: usize = 1_000;
+/// The most conditions of a commit.
+pub const MAX_COMMIT_CONDITIONS: usize = 1_000;
+/// The most tags of an event.
+pub const MAX_EVENT_TAGS: usize = 16;
+/// The most commits of a push.
+pub const MAX_PUSH_COMMITS: usize = 1_000;
+/// The most decoded bytes of a request's body.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// About how many payload bytes a frame gathers before the next one begins.
+pub const FRAME_TARGET_BYTES: usize = 60 * 1024;
