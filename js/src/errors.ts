@@ -1,0 +1,164 @@
+/**
+ * Every failure is a {@link TidelogError} with a stable `code`, the fields of its case and a link to
+ * its entry in ERRORS.md. One table says which class and what words belong to a code; wasm reports
+ * plain `{ code, message, …fields }` objects, which the same table turns into classes.
+ */
+import type { CoreError } from "./border.js";
+import type { SchemaIssue } from "./schema.js";
+
+const DOCS = "https://unpkg.com/tidelog/ERRORS.md#";
+
+/** Fields of an error's case: they fill the `{…}` of its message and are kept on the error. */
+export type ErrorFields = Readonly<Record<string, unknown>>;
+
+/** The base of every error that Tidelog throws, rejects with or reports. */
+export class TidelogError extends Error {
+  /** Stable; safe to compare. */
+  readonly code: string;
+  /** What the case is about: `stream`, `expected`, `issues`, … */
+  readonly fields: ErrorFields;
+  /** Where the code is explained. */
+  readonly docs: string;
+
+  constructor(code: string, message: string, fields: ErrorFields = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.fields = fields;
+    this.docs = DOCS + code;
+  }
+}
+
+/** The definition of a stream, projection or log is wrong: fix the code. */
+export class DefinitionError extends TidelogError {}
+/** An event or stream name that was given to the log is wrong. */
+export class InvalidEventError extends TidelogError {
+  /** What the schema found, if a schema found it. */
+  get issues(): readonly SchemaIssue[] {
+    return (this.fields["issues"] as readonly SchemaIssue[] | undefined) ?? [];
+  }
+}
+/** A stream is not at the version that was expected. */
+export class VersionConflictError extends TidelogError {}
+/** The log cannot take a command now. */
+export class NotReadyError extends TidelogError {}
+/** The log was closed. */
+export class ClosedError extends TidelogError {}
+/** A fold, an upcaster or a command of the app threw, or met an event it does not know. */
+export class FoldError extends TidelogError {}
+/** The browser's storage refused, failed or lost something. */
+export class StorageError extends TidelogError {}
+/** The server or the way to it failed. */
+export class SyncError extends TidelogError {}
+/** The wasm module could not be had. */
+export class LoadError extends TidelogError {}
+
+type ErrorClass = typeof TidelogError;
+type Entry = readonly [class_: ErrorClass, template: string];
+
+/** Code → class and message. `{field}` is filled from the error's fields. */
+export const ERRORS = {
+  invalid_definition: [DefinitionError, "The definition of {subject} is wrong: {problem}."],
+  unknown_stream_kind: [DefinitionError, "No stream of kind {kind} is declared in this log."],
+  reentrant_call: [
+    DefinitionError,
+    "A fold or a command of {subject} called the log. Folds and commands are pure: return events instead.",
+  ],
+  unknown_event_type: [InvalidEventError, "No stream declares the event type {type} for {stream}."],
+  invalid_payload: [InvalidEventError, "The payload of {type} does not fit its schema: {problem}."],
+  invalid_stream: [
+    InvalidEventError,
+    "{stream} is not a stream: expected kind/key, at most 256 bytes, without control characters.",
+  ],
+  invalid_event: [InvalidEventError, "The event is not valid: {problem}."],
+  empty_commit: [InvalidEventError, "A commit needs at least one event."],
+  too_many_events: [InvalidEventError, "A commit has {count} events; at most {limit} are allowed."],
+  commit_too_large: [InvalidEventError, "The commit has {size} bytes; at most {limit} are allowed."],
+  nothing_to_undo: [InvalidEventError, "Commit {commit} cannot be undone: {problem}."],
+  unknown_commit: [InvalidEventError, "This log holds no commit {commit}."],
+  version_conflict: [
+    VersionConflictError,
+    "{stream} is at version {actual}, not at {expected} as expected.",
+  ],
+  not_ready: [NotReadyError, "The log {log} is still opening. Await log.ready() before the first command."],
+  stream_blocked: [
+    NotReadyError,
+    "{stream} holds the event {type} (schema {schema}), which this code does not know: it takes no commands until the code is updated.",
+  ],
+  closed: [ClosedError, "The log {log} is closed."],
+  fold_failed: [FoldError, "The fold {fold} threw on {type} of {stream} version {version}: {problem}."],
+  command_failed: [FoldError, "The command {command} of {stream} threw: {problem}."],
+  async_command: [FoldError, "The command {command} of {stream} returned a promise. Commands decide at once."],
+  corrupt_batch: [StorageError, "A batch of events at position {position} cannot be read: {problem}."],
+  corrupt_frame: [StorageError, "A stored frame failed its checksum and was set aside."],
+  storage_unavailable: [StorageError, "This environment has no usable IndexedDB."],
+  storage_quota: [StorageError, "The browser's storage for this site is full."],
+  storage_aborted: [StorageError, "The database aborted the write."],
+  storage_blocked: [StorageError, "Another tab keeps an older version of the database open."],
+  storage_lost: [StorageError, "The connection to the database was lost."],
+  storage_failed: [StorageError, "The database failed."],
+  unknown_outcome: [StorageError, "The connection was lost before the database said whether commit {commit} is stored."],
+  not_stored: [StorageError, "Commit {commit} is not in the database."],
+  unauthorized: [SyncError, "The server did not accept the token."],
+  forbidden: [SyncError, "The server does not allow this."],
+  replica_bound: [SyncError, "This device's copy belongs to another user of the server."],
+  unknown_log: [SyncError, "The server has no such log, or not for this user."],
+  cursor_mismatch: [SyncError, "The server has another history of this log than this device."],
+  cursor_ahead: [SyncError, "This device is ahead of the server's history."],
+  client_too_old: [SyncError, "The server no longer talks to this version: update the app."],
+  payload_too_large: [SyncError, "The server refused a request as too large."],
+  bad_response: [SyncError, "The server's answer cannot be read."],
+  unavailable: [SyncError, "The server cannot answer now."],
+  attempt_mismatch: [SyncError, "The server holds other bytes under this commit id and attempt."],
+  conflict: [VersionConflictError, "The commit conflicts with what others appended."],
+  rejected: [SyncError, "The server rejected the commit."],
+  wasm_not_loaded: [LoadError, "The wasm module of Tidelog could not be loaded: {problem}."],
+} as const satisfies Record<string, Entry>;
+
+/** The codes of {@link ERRORS}. Newer cores may report others, as plain `TidelogError`s. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The error of a code, its message filled with the fields. */
+export function tidelogError(code: ErrorCode, fields: ErrorFields = {}, cause?: unknown): TidelogError {
+  const [Class, template] = ERRORS[code];
+  const message = template.replace(/\{(\w+)\}/g, (_, name: string) => shown(fields[name]));
+  return new Class(code, message, fields, cause);
+}
+
+/** What wasm threw or reported, as the class of its code. An error that is one already passes through. */
+export function coreErrorToTidelogError(error: unknown): TidelogError {
+  if (error instanceof TidelogError) return error;
+  if (!isCoreError(error)) {
+    // A panic, or a failure of the page itself: nobody's code, so it gets the storage family's catch-all.
+    return new StorageError("storage_failed", `The core failed: ${messageOf(error)}.`, {}, error);
+  }
+  const { code, message, ...fields } = error;
+  const Class: ErrorClass = isErrorCode(code) ? ERRORS[code][0] : TidelogError;
+  return new Class(code, message, fields);
+}
+
+/** True for the codes of the table. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+/** The words of whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+function isCoreError(error: unknown): error is CoreError {
+  return (
+    typeof error === "object" &&
+    error !== null &&
+    "code" in error &&
+    typeof error.code === "string" &&
+    "message" in error &&
+    typeof error.message === "string"
+  );
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return "(unknown)";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,178 @@
+/** The public shapes that several modules share. */
+import type { TidelogError } from "./errors.js";
+
+/**
+ * What happens to a pending commit when its stream has moved on meanwhile: decide the command again
+ * on the new state (`rerun`), keep the events and take new versions (`rebase`), or park it until
+ * someone resolves it (`ask`).
+ */
+export type Policy = "rerun" | "rebase" | "ask";
+
+/** What must hold for a stream before a commit is appended: a version, or a rule about it. */
+export type Expected = "any" | "noStream" | "exists" | number;
+
+/** Everything about an event but its payload. */
+export interface EventInfo {
+  /** `kind/key` */
+  readonly stream: string;
+  readonly key: string;
+  readonly type: string;
+  /** Place in the stream, from 1. */
+  readonly version: number;
+  /** Version of the payload's schema as it was written. */
+  readonly schema: number;
+  /** Milliseconds since 1970 by the author's clock. */
+  readonly occurredAt: number;
+  /** Milliseconds since 1970 by the server's clock; absent while pending. */
+  readonly recordedAt?: number;
+  /** Place in the log, from 1; absent while pending. */
+  readonly position?: number;
+  readonly commitId: string;
+  /** Who the server says wrote it; absent while pending. */
+  readonly actor?: string;
+}
+
+/** An event with its payload as it was written (no upcaster has touched it). */
+export interface RecordedEvent extends EventInfo {
+  readonly data: unknown;
+}
+
+/** An event for {@link RawEvent} appends, outside any command. */
+export interface RawEvent {
+  /** `kind/key` of a declared kind */
+  readonly stream: string;
+  /** Full type, with the kind's prefix. */
+  readonly type: string;
+  readonly data: unknown;
+  /** Payload version; the declared one unless given. */
+  readonly schema?: number;
+  readonly tags?: readonly string[];
+  readonly meta?: EventMeta;
+}
+
+/** Who caused an event, for tracing. */
+export interface EventMeta {
+  readonly correlationId?: string;
+  readonly causationId?: string;
+  readonly device?: string;
+}
+
+/** A value that changes: referentially stable between changes, as `useSyncExternalStore` wants it. */
+export interface Live<T> {
+  /** Calls `listener` after each change; returns the function that ends it. Opens the log. */
+  subscribe(listener: (value: T) => void): () => void;
+  getSnapshot(): T;
+}
+
+/** One stream, folded. A new object exactly when something about the stream changed. */
+export interface Row<S> {
+  readonly key: string;
+  readonly version: number;
+  /** `pending` while some of its events are not confirmed; `conflict` while a parked commit touches it. */
+  readonly sync: "pending" | "synced" | "conflict";
+  readonly state: S;
+  /** `occurredAt` of its first and of its last event. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly lastType: string;
+}
+
+/** Which rows, in what order. Equal queries share one live result. */
+export interface RowQuery<S> {
+  /** Fields that must be equal, or a test. A function is compared by identity: keep it outside render. */
+  readonly where?: Partial<S> | ((row: Row<S>) => boolean);
+  /** A field of the state or a comparison. Without it rows come in the order they were created. */
+  readonly orderBy?: (keyof S & string) | ((a: Row<S>, b: Row<S>) => number);
+  readonly direction?: "asc" | "desc";
+  readonly limit?: number;
+}
+
+/** Why a commit was not appended, or was parked. */
+export interface Reason {
+  /** What `refuse` was called with, or `version_conflict` and the other stable codes. */
+  readonly code: string;
+  readonly message: string;
+  readonly stream?: string;
+  readonly expected?: Expected;
+  readonly actual?: number;
+}
+
+/** How a commit ended. */
+export type Settlement =
+  | { readonly state: "confirmed"; readonly position: number }
+  | { readonly state: "parked"; readonly reason: Reason }
+  | { readonly state: "failed"; readonly error: TidelogError }
+  /** The connection to the database was lost before it answered; ask `log.receipt(id)` after reopening. */
+  | { readonly state: "unknown" }
+  /** Nothing was appended: see `reason` of the receipt. */
+  | { readonly state: "refused"; readonly reason: Reason };
+
+/** What a command gives back, at once. */
+export interface Receipt {
+  /** The commit's id. */
+  readonly id: string;
+  /** False: refused or in conflict with what the user saw; nothing was appended. */
+  readonly ok: boolean;
+  readonly reason?: Reason;
+  /** Resolves when IndexedDB has completed the write; rejects with a {@link TidelogError} if it did not. */
+  readonly durable: Promise<void>;
+  /** Never rejects. */
+  readonly settled: Promise<Settlement>;
+}
+
+/** A commit taken out of the state because it conflicts or was refused; kept until someone resolves it. */
+export interface ParkedCommit {
+  readonly id: string;
+  readonly reason: ParkedReason;
+  readonly mine: readonly RecordedEvent[];
+  readonly theirs: readonly RecordedEvent[];
+  readonly command?: { readonly stream: string; readonly name: string; readonly args: unknown };
+  readonly occurredAt: number;
+}
+
+/** Why a commit is parked. */
+export interface ParkedReason {
+  readonly code: "conflict" | "refused" | "rejected" | "unknown_command";
+  readonly message: string;
+  readonly conflicts: readonly {
+    readonly stream: string;
+    readonly expected: Expected;
+    readonly actual: number;
+  }[];
+}
+
+/** Where the log stands. */
+export interface Status {
+  /** `local`: no sync is configured. */
+  readonly phase:
+    | "opening"
+    | "offline"
+    | "catching-up"
+    | "live"
+    | "blocked"
+    | "error"
+    | "closed"
+    | "local";
+  /** Last confirmed position that is folded. */
+  readonly position: number;
+  /** The server's last position, as last heard. */
+  readonly head: number;
+  readonly pending: number;
+  readonly parked: number;
+  /** This tab talks to the network. */
+  readonly leader: boolean;
+  /** While opening: events folded from disk. */
+  readonly replayed?: { readonly done: number; readonly total: number };
+  /** Streams that hold an event this code cannot fold: their rows stand still and refuse commands. */
+  readonly unfolded: readonly UnfoldedStream[];
+  /** The database was found empty or rewound and is being pulled again. */
+  readonly reset?: { readonly reason: string };
+  readonly error?: TidelogError;
+}
+
+/** A stream with an event whose type or schema this code does not know. */
+export interface UnfoldedStream {
+  readonly stream: string;
+  readonly type: string;
+  readonly schema: number;
+}
