@@ -45,9 +45,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod reader;
+pub(crate) mod reader;
 mod v1;
-mod writer;
+pub(crate) mod writer;
 
 use crate::commit::{Local, Recorded};
 use crate::hash::ChainHash;

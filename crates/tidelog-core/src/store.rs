@@ -82,6 +82,11 @@ pub enum StoreOp {
         /// The commit.
         id: CommitId,
     },
+    /// The database gets another replica id: its profile was copied from another device.
+    SetReplica {
+        /// The new id.
+        replica: ReplicaId,
+    },
     /// Keeps a recorded frame of another history whose events the server has lost.
     AddLost {
         /// The frame's epoch and first position are inside it; the key is minted by the store.

@@ -7,32 +7,32 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    pub(super) const fn bad(&self, field: &'static str) -> FrameError {
+    pub(crate) const fn bad(&self, field: &'static str) -> FrameError {
         FrameError::Malformed { field, at: self.at }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
-    pub(super) fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], FrameError> {
+    pub(crate) fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], FrameError> {
         let end = self.at.checked_add(n).ok_or_else(|| self.bad(field))?;
         let taken = self.bytes.get(self.at..end).ok_or_else(|| self.bad(field))?;
         self.at = end;
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(
+    pub(crate) fn array<const N: usize>(
         &mut self,
         field: &'static str,
     ) -> Result<[u8; N], FrameError> {
@@ -40,12 +40,12 @@ impl<'a> Reader<'a> {
         self.take(N, field)?.try_into().map_err(|_| FrameError::Malformed { field, at })
     }
 
-    pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, FrameError> {
+    pub(crate) fn byte(&mut self, field: &'static str) -> Result<u8, FrameError> {
         self.array::<1>(field).map(|[byte]| byte)
     }
 
     /// LEB128 of at most 64 bits, in its shortest form.
-    pub(super) fn varint(&mut self, field: &'static str) -> Result<u64, FrameError> {
+    pub(crate) fn varint(&mut self, field: &'static str) -> Result<u64, FrameError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte(field)?;
@@ -61,19 +61,19 @@ impl<'a> Reader<'a> {
         Err(self.bad(field))
     }
 
-    pub(super) fn small(&mut self, field: &'static str) -> Result<u32, FrameError> {
+    pub(crate) fn small(&mut self, field: &'static str) -> Result<u32, FrameError> {
         let value = self.varint(field)?;
         u32::try_from(value).map_err(|_| self.bad(field))
     }
 
     #[allow(clippy::cast_possible_wrap, reason = "undoes the zigzag of the writer")]
-    pub(super) fn signed(&mut self, field: &'static str) -> Result<i64, FrameError> {
+    pub(crate) fn signed(&mut self, field: &'static str) -> Result<i64, FrameError> {
         let value = self.varint(field)?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     /// A number of things, each of which takes at least one more byte here: so no small input asks for much memory.
-    pub(super) fn count(&mut self, field: &'static str) -> Result<usize, FrameError> {
+    pub(crate) fn count(&mut self, field: &'static str) -> Result<usize, FrameError> {
         let count = self.length(field)?;
         if count > self.bytes.len().saturating_sub(self.at) {
             return Err(self.bad(field));
@@ -81,41 +81,41 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    pub(super) fn length(&mut self, field: &'static str) -> Result<usize, FrameError> {
+    pub(crate) fn length(&mut self, field: &'static str) -> Result<usize, FrameError> {
         let value = self.varint(field)?;
         usize::try_from(value).map_err(|_| self.bad(field))
     }
 
-    pub(super) fn id(&mut self, field: &'static str) -> Result<CommitId, FrameError> {
+    pub(crate) fn id(&mut self, field: &'static str) -> Result<CommitId, FrameError> {
         self.array(field).map(CommitId::from_bytes)
     }
 
     /// A section behind its length.
-    pub(super) fn section(&mut self, field: &'static str) -> Result<Self, FrameError> {
+    pub(crate) fn section(&mut self, field: &'static str) -> Result<Self, FrameError> {
         let length = self.length(field)?;
         self.take(length, field).map(Self::new)
     }
 
-    pub(super) fn rest(&mut self) -> &'a [u8] {
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         self.at = self.bytes.len();
         rest
     }
 
-    pub(super) fn end(&self, field: &'static str) -> Result<(), FrameError> {
+    pub(crate) fn end(&self, field: &'static str) -> Result<(), FrameError> {
         if self.is_empty() { Ok(()) } else { Err(self.bad(field)) }
     }
 }
 
 /// The texts and replicas of a frame by their numbers.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     texts: Vec<Arc<str>>,
     replicas: Vec<ReplicaId>,
 }
 
 impl Names {
-    pub(super) fn read(mut section: Reader<'_>) -> Result<Self, FrameError> {
+    pub(crate) fn read(mut section: Reader<'_>) -> Result<Self, FrameError> {
         let count = section.count("number of replicas")?;
         let mut replicas = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
@@ -133,12 +133,12 @@ impl Names {
         Ok(Self { texts, replicas })
     }
 
-    pub(super) fn replica(&self, from: &mut Reader<'_>) -> Result<ReplicaId, FrameError> {
+    pub(crate) fn replica(&self, from: &mut Reader<'_>) -> Result<ReplicaId, FrameError> {
         let at = from.length("replica number")?;
         self.replicas.get(at).copied().ok_or_else(|| from.bad("replica number"))
     }
 
-    pub(super) fn text<T>(
+    pub(crate) fn text<T>(
         &self,
         from: &mut Reader<'_>,
         field: &'static str,
@@ -149,7 +149,7 @@ impl Names {
         Ok(parse(text)?)
     }
 
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &self,
         from: &mut Reader<'_>,
         field: &'static str,

@@ -5,20 +5,20 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 #[derive(Debug, Default)]
-pub(super) struct Section(pub(super) Vec<u8>);
+pub(crate) struct Section(pub(crate) Vec<u8>);
 
 impl Section {
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
     /// LEB128.
     #[allow(clippy::cast_possible_truncation, reason = "seven bits are taken at a time")]
-    pub(super) fn varint(&mut self, mut value: u64) {
+    pub(crate) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -26,24 +26,24 @@ impl Section {
         self.0.push(value as u8);
     }
 
-    pub(super) fn length(&mut self, length: usize) {
+    pub(crate) fn length(&mut self, length: usize) {
         self.varint(length as u64);
     }
 
     /// Zigzag, then LEB128.
     #[allow(clippy::cast_sign_loss, reason = "zigzag maps every signed number to an unsigned one")]
-    pub(super) fn signed(&mut self, value: i64) {
+    pub(crate) fn signed(&mut self, value: i64) {
         self.varint(((value << 1) ^ (value >> 63)) as u64);
     }
 
-    pub(super) fn id(&mut self, id: &CommitId) {
+    pub(crate) fn id(&mut self, id: &CommitId) {
         self.bytes(id.as_bytes());
     }
 }
 
 /// Gives each text and each replica of a frame a number, in the order of first use.
 #[derive(Debug, Default)]
-pub(super) struct Dictionary<'a> {
+pub(crate) struct Dictionary<'a> {
     texts: BTreeMap<&'a str, u64>,
     replicas: BTreeMap<ReplicaId, u64>,
     text_bytes: Section,
@@ -51,7 +51,7 @@ pub(super) struct Dictionary<'a> {
 }
 
 impl<'a> Dictionary<'a> {
-    pub(super) fn text(&mut self, text: &'a str) -> u64 {
+    pub(crate) fn text(&mut self, text: &'a str) -> u64 {
         let next = self.texts.len() as u64;
         let bytes = &mut self.text_bytes;
         *self.texts.entry(text).or_insert_with(|| {
@@ -62,11 +62,11 @@ impl<'a> Dictionary<'a> {
     }
 
     /// 0 for none, else the text's number plus one.
-    pub(super) fn optional(&mut self, text: Option<&'a str>) -> u64 {
+    pub(crate) fn optional(&mut self, text: Option<&'a str>) -> u64 {
         text.map_or(0, |text| self.text(text) + 1)
     }
 
-    pub(super) fn replica(&mut self, replica: ReplicaId) -> u64 {
+    pub(crate) fn replica(&mut self, replica: ReplicaId) -> u64 {
         let next = self.replicas.len() as u64;
         let bytes = &mut self.replica_bytes;
         *self.replicas.entry(replica).or_insert_with(|| {
@@ -75,7 +75,7 @@ impl<'a> Dictionary<'a> {
         })
     }
 
-    pub(super) fn finish(self) -> Section {
+    pub(crate) fn finish(self) -> Section {
         let mut section = Section::default();
         section.length(self.replicas.len());
         section.bytes(&self.replica_bytes.0);
