@@ -1,0 +1,205 @@
+//! A store in memory: the contract of [`Store`] without a browser.
+//!
+//! One [`MemoryDatabase`] stands for the database of a device; each [`MemoryStore`] it opens is one tab's connection.
+//! A write happens whole or not at all, at once, in the call that polls it. Faults are injected into the database by
+//! a [`FaultPlan`], which counts the writes of all its handles.
+//!
+//! ```
+//! use tidelog_core::ReplicaId;
+//! use tidelog_core::store::{Store, StoreError};
+//! use tidelog_core::Position;
+//! use tidelog_testkit::memory::MemoryDatabase;
+//!
+//! let database = MemoryDatabase::default();
+//! let tab = database.open(ReplicaId::from_bytes([7; 16]));
+//! let other_tab = database.open(ReplicaId::from_bytes([8; 16]));
+//! assert_eq!(other_tab.replica(), tab.replica(), "the database has one replica id");
+//!
+//! database.wipe();
+//! let load = tidelog_testkit::block_on(tab.load(Position::START, 1024));
+//! assert_eq!(load, Err(StoreError::Wiped));
+//! ```
+
+mod content;
+mod fault;
+
+pub use fault::{Fault, FaultPlan};
+
+use content::Content;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidelog_core::store::{Loaded, Store, StoreError, WriteBatch, Written};
+use tidelog_core::{Position, ReplicaId};
+
+/// A database that any number of handles share. A clone is the same database.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryDatabase {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Absent before the first opening and after a wipe.
+    content: Option<Content>,
+    /// How often it was wiped: a handle of an earlier life must not write into a later one.
+    life: u64,
+    faults: FaultPlan,
+}
+
+/// One connection to a [`MemoryDatabase`], as a tab has it.
+#[derive(Debug)]
+pub struct MemoryStore {
+    database: MemoryDatabase,
+    replica: ReplicaId,
+    life: u64,
+    gone: Mutex<Option<StoreError>>,
+}
+
+impl MemoryDatabase {
+    /// Opens a handle. `replica` becomes the database's replica id if it is new or was wiped.
+    #[must_use]
+    pub fn open(&self, replica: ReplicaId) -> MemoryStore {
+        let mut shared = lock(&self.shared);
+        let replica = shared
+            .content
+            .get_or_insert_with(|| Content::new(replica))
+            .replica();
+        let life = shared.life;
+        MemoryStore {
+            database: self.clone(),
+            replica,
+            life,
+            gone: Mutex::default(),
+        }
+    }
+
+    /// Replaces the plan of faults; the next write of any handle is its first.
+    pub fn inject(&self, faults: FaultPlan) {
+        lock(&self.shared).faults = faults;
+    }
+
+    /// Deletes everything, as a browser does that needs room. Open handles say [`StoreError::Wiped`] from now on; the
+    /// next opening finds a new database.
+    pub fn wipe(&self) {
+        lock(&self.shared).wipe();
+    }
+}
+
+impl Shared {
+    fn wipe(&mut self) {
+        self.content = None;
+        self.life += 1;
+    }
+
+    fn content(&mut self, life: u64) -> Result<&mut Content, StoreError> {
+        let same_life = self.life == life;
+        self.content
+            .as_mut()
+            .filter(|_| same_life)
+            .ok_or(StoreError::Wiped)
+    }
+}
+
+impl MemoryStore {
+    /// The database's replica id when this handle was opened.
+    #[must_use]
+    pub const fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// Closes the handle: every later call says [`StoreError::Closed`].
+    pub fn close(&self) {
+        self.end(StoreError::Closed);
+    }
+
+    /// Breaks the connection: every later call says [`StoreError::ConnectionLost`]. Nothing stored is touched.
+    pub fn lose_connection(&self) {
+        self.end(connection_lost());
+    }
+
+    /// [`Store::write`] in one call, for a driver that is not asynchronous.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_now(&self, batch: &WriteBatch) -> Result<Written, StoreError> {
+        self.check_open()?;
+        let mut shared = lock(&self.database.shared);
+        let life = self.life;
+        let result = match shared.faults.next() {
+            None => shared
+                .content(life)
+                .and_then(|content| content.write(batch)),
+            Some(Fault::AppliedThenLost) => shared
+                .content(life)
+                .and_then(|content| content.write(batch))
+                .and(Err(connection_lost())),
+            Some(Fault::Lost) => Err(connection_lost()),
+            Some(Fault::Fail(StoreError::Wiped)) => {
+                shared.wipe();
+                Err(StoreError::Wiped)
+            }
+            Some(Fault::Fail(error)) => Err(error),
+        };
+        drop(shared);
+        result.inspect_err(|error| self.note(error))
+    }
+
+    /// [`Store::load`] in one call, for a driver that is not asynchronous.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn load_now(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {
+        self.read(|content| content.load(after, max_bytes))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Content) -> T) -> Result<T, StoreError> {
+        self.check_open()?;
+        lock(&self.database.shared)
+            .content(self.life)
+            .map(|content| read(content))
+            .inspect_err(|error| self.note(error))
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        lock(&self.gone).clone().map_or(Ok(()), Err)
+    }
+
+    /// A lost connection stays lost, a wiped database stays wiped: only opening again helps.
+    fn note(&self, error: &StoreError) {
+        if matches!(error, StoreError::ConnectionLost { .. } | StoreError::Wiped) {
+            self.end(error.clone());
+        }
+    }
+
+    fn end(&self, why: StoreError) {
+        lock(&self.gone).get_or_insert(why);
+    }
+}
+
+impl Store for MemoryStore {
+    async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
+        self.write_now(&batch)
+    }
+
+    async fn load(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {
+        self.load_now(after, max_bytes)
+    }
+
+    async fn frames(&self, first_positions: &[Position]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(|content| content.frames(first_positions))
+    }
+
+    async fn lost(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(Content::lost)
+    }
+}
+
+fn connection_lost() -> StoreError {
+    StoreError::ConnectionLost {
+        detail: "injected by a test".into(),
+    }
+}
+
+/// A panic in another test's thread must not hide what this one finds.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
