@@ -108,7 +108,10 @@ pub enum RejectionCode {
 }
 
 fn reject(code: RejectionCode, message: &str) -> Admission {
-    Admission::Reject(Rejection { code, message: message.to_string() })
+    Admission::Reject(Rejection {
+        code,
+        message: message.to_string(),
+    })
 }
 
 /// Decides on one commit. `head_of` gives the end of a stream, under the same lock as `facts`.
@@ -179,10 +182,7 @@ fn known_before(commit: &Commit, facts: &Facts, known: &Known) -> Admission {
 
 /// The conditions of a commit that do not hold, in order.
 #[must_use]
-pub fn unmet(
-    commit: &Commit,
-    head_of: impl Fn(&StreamId) -> Option<StreamHead>,
-) -> Vec<Conflict> {
+pub fn unmet(commit: &Commit, head_of: impl Fn(&StreamId) -> Option<StreamHead>) -> Vec<Conflict> {
     commit
         .conditions
         .iter()

@@ -35,7 +35,9 @@ pub enum CommitError {
     #[error("the commit has no events; append at least one")]
     Empty,
     /// It is too large.
-    #[error("the commit has about {bytes} bytes, more than the {max} allowed; split it into several commits")]
+    #[error(
+        "the commit has about {bytes} bytes, more than the {max} allowed; split it into several commits"
+    )]
     TooLarge {
         /// Its size as [`Commit::weight`] counts it.
         bytes: usize,
@@ -93,10 +95,16 @@ impl Commit {
             64 + event.stream.as_str().len()
                 + event.event_type.as_str().len()
                 + event.data.text().map_or(0, str::len)
-                + event.tags.iter().map(|tag| tag.as_str().len()).sum::<usize>()
+                + event
+                    .tags
+                    .iter()
+                    .map(|tag| tag.as_str().len())
+                    .sum::<usize>()
         });
-        let conditions =
-            self.conditions.iter().map(|condition| 64 + condition.stream.as_str().len());
+        let conditions = self
+            .conditions
+            .iter()
+            .map(|condition| 64 + condition.stream.as_str().len());
         events.chain(conditions).sum()
     }
 
@@ -113,7 +121,11 @@ impl Commit {
         }
         for (what, count, max) in [
             ("events", self.events.len(), limits::MAX_COMMIT_EVENTS),
-            ("conditions", self.conditions.len(), limits::MAX_COMMIT_CONDITIONS),
+            (
+                "conditions",
+                self.conditions.len(),
+                limits::MAX_COMMIT_CONDITIONS,
+            ),
         ] {
             if count > max {
                 return Err(CommitError::TooMany { what, count, max });
@@ -136,14 +148,22 @@ impl Commit {
             }
         }
         for (at, condition) in self.conditions.iter().enumerate() {
-            if self.conditions.iter().take(at).any(|other| other.stream == condition.stream) {
-                return Err(CommitError::RepeatedCondition { stream: condition.stream.clone() });
+            if self
+                .conditions
+                .iter()
+                .take(at)
+                .any(|other| other.stream == condition.stream)
+            {
+                return Err(CommitError::RepeatedCondition {
+                    stream: condition.stream.clone(),
+                });
             }
         }
         match self.weight() {
-            bytes if bytes > limits::MAX_COMMIT_BYTES => {
-                Err(CommitError::TooLarge { bytes, max: limits::MAX_COMMIT_BYTES })
-            }
+            bytes if bytes > limits::MAX_COMMIT_BYTES => Err(CommitError::TooLarge {
+                bytes,
+                max: limits::MAX_COMMIT_BYTES,
+            }),
             _ => Ok(()),
         }
     }
@@ -153,7 +173,10 @@ impl Commit {
     pub fn written(&self) -> Vec<(&StreamId, u64)> {
         let mut streams: Vec<(&StreamId, u64)> = Vec::new();
         for event in &self.events {
-            match streams.iter_mut().find(|(stream, _)| *stream == &event.stream) {
+            match streams
+                .iter_mut()
+                .find(|(stream, _)| *stream == &event.stream)
+            {
                 Some((_, count)) => *count += 1,
                 None => streams.push((&event.stream, 1)),
             }
@@ -164,7 +187,10 @@ impl Commit {
     /// The identity of its last event on a stream.
     #[must_use]
     pub fn last_on(&self, stream: &StreamId) -> Option<EventId> {
-        self.events.iter().rposition(|event| &event.stream == stream).map(|at| self.event_id(at))
+        self.events
+            .iter()
+            .rposition(|event| &event.stream == stream)
+            .map(|at| self.event_id(at))
     }
 }
 
@@ -198,18 +224,26 @@ impl Recorded {
     /// The position of its last event.
     #[must_use]
     pub fn last_position(&self) -> Position {
-        self.position.plus((self.commit.events.len() as u64).saturating_sub(1))
+        self.position
+            .plus((self.commit.events.len() as u64).saturating_sub(1))
     }
 
     /// The version of each event, in order.
     #[must_use]
     pub fn event_versions(&self) -> Vec<Version> {
-        let mut next: Vec<Version> = self.versions.iter().map(|versions| versions.first).collect();
+        let mut next: Vec<Version> = self
+            .versions
+            .iter()
+            .map(|versions| versions.first)
+            .collect();
         self.commit
             .events
             .iter()
             .map(|event| {
-                let at = self.versions.iter().position(|versions| versions.stream == event.stream);
+                let at = self
+                    .versions
+                    .iter()
+                    .position(|versions| versions.stream == event.stream);
                 match at.and_then(|at| next.get_mut(at)) {
                     Some(version) => {
                         let this = *version;

@@ -44,7 +44,7 @@ impl FromStr for Cursor {
         };
         Ok(Self {
             epoch: epoch.parse()?,
-            position: Position::new(position.parse().map_err(|_| form())?),
+            position: Position::new(position.parse().map_err(|_cause| form())?),
             chain: chain.parse()?,
         })
     }

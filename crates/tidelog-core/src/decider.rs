@@ -72,7 +72,9 @@ pub trait Decider {
 
 /// The state after these events.
 pub fn fold<D: Decider>(decider: &D, events: &[D::Event]) -> D::State {
-    events.iter().fold(decider.initial(), |state, event| decider.evolve(state, event))
+    events.iter().fold(decider.initial(), |state, event| {
+        decider.evolve(state, event)
+    })
 }
 
 /// Decides a command on the state that these events give.

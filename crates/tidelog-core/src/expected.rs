@@ -34,7 +34,10 @@ impl Expected {
     pub fn seen(head: Option<&StreamHead>) -> Self {
         match head {
             None => Self::NoStream,
-            Some(head) => Self::Exact { exact: head.version, event: Some(head.last) },
+            Some(head) => Self::Exact {
+                exact: head.version,
+                event: Some(head.last),
+            },
         }
     }
 
@@ -59,7 +62,10 @@ impl fmt::Display for Expected {
             Self::NoStream => f.write_str("no stream"),
             Self::Exists => f.write_str("an existing stream"),
             Self::Exact { exact, event: None } => write!(f, "version {exact}"),
-            Self::Exact { exact, event: Some(event) } => write!(f, "version {exact} ({event})"),
+            Self::Exact {
+                exact,
+                event: Some(event),
+            } => write!(f, "version {exact} ({event})"),
         }
     }
 }

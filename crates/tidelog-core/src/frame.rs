@@ -114,7 +114,11 @@ impl Header {
     /// The position of its last event, if it is recorded.
     #[must_use]
     pub fn last_position(&self) -> Position {
-        Position::new(self.first.saturating_add(u64::from(self.events)).saturating_sub(1))
+        Position::new(
+            self.first
+                .saturating_add(u64::from(self.events))
+                .saturating_sub(1),
+        )
     }
 }
 
@@ -142,7 +146,9 @@ pub enum FrameError {
         newest: u8,
     },
     /// The checksum does not match: the bytes were changed.
-    #[error("the frame's checksum is {actual:08x} and should be {expected:08x}: its bytes were changed")]
+    #[error(
+        "the frame's checksum is {actual:08x} and should be {expected:08x}: its bytes were changed"
+    )]
     Checksum {
         /// What the frame says.
         expected: u32,
@@ -198,9 +204,10 @@ pub fn split(mut bytes: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let need = header(bytes)?.length;
-        let (frame, rest) = bytes
-            .split_at_checked(need)
-            .ok_or(FrameError::Truncated { have: bytes.len(), need })?;
+        let (frame, rest) = bytes.split_at_checked(need).ok_or(FrameError::Truncated {
+            have: bytes.len(),
+            need,
+        })?;
         frames.push(frame);
         bytes = rest;
     }

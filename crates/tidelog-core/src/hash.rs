@@ -55,8 +55,8 @@ macro_rules! hash_newtype {
                 }
                 let mut bytes = [0; 32];
                 for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-                    let pair = core::str::from_utf8(pair).map_err(|_| form())?;
-                    *byte = u8::from_str_radix(pair, 16).map_err(|_| form())?;
+                    let pair = core::str::from_utf8(pair).map_err(|_cause| form())?;
+                    *byte = u8::from_str_radix(pair, 16).map_err(|_cause| form())?;
                 }
                 Ok(Self(bytes))
             }

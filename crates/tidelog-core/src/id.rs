@@ -59,7 +59,7 @@ macro_rules! uuid_newtype {
                 if text.len() != 36 || text.bytes().any(|b| b.is_ascii_uppercase()) {
                     return Err(form());
                 }
-                Uuid::try_parse(text).map(|id| Self(id.into_bytes())).map_err(|_| form())
+                Uuid::try_parse(text).map(|id| Self(id.into_bytes())).map_err(|_cause| form())
             }
         }
 
@@ -131,8 +131,8 @@ impl FromStr for EventId {
         };
         Ok(Self {
             commit: commit.parse()?,
-            attempt: Attempt::new(attempt.parse().map_err(|_| form())?),
-            index: index.parse().map_err(|_| form())?,
+            attempt: Attempt::new(attempt.parse().map_err(|_cause| form())?),
+            index: index.parse().map_err(|_cause| form())?,
         })
     }
 }

@@ -111,4 +111,10 @@ impl Timestamp {
     pub const fn millis(self) -> i64 {
         self.0
     }
+
+    /// This time and some milliseconds more.
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
 }

@@ -65,14 +65,20 @@ pub struct View<P: Projection> {
 impl<P: Projection> View<P> {
     /// A view without rows.
     pub const fn new(projection: P) -> Self {
-        Self { projection, confirmed: BTreeMap::new(), overlay: BTreeMap::new() }
+        Self {
+            projection,
+            confirmed: BTreeMap::new(),
+            overlay: BTreeMap::new(),
+        }
     }
 
     /// Applies a confirmed event, in the order of the log. The overlay is as it was: give it anew afterwards.
     pub fn confirm(&mut self, event: &Event) {
         if let Some(key) = self.projection.key(event) {
-            let row =
-                self.confirmed.entry(key.into_owned()).or_insert_with(|| self.projection.initial());
+            let row = self
+                .confirmed
+                .entry(key.into_owned())
+                .or_insert_with(|| self.projection.initial());
             self.projection.evolve(row, event);
         }
     }
@@ -98,7 +104,10 @@ impl<P: Projection> View<P> {
     pub fn apply(&mut self, event: &Event) -> Option<String> {
         let key = self.projection.key(event)?;
         let row = self.overlay.entry(key.to_string()).or_insert_with(|| {
-            self.confirmed.get(&*key).cloned().unwrap_or_else(|| self.projection.initial())
+            self.confirmed
+                .get(&*key)
+                .cloned()
+                .unwrap_or_else(|| self.projection.initial())
         });
         self.projection.evolve(row, event);
         Some(key.into_owned())
@@ -118,8 +127,11 @@ impl<P: Projection> View<P> {
 
     /// All rows as shown, by key.
     pub fn rows(&self) -> impl Iterator<Item = (&str, &P::Row)> {
-        let mut all: BTreeMap<&str, &P::Row> =
-            self.confirmed.iter().map(|(key, row)| (key.as_str(), row)).collect();
+        let mut all: BTreeMap<&str, &P::Row> = self
+            .confirmed
+            .iter()
+            .map(|(key, row)| (key.as_str(), row))
+            .collect();
         all.extend(self.overlay.iter().map(|(key, row)| (key.as_str(), row)));
         all.into_iter()
     }

@@ -65,7 +65,11 @@ pub struct CommitResult {
 
 /// What became of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "verdict",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Verdict {
     /// It is stored.
     Accepted {
@@ -106,12 +110,22 @@ pub struct PositionRange {
 impl From<Admission> for Verdict {
     fn from(admission: Admission) -> Self {
         match admission {
-            Admission::Accept(Receipt { attempt, first, last, versions }) => Self::Accepted {
+            Admission::Accept(Receipt {
+                attempt,
+                first,
+                last,
+                versions,
+            }) => Self::Accepted {
                 accepted_attempt: attempt,
                 positions: PositionRange { first, last },
                 versions,
             },
-            Admission::Duplicate(Receipt { attempt, first, last, versions }) => Self::Duplicate {
+            Admission::Duplicate(Receipt {
+                attempt,
+                first,
+                last,
+                versions,
+            }) => Self::Duplicate {
                 accepted_attempt: attempt,
                 positions: PositionRange { first, last },
                 versions,

@@ -1,1 +1,378 @@
-//! placeholder
+//! The client's sync state machine. Sans-IO: inputs come in by `handle_*` and by commands, and what there is to do comes
+//! out of `poll_*`. It owns no socket, no database, no clock and no randomness, so a simulator can run it.
+//!
+//! The loop of a host, after every input, until nothing comes out:
+//!
+//! 1. [`Replica::poll_notice`]: fold confirmed frames, decide reruns, tell subscribers;
+//! 2. [`Replica::poll_store`]: run the request on the store, answer with [`Replica::handle_written`],
+//!    [`Replica::handle_loaded`], [`Replica::handle_frames`] or [`Replica::handle_reopened`]; one is under way at a time;
+//! 3. [`Replica::poll_send`]: send it, answer with [`Replica::handle_pushed`], [`Replica::handle_pulled`] or their
+//!    `_failed` twins; one push and one pull may be under way;
+//! 4. [`Replica::poll_timeout`]: come back then.
+//!
+//! What shows is `fold(confirmed) then fold(queue)`. Invariants:
+//!
+//! - A commit is sent only after the transaction that holds it completed.
+//! - Only a contiguous pull confirms, and only a verdict about this very attempt, or a condition that the confirmed log
+//!   breaks, takes a commit out of the queue; an acked commit stays until it is confirmed.
+//! - Every commit is in one place: the queue, the parked list, the confirmed log, or gone by a receipt that says so.
+//! - Every write names the generation it was made for; a stale one changes nothing and is made again on a fresh view.
+
+mod confirmed;
+mod load;
+mod notice;
+mod parked;
+mod queue;
+mod resolve;
+mod rewind;
+mod status;
+mod sync;
+mod write;
+
+pub use confirmed::InconsistentLog;
+pub use notice::{Notice, ReceiptState, RerunAnswer, ResetReason};
+pub use parked::{Collision, ParkReason, Parked};
+pub use status::{Counts, Phase, Status};
+pub use sync::{Request, SyncError};
+pub use write::StoreRequest;
+
+use crate::commit::{Command, Commit, CommitError, Local, Policy};
+use crate::condition::{Condition, Conflict};
+use crate::event::Event;
+use crate::expected::Expected;
+use crate::id::{CommitId, ReplicaId};
+use crate::number::{Attempt, Generation, Position, Seq, Timestamp, Version};
+use crate::store::{Durability, Head, Outcome, StoreError};
+use crate::stream::{StreamHead, StreamId};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use confirmed::Confirmed;
+use queue::{Entry, Heads, Location, State};
+
+/// How a replica behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Is there a server to sync with?
+    pub sync: bool,
+    /// How much a commit must survive before its receipt says durable.
+    pub durability: Durability,
+    /// Seeds the jitter of retries. Give each replica another one.
+    pub seed: u64,
+}
+
+/// What is to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// A new id of the caller's ([`CommitId::mint`]).
+    pub id: CommitId,
+    /// What must hold. An exact version without an event's id gets the id of the event that is shown there.
+    pub conditions: Vec<Condition>,
+    /// What happened, at least one event.
+    pub events: Vec<Event>,
+    /// The command that decided it.
+    pub command: Option<Command>,
+    /// What to do on a conflict.
+    pub policy: Policy,
+}
+
+/// Why nothing was appended. Nothing is stored or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The log is not open yet.
+    #[error("the log is still opening; wait until it is ready")]
+    NotReady,
+    /// The log was closed.
+    #[error("the log is closed")]
+    Closed,
+    /// The commit breaks a rule of its own shape.
+    #[error("{0}")]
+    Commit(#[from] CommitError),
+    /// A stream is not at the version that was expected.
+    #[error("stream {stream} was expected at {expected} and is at version {actual}")]
+    VersionConflict {
+        /// The stream.
+        stream: StreamId,
+        /// What was expected.
+        expected: Expected,
+        /// What is shown.
+        actual: Version,
+    },
+    /// The id was used before.
+    #[error("commit id {id} is in use; mint a new one")]
+    RepeatedId {
+        /// The id.
+        id: CommitId,
+    },
+    /// There is no parked commit of this id.
+    #[error("no parked commit has the id {id}; it may have been resolved in another tab")]
+    NotParked {
+        /// The id.
+        id: CommitId,
+    },
+}
+
+/// A commit of the queue, for showing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queued<'a> {
+    /// The commit and its command.
+    pub local: &'a Local,
+    /// Is it on disk?
+    pub durable: bool,
+    /// Its position, if the server has given one.
+    pub acked: Option<Position>,
+}
+
+/// A commit that leaves the queue, until the store knows.
+#[derive(Debug, Clone)]
+struct Departing {
+    id: CommitId,
+    location: Option<Location>,
+    /// The record to keep, unless it is gone for good.
+    parked: Option<Parked>,
+    /// Does a parked record of it go?
+    unpark: bool,
+}
+
+/// One tab's copy of a log. See the [module](self).
+#[derive(Debug)]
+pub struct Replica {
+    config: Config,
+    id: ReplicaId,
+    head: Head,
+    /// Is the chain hash of the head's cursor the one at its position? Not while a load is half-way.
+    chain_known: bool,
+    opened: bool,
+    closed: bool,
+    confirmed: Confirmed,
+    queue: Vec<Entry>,
+    heads: Heads,
+    pending: BTreeMap<Seq, Vec<Outcome>>,
+    parked: BTreeMap<CommitId, Parked>,
+    departing: Vec<Departing>,
+    /// Parked commits whose command waits to be decided again.
+    retries: VecDeque<CommitId>,
+    rerun: Option<CommitId>,
+    rerun_conflicts: Vec<Conflict>,
+    unjudged: bool,
+    /// The id this database gets because its profile was copied.
+    new_id: Option<ReplicaId>,
+    notices: VecDeque<Notice>,
+    disk: write::Disk,
+    sync: sync::Sync,
+    last_generation_heard: Generation,
+}
+
+impl Replica {
+    /// A replica that has not opened its store yet: it first asks to load it.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            id: ReplicaId::default(),
+            head: Head::default(),
+            chain_known: true,
+            opened: false,
+            closed: false,
+            confirmed: Confirmed::default(),
+            queue: Vec::new(),
+            heads: Heads::default(),
+            pending: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            departing: Vec::new(),
+            retries: VecDeque::new(),
+            rerun: None,
+            rerun_conflicts: Vec::new(),
+            unjudged: false,
+            new_id: None,
+            notices: VecDeque::new(),
+            disk: write::Disk::opening(),
+            sync: sync::Sync::new(config.seed),
+            last_generation_heard: Generation::default(),
+        }
+    }
+
+    /// Appends in memory. It shows at once; it is durable when its receipt says so. Gives each event's version as shown.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing has changed.
+    pub fn append(&mut self, draft: Draft) -> Result<Vec<Version>, AppendError> {
+        self.check_open()?;
+        if self.knows(draft.id) {
+            return Err(AppendError::RepeatedId { id: draft.id });
+        }
+        let mut conditions = draft.conditions;
+        for condition in &mut conditions {
+            let head = self.shown_head(&condition.stream);
+            if !condition.expected.holds(head.as_ref()) {
+                return Err(AppendError::VersionConflict {
+                    stream: condition.stream.clone(),
+                    expected: condition.expected,
+                    actual: head.map_or(Version::NONE, |head| head.version),
+                });
+            }
+            if matches!(condition.expected, Expected::Exact { .. }) {
+                condition.expected = Expected::seen(head.as_ref());
+            }
+        }
+        let commit = Commit {
+            id: draft.id,
+            attempt: Attempt::FIRST,
+            replica: self.id,
+            seq: Seq::default(),
+            conditions,
+            events: draft.events,
+        };
+        commit.check()?;
+        let versions = self.heads.put(&commit, &self.confirmed);
+        self.queue.push(Entry {
+            local: Local {
+                commit,
+                command: draft.command,
+                policy: draft.policy,
+            },
+            state: State::Unwritten,
+            location: None,
+            refused: None,
+            revived: false,
+        });
+        self.notices.push_back(Notice::Status);
+        Ok(versions)
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        match (self.closed, self.opened) {
+            (true, _) => Err(AppendError::Closed),
+            (false, false) => Err(AppendError::NotReady),
+            (false, true) => Ok(()),
+        }
+    }
+
+    fn knows(&self, id: CommitId) -> bool {
+        self.parked.contains_key(&id) || self.entry(id).is_some()
+    }
+
+    fn entry(&self, id: CommitId) -> Option<&Entry> {
+        self.queue.iter().find(|entry| entry.id() == id)
+    }
+
+    /// The end of a stream as shown: confirmed, then the queue.
+    #[must_use]
+    pub fn shown_head(&self, stream: &StreamId) -> Option<StreamHead> {
+        self.heads.of(stream, &self.confirmed)
+    }
+
+    /// The end of a stream as confirmed.
+    #[must_use]
+    pub fn confirmed_head(&self, stream: &StreamId) -> Option<StreamHead> {
+        self.confirmed.head(stream)
+    }
+
+    /// The first positions of the recorded frames that hold a stream's events.
+    #[must_use]
+    pub fn frames_of(&self, stream: &StreamId) -> Vec<Position> {
+        self.confirmed.frames_of(stream)
+    }
+
+    /// The first positions of the recorded frames that hold positions after this one.
+    #[must_use]
+    pub fn frames_after(&self, position: Position) -> &[Position] {
+        self.confirmed.frames_after(position)
+    }
+
+    /// The commits that are not confirmed, in the order they take effect.
+    pub fn queue(&self) -> impl DoubleEndedIterator<Item = Queued<'_>> {
+        self.queue.iter().map(|entry| Queued {
+            local: &entry.local,
+            durable: matches!(entry.state, State::Pending | State::Acked(_)),
+            acked: match entry.state {
+                State::Acked(position) => Some(position),
+                _ => None,
+            },
+        })
+    }
+
+    /// The parked commits by id.
+    #[must_use]
+    pub const fn parked(&self) -> &BTreeMap<CommitId, Parked> {
+        &self.parked
+    }
+
+    /// This replica's id; all zeros before it is open.
+    #[must_use]
+    pub const fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The local head as this tab knows it. Tell other tabs its generation after a write.
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Has the store been opened and replayed?
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.opened && !self.closed
+    }
+
+    /// The next thing to tell, fold or decide.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.judge();
+        self.notices.pop_front()
+    }
+
+    /// Another tab wrote: its head has this generation.
+    pub fn handle_hint(&mut self, generation: Generation) {
+        self.last_generation_heard = self.last_generation_heard.max(generation);
+        if generation > self.head.generation {
+            self.disk.load = true;
+        }
+    }
+
+    /// Something may have changed while nobody looked (the page was frozen, the network came back): look again now.
+    pub fn handle_kick(&mut self, now: Timestamp) {
+        self.disk.load = true;
+        self.sync.kick(now);
+    }
+
+    /// Ends it. What is not on disk yet is written first if the host keeps polling the store until nothing comes.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.notices.push_back(Notice::Status);
+    }
+
+    /// The last resort of a host that cannot open the database again: what has no known outcome is told so.
+    pub fn give_up_storage(&mut self, error: &StoreError) {
+        self.disk.error = Some(error.clone());
+        let lost: Vec<CommitId> = self
+            .queue
+            .iter()
+            .filter(|entry| {
+                entry.location.is_none()
+                    && matches!(
+                        entry.state,
+                        State::Unresolved | State::Unwritten | State::Writing
+                    )
+            })
+            .map(Entry::id)
+            .collect();
+        for id in lost {
+            self.receipt(id, ReceiptState::Unknown);
+        }
+        self.notices.push_back(Notice::Status);
+    }
+
+    fn receipt(&mut self, id: CommitId, state: ReceiptState) {
+        self.notices.push_back(Notice::Receipt { id, state });
+    }
+
+    fn queue_changed(&mut self) {
+        self.heads = Heads::default();
+        for entry in &self.queue {
+            self.heads.put(&entry.local.commit, &self.confirmed);
+        }
+        self.notices.push_back(Notice::Queue);
+        self.notices.push_back(Notice::Status);
+    }
+}

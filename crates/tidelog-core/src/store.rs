@@ -27,7 +27,11 @@ pub struct Head {
 
 impl Default for Head {
     fn default() -> Self {
-        Self { next_seq: Seq::new(1), cursor: Cursor::default(), generation: Generation::new(0) }
+        Self {
+            next_seq: Seq::new(1),
+            cursor: Cursor::default(),
+            generation: Generation::new(0),
+        }
     }
 }
 
@@ -174,7 +178,9 @@ pub struct Loaded {
 #[non_exhaustive]
 pub enum StoreError {
     /// The disk is full or the origin's quota is used up. Nothing was written.
-    #[error("the browser has no room left for this site's data ({detail}); nothing was written. Free some space and try again")]
+    #[error(
+        "the browser has no room left for this site's data ({detail}); nothing was written. Free some space and try again"
+    )]
     QuotaExceeded {
         /// What the platform said.
         detail: String,
@@ -186,16 +192,22 @@ pub enum StoreError {
         detail: String,
     },
     /// The connection was lost before the transaction's end was known: it may or may not be written.
-    #[error("the connection to the database was lost ({detail}); it must be reopened to learn what was written")]
+    #[error(
+        "the connection to the database was lost ({detail}); it must be reopened to learn what was written"
+    )]
     ConnectionLost {
         /// What the platform said.
         detail: String,
     },
     /// Another tab holds an older version of the database open.
-    #[error("another tab of this site keeps an older version of the database open; close or reload it")]
+    #[error(
+        "another tab of this site keeps an older version of the database open; close or reload it"
+    )]
     Blocked,
     /// The database was made by a newer build.
-    #[error("the local database has format {found}, newer than the {newest} this build reads; reload to get the newer build")]
+    #[error(
+        "the local database has format {found}, newer than the {newest} this build reads; reload to get the newer build"
+    )]
     TooNew {
         /// Its format.
         found: u32,
@@ -203,7 +215,9 @@ pub enum StoreError {
         newest: u32,
     },
     /// The database was deleted or replaced while it was open. What it held is gone.
-    #[error("the local database was deleted by the browser or the user; it starts again from the server")]
+    #[error(
+        "the local database was deleted by the browser or the user; it starts again from the server"
+    )]
     Wiped,
     /// Something stored is damaged.
     #[error("the local database holds damaged data in {place}: {detail}")]

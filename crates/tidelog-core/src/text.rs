@@ -54,7 +54,11 @@ pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(
         return Err(TextError::Empty { what });
     }
     if text.len() > max {
-        return Err(TextError::TooLong { what, bytes: text.len(), max });
+        return Err(TextError::TooLong {
+            what,
+            bytes: text.len(),
+            max,
+        });
     }
     match text.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, found)) => Err(TextError::Character {
@@ -70,9 +74,9 @@ pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(
 /// Refuses anything but ASCII letters, digits, `.`, `_` and `-`, starting with a letter or digit.
 pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(), TextError> {
     check_text(what, text, max)?;
-    let bad = text.char_indices().find(|(at, c)| {
-        !(c.is_ascii_alphanumeric() || (*at > 0 && matches!(c, '.' | '_' | '-')))
-    });
+    let bad = text
+        .char_indices()
+        .find(|(at, c)| !(c.is_ascii_alphanumeric() || (*at > 0 && matches!(c, '.' | '_' | '-'))));
     match bad {
         Some((at, found)) => Err(TextError::Character {
             what,
@@ -184,7 +188,9 @@ impl SharedText {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.whole.get(self.start as usize..self.end as usize).unwrap_or_default()
+        self.whole
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 }
 
@@ -192,7 +198,11 @@ impl From<&str> for SharedText {
     /// No commit may hold a text of 4 GiB or more; one that long is cut to nothing.
     fn from(text: &str) -> Self {
         let end = u32::try_from(text.len()).unwrap_or(0);
-        Self { whole: Arc::from(text), start: 0, end }
+        Self {
+            whole: Arc::from(text),
+            start: 0,
+            end,
+        }
     }
 }
 

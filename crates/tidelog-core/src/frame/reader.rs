@@ -27,7 +27,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], FrameError> {
         let end = self.at.checked_add(n).ok_or_else(|| self.bad(field))?;
-        let taken = self.bytes.get(self.at..end).ok_or_else(|| self.bad(field))?;
+        let taken = self
+            .bytes
+            .get(self.at..end)
+            .ok_or_else(|| self.bad(field))?;
         self.at = end;
         Ok(taken)
     }
@@ -37,7 +40,9 @@ impl<'a> Reader<'a> {
         field: &'static str,
     ) -> Result<[u8; N], FrameError> {
         let at = self.at;
-        self.take(N, field)?.try_into().map_err(|_| FrameError::Malformed { field, at })
+        self.take(N, field)?
+            .try_into()
+            .map_err(|_cause| FrameError::Malformed { field, at })
     }
 
     pub(crate) fn byte(&mut self, field: &'static str) -> Result<u8, FrameError> {
@@ -55,7 +60,11 @@ impl<'a> Reader<'a> {
             }
             value |= bits << shift;
             if byte & 0x80 == 0 {
-                return if byte == 0 && shift > 0 { Err(self.bad(field)) } else { Ok(value) };
+                return if byte == 0 && shift > 0 {
+                    Err(self.bad(field))
+                } else {
+                    Ok(value)
+                };
             }
         }
         Err(self.bad(field))
@@ -63,7 +72,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn small(&mut self, field: &'static str) -> Result<u32, FrameError> {
         let value = self.varint(field)?;
-        u32::try_from(value).map_err(|_| self.bad(field))
+        u32::try_from(value).map_err(|_cause| self.bad(field))
     }
 
     #[allow(clippy::cast_possible_wrap, reason = "undoes the zigzag of the writer")]
@@ -83,7 +92,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn length(&mut self, field: &'static str) -> Result<usize, FrameError> {
         let value = self.varint(field)?;
-        usize::try_from(value).map_err(|_| self.bad(field))
+        usize::try_from(value).map_err(|_cause| self.bad(field))
     }
 
     pub(crate) fn id(&mut self, field: &'static str) -> Result<CommitId, FrameError> {
@@ -103,7 +112,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn end(&self, field: &'static str) -> Result<(), FrameError> {
-        if self.is_empty() { Ok(()) } else { Err(self.bad(field)) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.bad(field))
+        }
     }
 }
 
@@ -126,7 +139,8 @@ impl Names {
         for _ in 0..count {
             let length = section.length("length of a text")?;
             let bytes = section.take(length, "text")?;
-            let text = core::str::from_utf8(bytes).map_err(|_| section.bad("text (not UTF-8)"))?;
+            let text =
+                core::str::from_utf8(bytes).map_err(|_cause| section.bad("text (not UTF-8)"))?;
             texts.push(Arc::from(text));
         }
         section.end("dictionary")?;
@@ -135,7 +149,10 @@ impl Names {
 
     pub(crate) fn replica(&self, from: &mut Reader<'_>) -> Result<ReplicaId, FrameError> {
         let at = from.length("replica number")?;
-        self.replicas.get(at).copied().ok_or_else(|| from.bad("replica number"))
+        self.replicas
+            .get(at)
+            .copied()
+            .ok_or_else(|| from.bad("replica number"))
     }
 
     pub(crate) fn text<T>(

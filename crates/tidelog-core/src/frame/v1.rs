@@ -27,19 +27,27 @@ pub(super) fn encode_recorded(
     let mut recorded_at = 0;
     for recorded in commits {
         encoder.commit(&recorded.commit);
-        encoder.commits.signed(recorded.recorded_at.millis().wrapping_sub(recorded_at));
+        encoder
+            .commits
+            .signed(recorded.recorded_at.millis().wrapping_sub(recorded_at));
         recorded_at = recorded.recorded_at.millis();
-        let actor = encoder.names.optional(recorded.actor.as_ref().map(AsRef::as_ref));
+        let actor = encoder
+            .names
+            .optional(recorded.actor.as_ref().map(AsRef::as_ref));
         encoder.commits.varint(actor);
         encoder.commits.length(recorded.versions.len());
         for versions in &recorded.versions {
             let stream = encoder.names.text(versions.stream.as_str());
             encoder.commits.varint(stream);
             encoder.commits.varint(versions.first.value());
-            encoder.commits.varint(versions.last.value().saturating_sub(versions.first.value()));
+            encoder
+                .commits
+                .varint(versions.last.value().saturating_sub(versions.first.value()));
         }
     }
-    let first = commits.first().map_or(0, |recorded| recorded.position.value());
+    let first = commits
+        .first()
+        .map_or(0, |recorded| recorded.position.value());
     encoder.finish(RECORDED, epoch, first, commits.len(), chain_before)
 }
 
@@ -62,7 +70,13 @@ pub(super) fn encode_local(first: Seq, commits: &[Local]) -> Vec<u8> {
             encoder.commits.bytes(command.args.as_str().as_bytes());
         }
     }
-    encoder.finish(0, Epoch::default(), first.value(), commits.len(), ChainHash::default())
+    encoder.finish(
+        0,
+        Epoch::default(),
+        first.value(),
+        commits.len(),
+        ChainHash::default(),
+    )
 }
 
 #[derive(Default)]
@@ -77,13 +91,17 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    #[allow(clippy::cast_possible_wrap, reason = "a wrapped difference is undone by wrapping addition")]
+    #[allow(
+        clippy::cast_possible_wrap,
+        reason = "a wrapped difference is undone by wrapping addition"
+    )]
     fn commit(&mut self, commit: &'a Commit) {
         self.commits.id(&commit.id);
         self.commits.varint(u64::from(commit.attempt.value()));
         let replica = self.names.replica(commit.replica);
         self.commits.varint(replica);
-        self.commits.signed(commit.seq.value().wrapping_sub(self.seq) as i64);
+        self.commits
+            .signed(commit.seq.value().wrapping_sub(self.seq) as i64);
         self.seq = commit.seq.value();
         self.commits.length(commit.conditions.len());
         for condition in &commit.conditions {
@@ -106,7 +124,10 @@ impl<'a> Encoder<'a> {
                 self.commits.byte(3);
                 self.commits.varint(exact.value());
             }
-            Expected::Exact { exact, event: Some(event) } => {
+            Expected::Exact {
+                exact,
+                event: Some(event),
+            } => {
                 self.commits.byte(4);
                 self.commits.varint(exact.value());
                 self.commits.id(&event.commit);
@@ -122,15 +143,19 @@ impl<'a> Encoder<'a> {
         self.events.varint(stream);
         self.events.varint(event_type);
         self.events.varint(u64::from(event.schema.value()));
-        self.events.signed(event.occurred_at.millis().wrapping_sub(self.occurred_at));
+        self.events
+            .signed(event.occurred_at.millis().wrapping_sub(self.occurred_at));
         self.occurred_at = event.occurred_at.millis();
         self.events.length(event.tags.len());
         for tag in &event.tags {
             let tag = self.names.text(tag.as_str());
             self.events.varint(tag);
         }
-        for reference in [&event.meta.correlation_id, &event.meta.causation_id, &event.meta.device]
-        {
+        for reference in [
+            &event.meta.correlation_id,
+            &event.meta.causation_id,
+            &event.meta.device,
+        ] {
             let reference = self.names.optional(reference.as_ref().map(AsRef::as_ref));
             self.events.varint(reference);
         }
@@ -163,7 +188,12 @@ impl<'a> Encoder<'a> {
         commits: usize,
         chain_before: ChainHash,
     ) -> Vec<u8> {
-        let sections = [self.names.finish(), self.commits, self.events, self.payloads];
+        let sections = [
+            self.names.finish(),
+            self.commits,
+            self.events,
+            self.payloads,
+        ];
         let length: usize = sections.iter().map(|section| section.0.len() + 5).sum();
         let mut frame = Section(Vec::with_capacity(HEADER_BYTES + length));
         frame.bytes(&MAGIC);
@@ -202,16 +232,24 @@ fn checksum(frame: &[u8]) -> u32 {
 }
 
 pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
-    let short = |need| FrameError::Truncated { have: bytes.len(), need };
+    let short = |need| FrameError::Truncated {
+        have: bytes.len(),
+        need,
+    };
     if bytes.len() >= MAGIC.len() && !bytes.starts_with(&MAGIC) {
         return Err(FrameError::NotAFrame);
     }
-    let head = bytes.get(..HEADER_BYTES).ok_or_else(|| short(HEADER_BYTES))?;
+    let head = bytes
+        .get(..HEADER_BYTES)
+        .ok_or_else(|| short(HEADER_BYTES))?;
     let mut reader = Reader::new(head);
     reader.take(4, "magic")?;
     let format = reader.byte("format")?;
     if format > FORMAT {
-        return Err(FrameError::NewerFormat { found: format, newest: FORMAT });
+        return Err(FrameError::NewerFormat {
+            found: format,
+            newest: FORMAT,
+        });
     }
     let flags = reader.byte("flags")?;
     let reserved: [u8; 2] = reader.array("reserved bytes")?;
@@ -222,7 +260,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
     reader.take(4, "checksum")?;
     let header = Header {
         recorded: flags & RECORDED != 0,
-        length: usize::try_from(length).map_err(|_| reader.bad("length"))?,
+        length: usize::try_from(length).map_err(|_cause| reader.bad("length"))?,
         epoch: Epoch::from_bytes(reader.array("epoch")?),
         first: u64::from_le_bytes(reader.array("first")?),
         commits: u32::from_le_bytes(reader.array("number of commits")?),
@@ -238,7 +276,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
 pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
     let header = header(bytes)?;
     if bytes.len() < header.length {
-        return Err(FrameError::Truncated { have: bytes.len(), need: header.length });
+        return Err(FrameError::Truncated {
+            have: bytes.len(),
+            need: header.length,
+        });
     }
     let mut reader = Reader::new(bytes);
     reader.take(12, "header")?;
@@ -256,7 +297,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
     let events = reader.section("events")?;
     let payloads = reader.section("payloads")?.rest();
     reader.end("end")?;
-    let payloads = core::str::from_utf8(payloads).map_err(|_| reader.bad("payloads (not UTF-8)"))?;
+    let payloads =
+        core::str::from_utf8(payloads).map_err(|_cause| reader.bad("payloads (not UTF-8)"))?;
     let mut decoder = Decoder {
         names,
         commits,
@@ -301,12 +343,15 @@ impl Decoder<'_> {
             let position = position.ok_or_else(|| self.commits.bad("first position"))?;
             let commit = self.commit()?;
             recorded_at = recorded_at.wrapping_add(self.commits.signed("recorded time")?);
-            let actor = self.names.optional(&mut self.commits, "actor", Subject::from_shared)?;
+            let actor = self
+                .names
+                .optional(&mut self.commits, "actor", Subject::from_shared)?;
             let count = self.commits.count("number of streams")?;
             let mut versions = Vec::with_capacity(count.min(1024));
             for _ in 0..count {
-                let stream =
-                    self.names.text(&mut self.commits, "stream", StreamId::from_shared)?;
+                let stream = self
+                    .names
+                    .text(&mut self.commits, "stream", StreamId::from_shared)?;
                 let first = self.commits.varint("first version")?;
                 let more = self.commits.varint("last version")?;
                 let last = first.checked_add(more);
@@ -343,37 +388,64 @@ impl Decoder<'_> {
                 1 => {
                     let commits = &mut self.commits;
                     let stream = self.names.text(commits, "stream", StreamId::from_shared)?;
-                    let name = self.names.text(commits, "command", EventType::from_shared)?;
+                    let name = self
+                        .names
+                        .text(commits, "command", EventType::from_shared)?;
                     let length = commits.length("length of arguments")?;
                     let args = core::str::from_utf8(commits.take(length, "arguments")?)
-                        .map_err(|_| commits.bad("arguments (not UTF-8)"))?;
-                    Some(Command { stream, name, args: SharedText::from(args) })
+                        .map_err(|_cause| commits.bad("arguments (not UTF-8)"))?;
+                    Some(Command {
+                        stream,
+                        name,
+                        args: SharedText::from(args),
+                    })
                 }
                 _ => return Err(self.commits.bad("command flag")),
             };
-            locals.push(Local { commit, command, policy });
+            locals.push(Local {
+                commit,
+                command,
+                policy,
+            });
         }
         Ok(locals)
     }
 
-    #[allow(clippy::cast_sign_loss, reason = "undoes the wrapped difference of the encoder")]
+    #[allow(
+        clippy::cast_sign_loss,
+        reason = "undoes the wrapped difference of the encoder"
+    )]
     fn commit(&mut self) -> Result<Commit, FrameError> {
         let id = self.commits.id("commit id")?;
         let attempt = Attempt::new(self.commits.small("attempt")?);
         let replica = self.names.replica(&mut self.commits)?;
-        self.seq = self.seq.wrapping_add(self.commits.signed("sequence number")? as u64);
+        self.seq = self
+            .seq
+            .wrapping_add(self.commits.signed("sequence number")? as u64);
         let count = self.commits.count("number of conditions")?;
         let mut conditions = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
-            let stream = self.names.text(&mut self.commits, "stream", StreamId::from_shared)?;
-            conditions.push(Condition { stream, expected: self.expected()? });
+            let stream = self
+                .names
+                .text(&mut self.commits, "stream", StreamId::from_shared)?;
+            conditions.push(Condition {
+                stream,
+                expected: self.expected()?,
+            });
         }
         let count = self.commits.length("number of events")?;
         let mut events = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
             events.push(self.event()?);
         }
-        Ok(Commit { id, attempt, replica, seq: Seq::new(self.seq), conditions, events })
+        Ok(Commit {
+            id,
+            attempt,
+            replica,
+            seq: Seq::new(self.seq),
+            conditions,
+            events,
+        })
     }
 
     fn expected(&mut self) -> Result<Expected, FrameError> {
@@ -401,18 +473,28 @@ impl Decoder<'_> {
     fn event(&mut self) -> Result<Event, FrameError> {
         let events = &mut self.events;
         let stream = self.names.text(events, "stream", StreamId::from_shared)?;
-        let event_type = self.names.text(events, "event type", EventType::from_shared)?;
+        let event_type = self
+            .names
+            .text(events, "event type", EventType::from_shared)?;
         let schema = SchemaVersion::new(events.small("schema version")?);
-        self.occurred_at = self.occurred_at.wrapping_add(events.signed("time of the event")?);
+        self.occurred_at = self
+            .occurred_at
+            .wrapping_add(events.signed("time of the event")?);
         let count = events.count("number of tags")?;
         let mut tags = Vec::with_capacity(count.min(64));
         for _ in 0..count {
             tags.push(self.names.text(events, "tag", Tag::from_shared)?);
         }
         let meta = Meta {
-            correlation_id: self.names.optional(events, "metadata", Reference::from_shared)?,
-            causation_id: self.names.optional(events, "metadata", Reference::from_shared)?,
-            device: self.names.optional(events, "metadata", Reference::from_shared)?,
+            correlation_id: self
+                .names
+                .optional(events, "metadata", Reference::from_shared)?,
+            causation_id: self
+                .names
+                .optional(events, "metadata", Reference::from_shared)?,
+            device: self
+                .names
+                .optional(events, "metadata", Reference::from_shared)?,
         };
         let data = self.payload()?;
         Ok(Event {
@@ -433,8 +515,10 @@ impl Decoder<'_> {
             }
             self.payload_at += 1;
         }
-        self.event_count =
-            self.event_count.checked_add(1).ok_or_else(|| self.events.bad("number of events"))?;
+        self.event_count = self
+            .event_count
+            .checked_add(1)
+            .ok_or_else(|| self.events.bad("number of events"))?;
         let length = self.events.length("length of a payload")?;
         let (erased, length) = match length.checked_sub(1) {
             Some(length) => (None, length),
@@ -444,7 +528,9 @@ impl Decoder<'_> {
             }
         };
         let start = self.payload_at;
-        let end = start.checked_add(length).ok_or_else(|| self.events.bad("length of a payload"))?;
+        let end = start
+            .checked_add(length)
+            .ok_or_else(|| self.events.bad("length of a payload"))?;
         let text = SharedText::slice(&self.payloads, start, end)
             .ok_or_else(|| self.events.bad("length of a payload"))?;
         self.payload_at = end;

@@ -17,7 +17,10 @@ impl Section {
     }
 
     /// LEB128.
-    #[allow(clippy::cast_possible_truncation, reason = "seven bits are taken at a time")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "seven bits are taken at a time"
+    )]
     pub(crate) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -31,7 +34,10 @@ impl Section {
     }
 
     /// Zigzag, then LEB128.
-    #[allow(clippy::cast_sign_loss, reason = "zigzag maps every signed number to an unsigned one")]
+    #[allow(
+        clippy::cast_sign_loss,
+        reason = "zigzag maps every signed number to an unsigned one"
+    )]
     pub(crate) fn signed(&mut self, value: i64) {
         self.varint(((value << 1) ^ (value >> 63)) as u64);
     }

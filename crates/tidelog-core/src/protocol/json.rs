@@ -209,14 +209,34 @@ const fn first_schema() -> SchemaVersion {
 }
 
 impl From<MetaJson> for Meta {
-    fn from(MetaJson { correlation_id, causation_id, device }: MetaJson) -> Self {
-        Self { correlation_id, causation_id, device }
+    fn from(
+        MetaJson {
+            correlation_id,
+            causation_id,
+            device,
+        }: MetaJson,
+    ) -> Self {
+        Self {
+            correlation_id,
+            causation_id,
+            device,
+        }
     }
 }
 
 impl From<Meta> for MetaJson {
-    fn from(Meta { correlation_id, causation_id, device }: Meta) -> Self {
-        Self { correlation_id, causation_id, device }
+    fn from(
+        Meta {
+            correlation_id,
+            causation_id,
+            device,
+        }: Meta,
+    ) -> Self {
+        Self {
+            correlation_id,
+            causation_id,
+            device,
+        }
     }
 }
 
@@ -254,7 +274,10 @@ impl CommitJson {
 /// # Errors
 /// If the text is not JSON.
 fn raw(payload: &Payload) -> Result<Option<Box<RawValue>>, serde_json::Error> {
-    payload.text().map(|text| RawValue::from_string(text.to_string())).transpose()
+    payload
+        .text()
+        .map(|text| RawValue::from_string(text.to_string()))
+        .transpose()
 }
 
 /// The events of a confirmed commit.

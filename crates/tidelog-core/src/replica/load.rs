@@ -1,0 +1,301 @@
+//! Taking in what the store holds: when it is opened, and whenever another tab wrote.
+
+use super::confirmed::InconsistentLog;
+use super::parked::Parked;
+use super::queue::{Entry, Location, State};
+use super::write::Busy;
+use super::{Notice, ReceiptState, Replica, ResetReason};
+use crate::frame::{self, Body, Frame};
+use crate::id::CommitId;
+use crate::number::{Position, Timestamp};
+use crate::store::{Loaded, Outcome, PendingFrame, StoreError};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+impl Replica {
+    /// The answer to [`super::StoreRequest::Load`].
+    pub fn handle_loaded(&mut self, now: Timestamp, loaded: Loaded) {
+        if !matches!(self.disk.busy, Some(Busy::Load)) {
+            return;
+        }
+        self.disk.busy = None;
+        if let Err(error) = self.take_in(loaded) {
+            self.handle_load_failed(now, error);
+        }
+    }
+
+    fn take_in(&mut self, loaded: Loaded) -> Result<(), StoreError> {
+        let another = self.opened && loaded.replica != self.id;
+        let ours = self.head.cursor;
+        let theirs = loaded.head.cursor;
+        let rewound = theirs.position < ours.position
+            || (ours.position > Position::START && theirs.epoch != ours.epoch);
+        if another || rewound {
+            // Another database, or an older copy of this one: what only it held has to be written again.
+            let storage = another || loaded.head.generation < self.head.generation;
+            self.start_again(if storage {
+                ResetReason::Storage
+            } else {
+                ResetReason::History
+            });
+            self.id = loaded.replica;
+            self.disk.load = true;
+            return Ok(());
+        }
+        for bytes in &loaded.log {
+            let frame = frame::decode(bytes).map_err(|error| corrupt("log", &error))?;
+            let mut heads = BTreeMap::new();
+            let commits = self
+                .confirmed
+                .check(&frame, self.head.cursor.position, &mut heads)
+                .map_err(|error| corrupt("log", &error))?;
+            let Some(last) = commits.last() else {
+                return Err(corrupt("log", &"an empty frame"));
+            };
+            if self.chain_known && frame.chain_before != self.head.cursor.chain {
+                // Another tab read another history of the server since.
+                self.start_again(ResetReason::History);
+                self.disk.load = true;
+                return Ok(());
+            }
+            self.chain_known = false;
+            self.head.cursor.position = last.last_position();
+            self.head.cursor.epoch = frame.epoch;
+            self.confirm(Arc::new(frame));
+        }
+        if loaded.more {
+            self.disk.load = true;
+            self.notices.push_back(Notice::Status);
+            return Ok(());
+        }
+        if self.head.cursor.position != theirs.position {
+            return Err(corrupt(
+                "log",
+                &InconsistentLog::Position {
+                    expected: theirs.position.next(),
+                    found: self.head.cursor.position.next(),
+                },
+            ));
+        }
+        self.id = loaded.replica;
+        self.head = loaded.head;
+        self.chain_known = true;
+        self.install_parked(&loaded)?;
+        self.install_pending(&loaded.pending)?;
+        if self.last_generation_heard > self.head.generation {
+            self.last_generation_heard = self.head.generation;
+        }
+        self.opened = true;
+        self.unjudged = true;
+        self.disk.error = None;
+        self.queue_changed();
+        Ok(())
+    }
+
+    fn install_parked(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
+        let mut parked = BTreeMap::new();
+        for record in &loaded.parked {
+            let record_of = Parked::decode(&record.record);
+            parked.insert(
+                record.id,
+                record_of.map_err(|error| corrupt("parked", &error))?,
+            );
+        }
+        if parked != self.parked {
+            self.notices.push_back(Notice::Parked);
+        }
+        self.parked = parked;
+        let kept = &self.parked;
+        self.retries.retain(|id| kept.contains_key(id));
+        // A commit that was brought back here, but resolved in another tab.
+        self.queue
+            .retain(|entry| !entry.revived || kept.contains_key(&entry.id()));
+        self.departing
+            .retain(|d| d.parked.is_some() || !d.unpark || kept.contains_key(&d.id));
+        Ok(())
+    }
+
+    /// The disk's truth about what is pending, with what this tab has in memory on top of it.
+    fn install_pending(&mut self, frames: &[PendingFrame]) -> Result<(), StoreError> {
+        let mut disk: Vec<Entry> = Vec::new();
+        self.pending.clear();
+        for pending in frames {
+            let decoded = frame::decode(&pending.frame).map_err(|e| corrupt("pending", &e))?;
+            let Body::Local(locals) = decoded.body else {
+                return Err(corrupt("pending", &InconsistentLog::NotRecorded));
+            };
+            if locals.len() != pending.outcomes.len() {
+                return Err(corrupt("outcome", &"it does not fit its frame"));
+            }
+            self.pending.insert(pending.first, pending.outcomes.clone());
+            let commits = locals.into_iter().zip(&pending.outcomes).enumerate();
+            disk.extend(commits.filter_map(|(index, (local, outcome))| {
+                Some(Entry {
+                    local,
+                    state: match outcome {
+                        Outcome::Pending => State::Pending,
+                        Outcome::Acked(position) => State::Acked(*position),
+                        Outcome::Settled => return None,
+                    },
+                    location: Some(Location {
+                        first: pending.first,
+                        index,
+                    }),
+                    refused: None,
+                    revived: false,
+                })
+            }));
+        }
+        self.merge(disk);
+        Ok(())
+    }
+
+    fn merge(&mut self, disk: Vec<Entry>) {
+        let memory = core::mem::take(&mut self.queue);
+        let on_disk: BTreeMap<CommitId, (Location, State)> = disk
+            .iter()
+            .filter_map(|entry| Some((entry.id(), (entry.location?, entry.state))))
+            .collect();
+        // A commit is on its way out only as long as the disk still has it as it was.
+        let still_pending = |id: &CommitId, location: Option<Location>| {
+            location.is_none()
+                || on_disk
+                    .get(id)
+                    .is_some_and(|(at, state)| Some(*at) == location && *state == State::Pending)
+        };
+        self.departing
+            .retain(|departing| still_pending(&departing.id, departing.location));
+        let leaving: BTreeSet<CommitId> = self.departing.iter().map(|d| d.id).collect();
+        let mut replaced = BTreeMap::new();
+        let mut fresh = Vec::new();
+        let mut durable = Vec::new();
+        for mut entry in memory {
+            let id = entry.id();
+            match entry.state {
+                State::Unresolved | State::Writing
+                    if on_disk.contains_key(&id) && entry.location.is_none() =>
+                {
+                    durable.push(id);
+                }
+                State::Unresolved | State::Writing | State::Unwritten
+                    if entry.location.is_none() =>
+                {
+                    entry.state = State::Unwritten;
+                    let parked = self.parked.contains_key(&id) && !entry.revived;
+                    if !parked && !on_disk.contains_key(&id) {
+                        fresh.push(entry);
+                    }
+                }
+                State::Unresolved | State::Writing | State::Unwritten => {
+                    if still_pending(&id, entry.location) {
+                        entry.state = State::Unwritten;
+                        replaced.insert(id, entry);
+                    }
+                }
+                State::Pending | State::Acked(_) => {
+                    replaced.insert(id, entry);
+                }
+            }
+        }
+        for entry in disk {
+            if leaving.contains(&entry.id()) {
+                continue;
+            }
+            // Keep what only memory knows: an attempt that replaces this one, or the server's refusal of it.
+            match replaced.remove(&entry.id()) {
+                Some(known) if known.state == State::Unwritten => self.queue.push(known),
+                Some(known) if known.attempt() == entry.attempt() => {
+                    self.queue.push(Entry {
+                        refused: known.refused,
+                        ..entry
+                    });
+                }
+                _ => self.queue.push(entry),
+            }
+        }
+        self.queue.extend(fresh);
+        for id in durable {
+            self.receipt(id, ReceiptState::Durable);
+        }
+    }
+
+    /// A frame follows: its commits are confirmed.
+    pub(super) fn confirm(&mut self, frame: Arc<Frame>) {
+        let Body::Recorded(commits) = &frame.body else {
+            return;
+        };
+        self.confirmed.extend(commits);
+        let ids: BTreeSet<CommitId> = commits.iter().map(|recorded| recorded.commit.id).collect();
+        let mut settled = Vec::new();
+        self.queue.retain(|entry| {
+            let confirmed = ids.contains(&entry.id());
+            if confirmed {
+                settled.push(entry.id());
+            }
+            !confirmed
+        });
+        self.departing
+            .retain(|departing| !ids.contains(&departing.id));
+        let before = self.parked.len();
+        self.parked.retain(|id, _| !ids.contains(id));
+        if self.parked.len() != before {
+            self.notices.push_back(Notice::Parked);
+        }
+        self.notices.push_back(Notice::Confirmed {
+            frame: Arc::clone(&frame),
+            settled,
+        });
+        if self.opened {
+            let own: Vec<_> = commits
+                .iter()
+                .filter(|recorded| recorded.commit.replica == self.id)
+                .map(|recorded| (recorded.commit.id, recorded.last_position()))
+                .collect();
+            for (id, position) in own {
+                self.receipt(id, ReceiptState::Confirmed(position));
+            }
+        }
+    }
+
+    /// All confirmed state begins again; what is not confirmed stays, and what only memory holds is written again.
+    pub(super) fn start_again(&mut self, reason: ResetReason) {
+        self.confirmed = super::Confirmed::default();
+        self.head = crate::store::Head::default();
+        self.chain_known = true;
+        self.pending.clear();
+        self.sync.restart();
+        self.rerun = None;
+        if reason == ResetReason::Storage {
+            for entry in &mut self.queue {
+                entry.state = State::Unwritten;
+                entry.location = None;
+                entry.refused = None;
+                entry.revived = false;
+            }
+            for departing in &mut self.departing {
+                departing.location = None;
+            }
+            self.retries.clear();
+            // The records went with the database; they are written again.
+            for (id, parked) in core::mem::take(&mut self.parked) {
+                self.departing.push(super::Departing {
+                    id,
+                    location: None,
+                    parked: Some(parked),
+                    unpark: false,
+                });
+            }
+        }
+        self.notices.push_back(Notice::Reset { reason });
+        self.queue_changed();
+    }
+}
+
+fn corrupt(place: &str, detail: &impl ToString) -> StoreError {
+    StoreError::Corrupt {
+        place: place.to_string(),
+        detail: detail.to_string(),
+    }
+}

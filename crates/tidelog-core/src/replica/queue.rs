@@ -1,0 +1,95 @@
+//! The commits of a replica that are not confirmed, in the order they take effect.
+
+use super::confirmed::Confirmed;
+use crate::commit::{Commit, Local};
+use crate::condition::Conflict;
+use crate::id::CommitId;
+use crate::number::{Attempt, Position, Seq, Version};
+use crate::stream::{StreamHead, StreamId};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Where a commit stands on disk: which pending frame, and which of its commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Location {
+    pub(super) first: Seq,
+    pub(super) index: usize,
+}
+
+/// How far a commit has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// In memory only (this attempt of it, if it has a location).
+    Unwritten,
+    /// In a transaction that has not ended.
+    Writing,
+    /// In a transaction whose end is unknown until the database is open again.
+    Unresolved,
+    /// On disk.
+    Pending,
+    /// On disk, and the server gave it this position.
+    Acked(Position),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) local: Local,
+    pub(super) state: State,
+    /// Where this commit is on disk; while unwritten, where the attempt is that it replaces.
+    pub(super) location: Option<Location>,
+    /// The server refused this attempt: why, and how far its log went by then.
+    pub(super) refused: Option<(Vec<Conflict>, Position)>,
+    /// Brought back from the parked list, where its record stays until this is written.
+    pub(super) revived: bool,
+}
+
+impl Entry {
+    pub(super) const fn id(&self) -> CommitId {
+        self.local.commit.id
+    }
+
+    pub(super) const fn attempt(&self) -> Attempt {
+        self.local.commit.attempt
+    }
+
+    pub(super) const fn is_acked(&self) -> bool {
+        matches!(self.state, State::Acked(_))
+    }
+
+    /// The streams it writes or has a condition on.
+    pub(super) fn touched(&self) -> impl Iterator<Item = &StreamId> {
+        let commit = &self.local.commit;
+        let written = commit.events.iter().map(|event| &event.stream);
+        written.chain(commit.conditions.iter().map(|condition| &condition.stream))
+    }
+}
+
+/// The ends of streams with some commits on top that are not confirmed.
+#[derive(Debug, Default)]
+pub(super) struct Heads(BTreeMap<StreamId, StreamHead>);
+
+impl Heads {
+    pub(super) fn of(&self, stream: &StreamId, confirmed: &Confirmed) -> Option<StreamHead> {
+        self.0
+            .get(stream)
+            .copied()
+            .or_else(|| confirmed.head(stream))
+    }
+
+    /// Puts a commit on top. Gives the version of each of its events.
+    pub(super) fn put(&mut self, commit: &Commit, confirmed: &Confirmed) -> Vec<Version> {
+        let events = commit.events.iter().enumerate();
+        events
+            .map(|(index, event)| {
+                let before = self.of(&event.stream, confirmed);
+                let version = before.map_or(Version::NONE, |head| head.version).next();
+                let head = StreamHead {
+                    version,
+                    last: commit.event_id(index),
+                };
+                self.0.insert(event.stream.clone(), head);
+                version
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! The server has another history of the log: it was restored from a backup, or replaced.
+//!
+//! Everything is read again from the beginning. What this replica appended goes back to pending, so that what the server
+//! lost is sent again and what it still has is recognised by id; every frame of the old history is kept aside as `lost`,
+//! because it may hold others' events that exist nowhere else.
+
+use super::write::{Busy, Frames};
+use super::{Replica, ResetReason, StoreRequest};
+use crate::commit::{Local, Policy};
+use crate::cursor::Cursor;
+use crate::frame::{self, Body};
+use crate::number::{Position, Timestamp};
+use crate::store::{Durability, StoreError, StoreOp};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+#[derive(Debug, Clone)]
+pub(super) enum Rewind {
+    No,
+    Wanted,
+    Ready(Vec<Vec<u8>>),
+}
+
+impl Rewind {
+    pub(super) const fn is_no(&self) -> bool {
+        matches!(self, Self::No)
+    }
+}
+
+impl Replica {
+    pub(super) fn rewind_request(&mut self) -> Option<StoreRequest> {
+        match core::mem::replace(&mut self.sync.rewind, Rewind::No) {
+            Rewind::No => None,
+            Rewind::Wanted => {
+                self.sync.rewind = Rewind::Wanted;
+                self.disk.busy = Some(Busy::Frames);
+                let first_positions = self.confirmed.frames_after(Position::START).to_vec();
+                Some(StoreRequest::Frames { first_positions })
+            }
+            Rewind::Ready(old) => Some(self.rewind(old)),
+        }
+    }
+
+    /// The answer to [`StoreRequest::Frames`].
+    pub fn handle_frames(&mut self, now: Timestamp, frames: Vec<Vec<u8>>) {
+        if matches!(self.disk.busy, Some(Busy::Frames)) {
+            self.disk.busy = None;
+            match frames.iter().find_map(|bytes| frame::decode(bytes).err()) {
+                Some(error) => self.handle_load_failed(
+                    now,
+                    StoreError::Corrupt {
+                        place: String::from("log"),
+                        detail: error.to_string(),
+                    },
+                ),
+                None => self.sync.rewind = Rewind::Ready(frames),
+            }
+        }
+    }
+
+    fn rewind(&mut self, old: Vec<Vec<u8>>) -> StoreRequest {
+        let mut head = self.head;
+        head.cursor = Cursor::default();
+        let mut pending = Frames::default();
+        let mut ops = Vec::from([StoreOp::ClearLog]);
+        for bytes in old {
+            if let Ok(decoded) = frame::decode(&bytes)
+                && let Body::Recorded(commits) = decoded.body
+            {
+                for recorded in commits {
+                    let known = self
+                        .queue
+                        .iter()
+                        .any(|entry| entry.id() == recorded.commit.id);
+                    if recorded.commit.replica == self.id && !known {
+                        let mut commit = recorded.commit;
+                        commit.seq = head.next_seq;
+                        // Its command is gone, so a conflict is for a person to decide.
+                        let local = Local {
+                            commit,
+                            command: None,
+                            policy: Policy::Ask,
+                        };
+                        pending.push(head.next_seq, &local);
+                        head.next_seq = head.next_seq.next();
+                    }
+                }
+            }
+            ops.push(StoreOp::AddLost { frame: bytes });
+        }
+        ops.extend(pending.finish());
+        let (batch, ops, head) = self.batch(head, ops, Durability::Strict);
+        self.disk.busy = Some(Busy::Rewind { ops, head });
+        StoreRequest::Write(batch)
+    }
+
+    /// The old history is aside: begin again, with what the store now says is pending.
+    pub(super) fn rewound(&mut self, reason: ResetReason) {
+        let head = self.head;
+        let pending = core::mem::take(&mut self.pending);
+        self.start_again(reason);
+        self.head = head;
+        self.pending = pending;
+        self.disk.load = true;
+    }
+}
