@@ -7,6 +7,7 @@
 //! Everything here compiles natively and for `wasm32-unknown-unknown`. Invariant: a stand-in is never kinder than the
 //! real thing; whatever it promises is checked by the same suite as the real one.
 
+pub mod conformance;
 pub mod memory;
 
 #[doc(hidden)]

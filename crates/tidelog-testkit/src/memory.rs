@@ -21,8 +21,10 @@
 //! ```
 
 mod content;
+mod factory;
 mod fault;
 
+pub use factory::MemoryFactory;
 pub use fault::{Fault, FaultPlan};
 
 use content::Content;
