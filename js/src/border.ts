@@ -160,7 +160,15 @@ export interface Outcome {
 }
 
 export interface CoreStatus {
-  readonly phase: "opening" | "offline" | "catching-up" | "live" | "blocked" | "error" | "closed" | "local";
+  readonly phase:
+    | "opening"
+    | "offline"
+    | "catching-up"
+    | "live"
+    | "blocked"
+    | "error"
+    | "closed"
+    | "local";
   readonly position: number;
   readonly head: number;
   readonly pending: number;

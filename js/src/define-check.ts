@@ -63,7 +63,8 @@ function wrongOf(subject: string): Wrong {
 
 function checkVersion(version: unknown, what: string, wrong: Wrong): number {
   if (version === undefined) return 1;
-  if (!Number.isInteger(version) || (version as number) < 1) wrong(`${what} must be an integer from 1`);
+  if (!Number.isInteger(version) || (version as number) < 1)
+    wrong(`${what} must be an integer from 1`);
   return version as number;
 }
 
@@ -83,10 +84,12 @@ function checkEvents(events: unknown, prefix: string, wrong: Wrong): Map<string,
     const version = checkVersion(given["version"], `${at}.version`, wrong);
     const upcast = (given["upcast"] ?? {}) as EventDefinition["upcast"];
     for (let from = 1; from < version; from++) {
-      if (typeof upcast[from] !== "function") wrong(`${at}.upcast has no step from version ${from}`);
+      if (typeof upcast[from] !== "function")
+        wrong(`${at}.upcast has no step from version ${from}`);
     }
     const { inverse } = given;
-    if (inverse !== undefined && typeof inverse !== "function") wrong(`${at}.inverse must be a function`);
+    if (inverse !== undefined && typeof inverse !== "function")
+      wrong(`${at}.inverse must be a function`);
     const definition = { name, type, schema: given["schema"], version, upcast };
     byType.set(
       type,
@@ -106,7 +109,8 @@ function checkEvolve(
   if (typeof evolve === "function") {
     return (state, name, data, event) => evolve(state, { ...event, name, data });
   }
-  if (!isObject(evolve)) return wrong("evolve must be a function, or an object of functions by event");
+  if (!isObject(evolve))
+    return wrong("evolve must be a function, or an object of functions by event");
   const folds = new Map<string, (state: unknown, data: unknown, event: EventInfo) => unknown>();
   for (const { name } of events.values()) {
     const fold = evolve[name];

@@ -46,7 +46,9 @@ export interface EventSpec<Schema, State> {
 }
 
 /** Schemas by event name. */
-export type Schemas = { readonly [name: string]: StandardSchemaV1<never, unknown> | StandardSchemaV1<unknown, unknown> };
+export type Schemas = {
+  readonly [name: string]: StandardSchemaV1<never, unknown> | StandardSchemaV1<unknown, unknown>;
+};
 
 /** The shape of any command. */
 // biome-ignore lint/suspicious/noExplicitAny: stands for every state in a bound
@@ -82,11 +84,17 @@ export interface StreamOptions<
   /** An event's type on the log is prefix + name. Default `${kind}.`; `""` keeps bare names. */
   readonly prefix?: string;
   /** A Standard Schema (checked on append only) or an {@link EventSpec} for each event. */
-  readonly events: { readonly [Name in keyof Events]: Events[Name] | EventSpec<Events[Name], NoInfer<State>> };
+  readonly events: {
+    readonly [Name in keyof Events]: Events[Name] | EventSpec<Events[Name], NoInfer<State>>;
+  };
   readonly initial: State;
   readonly evolve: Evolve<NoInfer<Events>, NoInfer<State>>;
   readonly commands?: (helpers: CommandHelpers<NoInfer<Events>>) => Commands & {
-    readonly [name: string]: (state: NoInfer<State>, args: never, context: CommandContext) => Decision;
+    readonly [name: string]: (
+      state: NoInfer<State>,
+      args: never,
+      context: CommandContext,
+    ) => Decision;
   };
   /** For all commands or each. Default `"rerun"`. */
   readonly policy?: Policy | { readonly [Name in keyof NoInfer<Commands>]?: Policy };
@@ -122,7 +130,8 @@ export interface StreamDefinition<Kind extends string = string, State = any, Com
 }
 
 /** The state of a definition. */
-export type StateOf<Def> = Def extends StreamDefinition<string, infer State, infer _> ? State : never;
+export type StateOf<Def> =
+  Def extends StreamDefinition<string, infer State, infer _> ? State : never;
 
 /** Declares a kind of stream. Throws `invalid_definition`. */
 export function stream<
@@ -131,8 +140,15 @@ export function stream<
   State,
   // biome-ignore lint/complexity/noBannedTypes: no commands means no members
   Commands extends { readonly [name: string]: AnyCommand } = {},
->(kind: Kind, options: StreamOptions<Events, State, Commands>): StreamDefinition<Kind, State, Commands> {
-  return checkStream(kind, options as unknown as UncheckedStream) as StreamDefinition<Kind, State, Commands>;
+>(
+  kind: Kind,
+  options: StreamOptions<Events, State, Commands>,
+): StreamDefinition<Kind, State, Commands> {
+  return checkStream(kind, options as unknown as UncheckedStream) as StreamDefinition<
+    Kind,
+    State,
+    Commands
+  >;
 }
 
 /** A fold of the whole log into one value: counts, sums, a read model across kinds. */

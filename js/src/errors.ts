@@ -40,6 +40,8 @@ export class InvalidEventError extends TidelogError {
 }
 /** A stream is not at the version that was expected. */
 export class VersionConflictError extends TidelogError {}
+/** A command said no. */
+export class RefusedError extends TidelogError {}
 /** The log cannot take a command now. */
 export class NotReadyError extends TidelogError {}
 /** The log was closed. */
@@ -73,23 +75,39 @@ export const ERRORS = {
   invalid_event: [InvalidEventError, "The event is not valid: {problem}."],
   empty_commit: [InvalidEventError, "A commit needs at least one event."],
   too_many_events: [InvalidEventError, "A commit has {count} events; at most {limit} are allowed."],
-  commit_too_large: [InvalidEventError, "The commit has {size} bytes; at most {limit} are allowed."],
+  commit_too_large: [
+    InvalidEventError,
+    "The commit has {size} bytes; at most {limit} are allowed.",
+  ],
   nothing_to_undo: [InvalidEventError, "Commit {commit} cannot be undone: {problem}."],
   unknown_commit: [InvalidEventError, "This log holds no commit {commit}."],
   version_conflict: [
     VersionConflictError,
     "{stream} is at version {actual}, not at {expected} as expected.",
   ],
-  not_ready: [NotReadyError, "The log {log} is still opening. Await log.ready() before the first command."],
+  refused: [RefusedError, "The command was refused ({reason}): {problem}."],
+  not_ready: [
+    NotReadyError,
+    "The log {log} is still opening. Await log.ready() before the first command.",
+  ],
   stream_blocked: [
     NotReadyError,
     "{stream} holds the event {type} (schema {schema}), which this code does not know: it takes no commands until the code is updated.",
   ],
   closed: [ClosedError, "The log {log} is closed."],
-  fold_failed: [FoldError, "The fold {fold} threw on {type} of {stream} version {version}: {problem}."],
+  fold_failed: [
+    FoldError,
+    "The fold {fold} threw on {type} of {stream} version {version}: {problem}.",
+  ],
   command_failed: [FoldError, "The command {command} of {stream} threw: {problem}."],
-  async_command: [FoldError, "The command {command} of {stream} returned a promise. Commands decide at once."],
-  corrupt_batch: [StorageError, "A batch of events at position {position} cannot be read: {problem}."],
+  async_command: [
+    FoldError,
+    "The command {command} of {stream} returned a promise. Commands decide at once.",
+  ],
+  corrupt_batch: [
+    StorageError,
+    "A batch of events at position {position} cannot be read: {problem}.",
+  ],
   corrupt_frame: [StorageError, "A stored frame failed its checksum and was set aside."],
   storage_unavailable: [StorageError, "This environment has no usable IndexedDB."],
   storage_quota: [StorageError, "The browser's storage for this site is full."],
@@ -97,7 +115,10 @@ export const ERRORS = {
   storage_blocked: [StorageError, "Another tab keeps an older version of the database open."],
   storage_lost: [StorageError, "The connection to the database was lost."],
   storage_failed: [StorageError, "The database failed."],
-  unknown_outcome: [StorageError, "The connection was lost before the database said whether commit {commit} is stored."],
+  unknown_outcome: [
+    StorageError,
+    "The connection was lost before the database said whether commit {commit} is stored.",
+  ],
   not_stored: [StorageError, "Commit {commit} is not in the database."],
   unauthorized: [SyncError, "The server did not accept the token."],
   forbidden: [SyncError, "The server does not allow this."],
@@ -119,7 +140,11 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /** The error of a code, its message filled with the fields. */
-export function tidelogError(code: ErrorCode, fields: ErrorFields = {}, cause?: unknown): TidelogError {
+export function tidelogError(
+  code: ErrorCode,
+  fields: ErrorFields = {},
+  cause?: unknown,
+): TidelogError {
   const [Class, template] = ERRORS[code];
   const message = template.replace(/\{(\w+)\}/g, (_, name: string) => shown(fields[name]));
   return new Class(code, message, fields, cause);

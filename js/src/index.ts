@@ -21,6 +21,7 @@ export {
   InvalidEventError,
   LoadError,
   NotReadyError,
+  RefusedError,
   StorageError,
   SyncError,
   TidelogError,

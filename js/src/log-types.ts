@@ -54,7 +54,11 @@ export type CommandsOf<Def> =
     ? { readonly [Name in keyof Commands]: CommandCall<Commands[Name]> }
     : never;
 
-type CommandCall<Command> = Command extends (state: infer _S, args: infer Args, context: infer _C) => unknown
+type CommandCall<Command> = Command extends (
+  state: infer _S,
+  args: infer Args,
+  context: infer _C,
+) => unknown
   ? [Args] extends [never]
     ? () => Receipt
     : unknown extends Args
@@ -82,7 +86,7 @@ export type StreamHandle<Def> = {
   /** Events outside any command. */
   append(
     events: readonly Omit<RawEvent, "stream">[],
-    options?: { readonly expected?: Expected; readonly policy?: Policy },
+    options?: AppendOptions & { readonly expected?: Expected },
   ): Receipt;
 } & CommandsOf<Def>;
 
@@ -136,7 +140,10 @@ export interface LogMembers {
     query?: RowQuery<StateOf<Def>>,
   ): Live<readonly Row<StateOf<Def>>[]>;
   /** One live row. Its subscribers never run for another. */
-  row<Def extends StreamDefinition>(definition: Def, key: string): Live<Row<StateOf<Def>> | undefined>;
+  row<Def extends StreamDefinition>(
+    definition: Def,
+    key: string,
+  ): Live<Row<StateOf<Def>> | undefined>;
   /** One live value folded from the whole log, pending events included. */
   fold<Result>(projection: Projection<Result>): Live<Result>;
   /** Appends events of one or several streams atomically. */

@@ -80,11 +80,11 @@ export interface Row<S> {
 /** Which rows, in what order. Equal queries share one live result. */
 export interface RowQuery<S> {
   /** Fields that must be equal, or a test. A function is compared by identity: keep it outside render. */
-  readonly where?: Partial<S> | ((row: Row<S>) => boolean);
+  readonly where?: Partial<S> | ((row: Row<S>) => boolean) | undefined;
   /** A field of the state or a comparison. Without it rows come in the order they were created. */
-  readonly orderBy?: (keyof S & string) | ((a: Row<S>, b: Row<S>) => number);
-  readonly direction?: "asc" | "desc";
-  readonly limit?: number;
+  readonly orderBy?: (keyof S & string) | ((a: Row<S>, b: Row<S>) => number) | undefined;
+  readonly direction?: "asc" | "desc" | undefined;
+  readonly limit?: number | undefined;
 }
 
 /** Why a commit was not appended, or was parked. */

@@ -1,6 +1,6 @@
 import { expectTypeOf, test } from "vitest";
 import { z } from "zod";
-import { stream, type StateOf } from "../src/define.js";
+import { type StateOf, stream } from "../src/define.js";
 import type { CommandsOf, Log, StreamHandle } from "../src/log-types.js";
 import type { Receipt } from "../src/types.js";
 
@@ -56,14 +56,17 @@ test("a definition infers its state, payloads and commands", () => {
 });
 
 test("a log has a function for each kind", () => {
-  expectTypeOf<Log<{ todo: typeof todo }>["todo"]>().toEqualTypeOf<(key: string) => StreamHandle<typeof todo>>();
+  expectTypeOf<Log<{ todo: typeof todo }>["todo"]>().toEqualTypeOf<
+    (key: string) => StreamHandle<typeof todo>
+  >();
   expectTypeOf<ReturnType<Log<{ todo: typeof todo }>["rows"]>["getSnapshot"]>().toBeFunction();
 });
 
 test("what does not fit is refused by the compiler", () => {
   const schema = z.object({ n: z.number() });
   // @ts-expect-error an event without a fold
-  const unfolded = () => stream("x", { events: { a: schema, b: schema }, initial: 0, evolve: { a: (s) => s } });
+  const unfolded = () =>
+    stream("x", { events: { a: schema, b: schema }, initial: 0, evolve: { a: (s) => s } });
   const wrong = () =>
     stream("x", {
       events: { a: schema },

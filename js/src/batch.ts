@@ -1,0 +1,94 @@
+/** Reading a {@link Batch}: columns in, one event object at a time out. */
+import type { Batch, ParkedEvent } from "./border.js";
+import { messageOf, tidelogError } from "./errors.js";
+import type { RecordedEvent } from "./types.js";
+
+/** The events of a batch. Its payloads are parsed at once, which is faster than one by one. */
+export class BatchReader {
+  readonly batch: Batch;
+  readonly #payloads: readonly unknown[];
+
+  /** Throws `corrupt_batch` if the payloads are not as many values as the batch has events. */
+  constructor(batch: Batch) {
+    this.batch = batch;
+    const position = batch.firstPosition;
+    let payloads: unknown[];
+    try {
+      payloads = JSON.parse(`[${batch.data}]`);
+    } catch (thrown) {
+      throw tidelogError("corrupt_batch", { position, problem: messageOf(thrown) }, thrown);
+    }
+    if (payloads.length !== batch.count) {
+      const problem = `it has ${payloads.length} payloads for ${batch.count} events`;
+      throw tidelogError("corrupt_batch", { position, problem });
+    }
+    this.#payloads = payloads;
+  }
+
+  /** The i-th event; the caller keeps `0 <= i < count`. */
+  event(i: number): RecordedEvent {
+    const { batch } = this;
+    const commit = at(batch.commit, i);
+    const stream = batch.streams[at(batch.stream, i)] ?? "";
+    const actor = batch.actors[commit];
+    const event = {
+      stream,
+      key: keyOf(stream),
+      type: batch.types[at(batch.type, i)] ?? "",
+      version: at(batch.version, i),
+      schema: at(batch.schema, i),
+      occurredAt: at(batch.occurredAt, i),
+      recordedAt: at(batch.recordedAt, commit),
+      position: at(batch.position, i),
+      commitId: batch.commitIds[commit] ?? "",
+      data: this.#payloads[i],
+    };
+    return actor === undefined ? event : { ...event, actor };
+  }
+}
+
+/** All events of some batches. */
+export function batchesToEvents(batches: readonly Batch[]): RecordedEvent[] {
+  const events: RecordedEvent[] = [];
+  for (const batch of batches) {
+    const reader = new BatchReader(batch);
+    for (let i = 0; i < batch.count; i++) events.push(reader.event(i));
+  }
+  return events;
+}
+
+/** An event that wasm hands over by itself, in a parked or a queued commit. */
+export function coreEventToEvent(
+  event: ParkedEvent,
+  commit: { readonly id: string; readonly occurredAt: number },
+): RecordedEvent {
+  const { stream, type, schema, version, position, recordedAt, actor } = event;
+  return {
+    stream,
+    key: keyOf(stream),
+    type,
+    version,
+    schema,
+    occurredAt: event.occurredAt ?? commit.occurredAt,
+    commitId: event.commitId ?? commit.id,
+    data: JSON.parse(event.data),
+    ...(position === undefined ? {} : { position }),
+    ...(recordedAt === undefined ? {} : { recordedAt }),
+    ...(actor === undefined ? {} : { actor }),
+  };
+}
+
+/** `kind` of `kind/key`; the whole if it has no key. */
+export function kindOf(stream: string): string {
+  const slash = stream.indexOf("/");
+  return slash < 0 ? stream : stream.slice(0, slash);
+}
+
+/** `key` of `kind/key`. */
+export function keyOf(stream: string): string {
+  return stream.slice(stream.indexOf("/") + 1);
+}
+
+function at(column: Uint32Array | Float64Array, i: number): number {
+  return column[i] ?? 0;
+}

@@ -1,0 +1,202 @@
+/** Commands and raw appends: from the call to the receipt, in one synchronous step. */
+import { keyOf, kindOf } from "./batch.js";
+import type { Draft, DraftEvent, LogCore, RerunNotice } from "./border.js";
+import { decide, payloadToJson, type Question, toJson } from "./decide.js";
+import type { StreamDefinition } from "./define.js";
+import type { Engine } from "./engine.js";
+import { coreErrorToTidelogError, messageOf, TidelogError, tidelogError } from "./errors.js";
+import type { AppendOptions } from "./log-types.js";
+import { conflictToReason, emptyReceipt, refusedReceipt } from "./receipts.js";
+import type { Rows } from "./rows.js";
+import type { Expected, RawEvent, Receipt, RecordedEvent } from "./types.js";
+
+export class Commands {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    engine.answer = (core, notice) => this.#rerun(core, notice);
+  }
+
+  /**
+   * Runs a command on the shown state and appends what it decides. `seen`: the version that the user saw;
+   * with it the commit is parked, not decided again, if others were faster.
+   */
+  run(
+    definition: StreamDefinition,
+    key: string,
+    command: string,
+    args: unknown,
+    seen?: number,
+  ): Receipt {
+    const core = this.#engine.current();
+    const stream = streamOf(definition.kind, key);
+    const rows = this.#rowsOf(stream);
+    const { state, version } = this.#foldFor(rows, key, this.#engine.mirror.queue.eventsOf(stream));
+    const id = core.newCommitId();
+    if (seen !== undefined && seen !== version) {
+      const fields = { stream, expected: seen, actual: version };
+      return refusedReceipt(id, conflictToReason(tidelogError("version_conflict", fields)));
+    }
+    const now = Date.now();
+    const json = argsToJson(args);
+    // What a rerun will see, so that a command which depends on more than JSON shows it at once.
+    const question = { definition, stream, key, command, commitId: id, now, state, version };
+    const answer = this.#decide({ ...question, args: jsonToArgs(json) });
+    if ("refused" in answer) return refusedReceipt(id, answer.refused);
+    return this.#append(core, {
+      id,
+      occurredAt: now,
+      conditions: [{ stream, expected: version === 0 ? "noStream" : version }],
+      events: answer.events,
+      command: { stream, name: command, args: json },
+      policy: seen === undefined ? definition.policyOf(command) : "ask",
+    });
+  }
+
+  /** Appends events as they are. */
+  append(events: readonly RawEvent[], options: AppendOptions = {}): Receipt {
+    const core = this.#engine.current();
+    if (events.length === 0) throw tidelogError("empty_commit");
+    const drafts = events.map((event) => this.#rawToDraft(event, options));
+    const conditions = expectedToConditions(drafts, options.expected);
+    const exact = conditions.some(({ expected }) => expected !== "any");
+    return this.#append(core, {
+      id: core.newCommitId(),
+      occurredAt: Date.now(),
+      conditions,
+      events: drafts,
+      policy: options.policy ?? (exact ? "ask" : "rebase"),
+    });
+  }
+
+  #append(core: LogCore, draft: Draft): Receipt {
+    const { id } = draft;
+    if (draft.events.length === 0) return emptyReceipt(id, this.#engine.mirror.position);
+    // Before the append, because wasm may report on the commit from inside it.
+    const receipt = this.#engine.receipts.of(id);
+    let versions: readonly number[];
+    try {
+      ({ versions } = core.append(draft));
+    } catch (thrown) {
+      const error = coreErrorToTidelogError(thrown);
+      this.#engine.receipts.fail(id, error);
+      if (error.code === "version_conflict") return refusedReceipt(id, conflictToReason(error));
+      throw error;
+    }
+    const events = draft.events.map((event, i) => ({ ...event, version: versions[i] ?? 0 }));
+    this.#engine.mirror.push({ id, attempt: FIRST_ATTEMPT, occurredAt: draft.occurredAt, events });
+    this.#engine.show();
+    return receipt;
+  }
+
+  /** Decides a pending command again, on what is confirmed and what is pending before it. */
+  #rerun(core: LogCore, notice: RerunNotice): void {
+    const { id, command, occurredAt } = notice;
+    const { stream, name } = command;
+    const rows = this.#engine.mirror.rows(kindOf(stream));
+    if (rows === undefined || !Object.hasOwn(rows.definition.commands, name)) {
+      core.answerRerun(id, { unknownCommand: true });
+      return;
+    }
+    const key = keyOf(stream);
+    try {
+      const before = this.#engine.mirror.queue.eventsBefore(id, stream);
+      const { state, version } = this.#foldFor(rows, key, before);
+      const question = {
+        stream,
+        key,
+        command: name,
+        commitId: id,
+        now: occurredAt,
+        state,
+        version,
+      };
+      const args = jsonToArgs(command.args);
+      core.answerRerun(id, this.#decide({ ...question, definition: rows.definition, args }));
+    } catch (thrown) {
+      const code = thrown instanceof TidelogError ? thrown.code : "command_failed";
+      core.answerRerun(id, { refused: { code, message: messageOf(thrown) } });
+    }
+  }
+
+  #decide(question: Question): ReturnType<typeof decide> {
+    const { definition, command } = question;
+    return this.#engine.pure(`${definition.kind}.${command}`, () => decide(question));
+  }
+
+  /** Throws `stream_blocked` if the stream holds what this code cannot fold. */
+  #foldFor(rows: Rows, key: string, pending: readonly RecordedEvent[]) {
+    const folded = this.#engine.pure(rows.definition.kind, () => rows.foldWith(key, pending));
+    if (folded.unfolded) throw tidelogError("stream_blocked", { ...folded.unfolded });
+    return folded;
+  }
+
+  #rawToDraft(event: RawEvent, options: AppendOptions): DraftEvent {
+    const { stream, type } = event;
+    checkStreamId(stream);
+    const known = this.#rowsOf(stream).definition;
+    const declared = known.events.get(type);
+    if (declared === undefined && !known.open)
+      throw tidelogError("unknown_event_type", { type, stream });
+    const schema = event.schema ?? declared?.version ?? 1;
+    // An older payload was checked by the schema of its time; only today's can be checked.
+    const current = declared !== undefined && schema === declared.version;
+    const data = current ? payloadToJson(declared, event.data) : toJson(type, event.data);
+    const meta = event.meta ?? options.meta;
+    return {
+      stream,
+      type,
+      schema,
+      data,
+      ...(event.tags ? { tags: event.tags } : {}),
+      ...(meta ? { meta } : {}),
+    };
+  }
+
+  #rowsOf(stream: string): Rows {
+    const kind = kindOf(stream);
+    const rows = this.#engine.mirror.rows(kind);
+    if (rows === undefined) throw tidelogError("unknown_stream_kind", { kind });
+    return rows;
+  }
+}
+
+/** Number that wasm gives the first attempt of a commit. */
+const FIRST_ATTEMPT = 1;
+
+/** `kind/key`. Throws `invalid_stream`. */
+export function streamOf(kind: string, key: string): string {
+  const stream = `${kind}/${key}`;
+  checkStreamId(stream);
+  return stream;
+}
+
+function checkStreamId(stream: unknown): void {
+  const valid =
+    typeof stream === "string" &&
+    /^[^/]+\/./su.test(stream) &&
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    !/[\u0000-\u001f\u007f]/.test(stream) &&
+    new TextEncoder().encode(stream).length <= 256;
+  if (!valid) throw tidelogError("invalid_stream", { stream });
+}
+
+function expectedToConditions(events: readonly DraftEvent[], expected: AppendOptions["expected"]) {
+  const streams = new Set(events.map((event) => event.stream));
+  if (typeof expected !== "object") {
+    return [...streams].map((stream) => ({ stream, expected: expected ?? "any" }));
+  }
+  // Streams that are only read may be named too.
+  const all = new Set([...streams, ...Object.keys(expected)]);
+  return [...all].map((stream) => ({ stream, expected: expected[stream] ?? ("any" as Expected) }));
+}
+
+/** Absent arguments are `null` on disk. */
+function argsToJson(args: unknown): string {
+  return args === undefined ? "null" : toJson("the command's arguments", args);
+}
+
+function jsonToArgs(json: string): unknown {
+  return JSON.parse(json) ?? undefined;
+}

@@ -1,0 +1,65 @@
+/** Handles: `log.todo(key)`, with a method for each command of the kind. */
+import { type Commands, streamOf } from "./commands.js";
+import type { StreamDefinition } from "./define.js";
+import type { Engine } from "./engine.js";
+import { historyOf } from "./history.js";
+import type { AppendOptions, HistoryOptions } from "./log-types.js";
+import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
+
+type Call = (args?: unknown) => Receipt;
+
+/** The function that gives the handles of a kind. */
+export function handlesOf(
+  definition: StreamDefinition,
+  engine: Engine,
+  commands: Commands,
+): (key: string) => object {
+  class Handle {
+    readonly key: string;
+    readonly stream: string;
+
+    constructor(key: string) {
+      this.key = key;
+      this.stream = streamOf(definition.kind, key);
+    }
+
+    get state(): unknown {
+      const row = engine.mirror.rows(definition.kind)?.shown(this.key);
+      return row ? row.state : definition.initial;
+    }
+
+    get version(): number {
+      return engine.mirror.rows(definition.kind)?.shown(this.key)?.version ?? 0;
+    }
+
+    seen(version: number): Record<string, Call> {
+      return callsOf((name, args) => commands.run(definition, this.key, name, args, version));
+    }
+
+    history(options?: HistoryOptions): Promise<readonly RecordedEvent[]> {
+      return historyOf(engine, this.stream, options);
+    }
+
+    append(events: readonly Omit<RawEvent, "stream">[], options?: AppendOptions): Receipt {
+      const { stream } = this;
+      return commands.append(
+        events.map((event) => ({ ...event, stream })),
+        options,
+      );
+    }
+  }
+
+  const callsOf = (run: (name: string, args: unknown) => Receipt): Record<string, Call> =>
+    Object.fromEntries(
+      Object.keys(definition.commands).map((name) => [name, (args) => run(name, args)]),
+    );
+
+  for (const name of Object.keys(definition.commands)) {
+    Object.defineProperty(Handle.prototype, name, {
+      value(this: Handle, args?: unknown) {
+        return commands.run(definition, this.key, name, args);
+      },
+    });
+  }
+  return (key) => new Handle(key);
+}

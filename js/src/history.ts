@@ -1,0 +1,97 @@
+/** The full history of one stream, and taking a commit back. */
+import { batchesToEvents, coreEventToEvent, keyOf, kindOf } from "./batch.js";
+import type { LogCore } from "./border.js";
+import type { Commands } from "./commands.js";
+import { emittedToDraft } from "./decide.js";
+import type { Emitted } from "./define.js";
+import type { Engine } from "./engine.js";
+import { coreErrorToTidelogError, tidelogError } from "./errors.js";
+import { foldInto, unborn, upcast } from "./fold.js";
+import type { HistoryOptions } from "./log-types.js";
+import { commitsFrom } from "./replay.js";
+import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
+
+/** Confirmed events of a stream, then pending ones. */
+export async function historyOf(
+  engine: Engine,
+  stream: string,
+  options: HistoryOptions = {},
+): Promise<readonly RecordedEvent[]> {
+  const core = await engine.opened();
+  try {
+    const confirmed = batchesToEvents(await core.history(stream));
+    const seen = new Set(confirmed.map((event) => event.commitId));
+    // What was confirmed during the read is not pending any more, and the other way round.
+    const pending = engine.mirror.queue
+      .eventsOf(stream)
+      .filter((event) => !seen.has(event.commitId))
+      .map((event, i) => ({ ...event, version: confirmed.length + i + 1 }));
+    const events = [...confirmed, ...pending];
+    return options.direction === "backward" ? events.reverse() : events;
+  } catch (thrown) {
+    throw coreErrorToTidelogError(thrown);
+  }
+}
+
+/** Appends the inverses of a commit's events, last first. Throws `unknown_commit`, `nothing_to_undo`. */
+export async function undoCommit(engine: Engine, commands: Commands, id: string): Promise<Receipt> {
+  const core = await engine.opened();
+  const events = await eventsOfCommit(engine, core, id);
+  const inverses: RawEvent[] = [];
+  for (const event of [...events].reverse()) {
+    const history = await historyOf(engine, event.stream);
+    inverses.push(...inverseOf(engine, id, event, history));
+  }
+  return commands.append(inverses, { meta: { causationId: id } });
+}
+
+async function eventsOfCommit(
+  engine: Engine,
+  core: LogCore,
+  id: string,
+): Promise<readonly RecordedEvent[]> {
+  const pending = engine.mirror.queue.commit(id);
+  if (pending) return pending;
+  const outcome = await core.outcome(id);
+  if (outcome.position !== undefined) {
+    for await (const commit of commitsFrom(core, outcome.position)) {
+      if (commit[0]?.commitId === id) return commit;
+      break;
+    }
+  }
+  const queued = core.commit(id);
+  if (queued) return queued.events.map((event) => coreEventToEvent(event, queued));
+  throw tidelogError("unknown_commit", { commit: id });
+}
+
+function inverseOf(
+  engine: Engine,
+  commit: string,
+  event: RecordedEvent,
+  history: readonly RecordedEvent[],
+): RawEvent[] {
+  const { stream, type } = event;
+  const definition = engine.mirror.rows(kindOf(stream))?.definition;
+  const known = definition?.events.get(type);
+  const inverse = known?.inverse;
+  if (definition === undefined || known === undefined || inverse === undefined) {
+    throw tidelogError("nothing_to_undo", { commit, problem: `${type} declares no inverse` });
+  }
+  const place = history.findIndex(
+    (other) => other.commitId === commit && other.version === event.version,
+  );
+  const folded = unborn(definition);
+  engine.pure(definition.kind, () => {
+    for (const before of history.slice(0, Math.max(place, 0))) {
+      foldInto(definition, folded, before, engine.mirror.report);
+    }
+  });
+  const emitted = engine.pure(`${definition.kind}.${known.name}`, () =>
+    inverse(upcast(known, event), folded.state),
+  );
+  const list: readonly Emitted[] = Array.isArray(emitted) ? emitted : [emitted as Emitted];
+  return list.map((each) => {
+    const draft = emittedToDraft(definition, `${definition.kind}/${keyOf(stream)}`, each);
+    return { stream, type: draft.type, data: JSON.parse(draft.data) };
+  });
+}

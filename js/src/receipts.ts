@@ -1,0 +1,155 @@
+/** Receipts: promises about a commit, kept by what wasm reports of it. */
+import type { Outcome, ReceiptNotice } from "./border.js";
+import { coreErrorToTidelogError, type TidelogError, tidelogError } from "./errors.js";
+import type { Reason, Receipt, Settlement } from "./types.js";
+
+interface Open {
+  readonly receipt: Receipt;
+  durable(): void;
+  fail(error: TidelogError): void;
+  settle(settlement: Settlement): void;
+}
+
+/** The receipts whose commits have not settled. */
+export class Receipts {
+  readonly #open = new Map<string, Open>();
+
+  /** The receipt of a commit that is not settled; made if there is none. */
+  of(id: string): Receipt {
+    return this.#of(id).receipt;
+  }
+
+  has(id: string): boolean {
+    return this.#open.has(id);
+  }
+
+  handle(notice: ReceiptNotice): void {
+    const open = this.#open.get(notice.id);
+    if (open === undefined) return;
+    const { id, state } = notice;
+    if (state === "failed") {
+      const error = coreErrorToTidelogError(
+        notice.error ?? tidelogError("not_stored", { commit: id }),
+      );
+      this.fail(id, error);
+      return;
+    }
+    if (state === "unknown") {
+      open.fail(tidelogError("unknown_outcome", { commit: id }));
+      this.#settle(id, open, { state });
+      return;
+    }
+    // A commit is pushed only after it is durable, so every later state says so too.
+    open.durable();
+    if (state === "confirmed") this.#settle(id, open, { state, position: notice.position ?? 0 });
+    if (state === "parked") this.#settle(id, open, { state, reason: noticeToReason(notice) });
+  }
+
+  /** What the database knows of a commit, for a receipt that was asked for later. */
+  handleOutcome(id: string, outcome: Outcome): void {
+    if (outcome.state === "absent") {
+      this.fail(id, tidelogError("not_stored", { commit: id }));
+      return;
+    }
+    const { state, position } = outcome;
+    this.handle({ kind: "receipt", id, state, ...(position === undefined ? {} : { position }) });
+  }
+
+  fail(id: string, error: TidelogError): void {
+    const open = this.#open.get(id);
+    if (open === undefined) return;
+    open.fail(error);
+    this.#settle(id, open, { state: "failed", error });
+  }
+
+  /** The log was closed: what is not settled stays unknown to this page. */
+  close(error: TidelogError): void {
+    for (const [id, open] of this.#open) {
+      open.fail(error);
+      this.#settle(id, open, { state: "unknown" });
+    }
+  }
+
+  #of(id: string): Open {
+    const known = this.#open.get(id);
+    if (known) return known;
+    const durable = deferred<void>();
+    const settled = deferred<Settlement>();
+    // Nobody needs to listen: the failure is in `settled` as well.
+    durable.promise.catch(() => undefined);
+    const open: Open = {
+      receipt: { id, ok: true, durable: durable.promise, settled: settled.promise },
+      durable: durable.resolve,
+      fail: durable.reject,
+      settle: settled.resolve,
+    };
+    this.#open.set(id, open);
+    return open;
+  }
+
+  #settle(id: string, open: Open, settlement: Settlement): void {
+    this.#open.delete(id);
+    open.settle(settlement);
+  }
+}
+
+/** The receipt of a commit that was not appended: it never becomes durable. */
+export function refusedReceipt(id: string, reason: Reason): Receipt {
+  const conflict = reason.code === "version_conflict";
+  const durable = Promise.reject<void>(
+    conflict
+      ? tidelogError("version_conflict", { ...reason })
+      : tidelogError("refused", { reason: reason.code, problem: reason.message }),
+  );
+  durable.catch(() => undefined);
+  return {
+    id,
+    ok: false,
+    reason,
+    durable,
+    settled: Promise.resolve({ state: "refused", reason }),
+  };
+}
+
+/** The receipt of a command that had nothing to do: what it wanted holds already. */
+export function emptyReceipt(id: string, position: number): Receipt {
+  return {
+    id,
+    ok: true,
+    durable: Promise.resolve(),
+    settled: Promise.resolve({ state: "confirmed", position }),
+  };
+}
+
+/** A version conflict as a receipt's reason. */
+export function conflictToReason(error: TidelogError): Reason {
+  const { stream, expected, actual } = error.fields as Partial<Reason>;
+  return {
+    code: error.code,
+    message: error.message,
+    ...(stream === undefined ? {} : { stream }),
+    ...(expected === undefined ? {} : { expected }),
+    ...(actual === undefined ? {} : { actual }),
+  };
+}
+
+function noticeToReason(notice: ReceiptNotice): Reason {
+  return conflictToReason(coreErrorToTidelogError(notice.error ?? tidelogError("conflict")));
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/** `Promise.withResolvers`, which Safari before 17.4 and Node 20 lack. */
+function deferred<T>(): Deferred<T> {
+  let resolve: Deferred<T>["resolve"] = () => undefined;
+  let reject: Deferred<T>["reject"] = () => undefined;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
