@@ -322,6 +322,18 @@ impl Replica {
         self.notices.pop_front()
     }
 
+    /// How many notices wait. A host that cannot keep up stops polling for more.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.notices.len()
+    }
+
+    /// Is a request to the store under way?
+    #[must_use]
+    pub const fn is_storing(&self) -> bool {
+        self.disk.busy.is_some()
+    }
+
     /// Another tab wrote: its head has this generation.
     pub fn handle_hint(&mut self, generation: Generation) {
         self.last_generation_heard = self.last_generation_heard.max(generation);
