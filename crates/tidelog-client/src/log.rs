@@ -1,0 +1,184 @@
+//! The log as a front end holds it.
+
+use crate::error::ClientError;
+use crate::options::Options;
+use crate::runtime::Runtime;
+use crate::tabs::PeerStatus;
+use std::rc::Rc;
+use tidelog_core::replica::{Draft, Notice, Parked, Phase, Queued, Replica, RerunAnswer, Status};
+use tidelog_core::store::{Store, StoreError};
+use tidelog_core::{CommitId, Position, StreamHead, StreamId, Version};
+
+/// One log of one user, open in this tab. Cloning gives another handle on the same log.
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub(crate) runtime: Rc<Runtime>,
+}
+
+/// What is known of a commit, found again by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// In memory, on its way to the disk.
+    Local,
+    /// On this disk.
+    Durable,
+    /// The server gave it this position.
+    Acked(Position),
+    /// Part of the confirmed log; the position of its last event.
+    Confirmed(Position),
+    /// Waiting for somebody's decision.
+    Parked,
+    /// Nowhere: it never became durable, was discarded, or had nothing left to do.
+    Absent,
+}
+
+impl Log {
+    /// A log that is not open yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            runtime: Runtime::new(options),
+        }
+    }
+
+    /// Opens the database and replays it. Confirmed frames come out of [`Log::poll_notice`] meanwhile.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`] if the database cannot be opened or read.
+    pub async fn open(&self) -> Result<(), ClientError> {
+        self.runtime.open().await
+    }
+
+    /// Appends in memory at once and on disk right after; see [`Replica::append`].
+    ///
+    /// # Errors
+    /// [`ClientError::Append`]; then nothing has changed.
+    pub fn append(&self, draft: Draft) -> Result<Vec<Version>, ClientError> {
+        let versions = self.runtime.replica.borrow_mut().append(draft)?;
+        self.runtime.schedule();
+        Ok(versions)
+    }
+
+    /// The next thing to fold, decide or tell. Call until there is nothing.
+    pub fn poll_notice(&self) -> Option<Notice> {
+        let notice = self.runtime.replica.borrow_mut().poll_notice();
+        if notice.is_none() {
+            self.runtime.schedule();
+        }
+        notice
+    }
+
+    /// The answer to [`Notice::Rerun`].
+    pub fn answer_rerun(&self, id: CommitId, answer: RerunAnswer) {
+        self.runtime.replica.borrow_mut().answer_rerun(id, answer);
+        self.runtime.schedule();
+    }
+
+    /// Looks at the commits that are not confirmed, in order.
+    pub fn with_queue<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = Queued<'_>>) -> T) -> T {
+        look(&mut self.runtime.replica.borrow().queue())
+    }
+
+    /// Looks at the parked commits.
+    pub fn with_parked<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Parked>) -> T) -> T {
+        look(&mut self.runtime.replica.borrow().parked().values())
+    }
+
+    /// The end of a stream as shown.
+    #[must_use]
+    pub fn head(&self, stream: &StreamId) -> Option<StreamHead> {
+        self.runtime.replica.borrow().shown_head(stream)
+    }
+
+    /// Decides a parked command again, or rebases a parked commit that has none.
+    ///
+    /// # Errors
+    /// If nothing of this id is parked.
+    pub fn retry(&self, id: CommitId) -> Result<(), ClientError> {
+        self.resolve(|replica| Ok(replica.retry(id)?))
+    }
+
+    /// Appends the events of a parked commit as they are.
+    ///
+    /// # Errors
+    /// If nothing of this id is parked.
+    pub fn rebase(&self, id: CommitId) -> Result<(), ClientError> {
+        self.resolve(|replica| Ok(replica.rebase(id)?))
+    }
+
+    /// Drops a parked commit for good.
+    ///
+    /// # Errors
+    /// If nothing of this id is parked.
+    pub fn discard(&self, id: CommitId) -> Result<(), ClientError> {
+        self.resolve(|replica| Ok(replica.discard(id)?))
+    }
+
+    fn resolve(
+        &self,
+        how: impl FnOnce(&mut Replica) -> Result<(), ClientError>,
+    ) -> Result<(), ClientError> {
+        how(&mut self.runtime.replica.borrow_mut())?;
+        self.runtime.wake_later();
+        Ok(())
+    }
+
+    /// What has become of a commit, also of one made before a reload. Looks through the confirmed log from its end, so an old
+    /// commit costs O(log).
+    ///
+    /// # Errors
+    /// [`ClientError::Store`] if the log cannot be read.
+    pub async fn outcome(&self, id: CommitId) -> Result<Outcome, ClientError> {
+        {
+            let replica = self.runtime.replica.borrow();
+            if let Some(queued) = replica.queue().find(|queued| queued.local.commit.id == id) {
+                return Ok(match queued {
+                    Queued {
+                        acked: Some(position),
+                        ..
+                    } => Outcome::Acked(position),
+                    Queued { durable: true, .. } => Outcome::Durable,
+                    _ => Outcome::Local,
+                });
+            }
+            if replica.parked().contains_key(&id) {
+                return Ok(Outcome::Parked);
+            }
+        }
+        self.find_confirmed(id).await
+    }
+
+    /// The state of health, and what the tab that talks to the server says if this one does not.
+    #[must_use]
+    pub fn status(&self) -> (Status, Option<PeerStatus>) {
+        let status = self.runtime.replica.borrow().status();
+        let peer = match status.phase {
+            Phase::Follower => self.runtime.peer.borrow().clone(),
+            _ => None,
+        };
+        (status, peer)
+    }
+
+    /// Look again now: at the database and at the server.
+    pub fn kick(&self) {
+        self.runtime.kick();
+    }
+
+    /// Writes what is not on disk yet, gives up the network and closes the database.
+    pub async fn close(&self) {
+        self.runtime.close().await;
+    }
+
+    /// Frames of the server's earlier history that it has lost.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`] if they cannot be read.
+    pub async fn lost(&self) -> Result<Vec<Vec<u8>>, ClientError> {
+        Ok(self.runtime.store()?.lost().await?)
+    }
+
+    pub(crate) fn closed() -> ClientError {
+        ClientError::Store(StoreError::Closed)
+    }
+}

@@ -1,0 +1,65 @@
+//! Time and randomness of the page: the only place that reads them.
+
+use js_sys::{Reflect, Uint8Array};
+use tidelog_core::{CommitId, Timestamp};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    type Crypto;
+
+    #[wasm_bindgen(method, catch, js_name = getRandomValues)]
+    fn fill(this: &Crypto, array: &Uint8Array) -> Result<Uint8Array, JsValue>;
+}
+
+/// The time by this device's clock.
+#[must_use]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a double holds every millisecond that Date can give"
+)]
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(js_sys::Date::now() as i64)
+}
+
+/// Random bytes of the platform's cryptographic source; of `Math.random` where there is none.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let array = Uint8Array::new_with_length(u32::try_from(N).unwrap_or(0));
+    let crypto = Reflect::get(&js_sys::global(), &JsValue::from_str("crypto"));
+    let filled = crypto
+        .ok()
+        .filter(|crypto| crypto.is_object())
+        .and_then(|crypto| {
+            let crypto: Crypto = crypto.unchecked_into();
+            crypto.fill(&array).ok()
+        });
+    match filled {
+        Some(array) => array.copy_to(&mut bytes),
+        None => bytes.fill_with(|| {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a number below 256"
+            )]
+            let byte = (js_sys::Math::random() * 256.0) as u8;
+            byte
+        }),
+    }
+    bytes
+}
+
+/// A new commit id (UUID version 7).
+#[must_use]
+pub fn new_commit_id() -> CommitId {
+    CommitId::mint(now(), random())
+}
+
+/// What the platform said of a failure, for a person.
+pub(crate) fn describe(error: &JsValue) -> String {
+    let message = Reflect::get(error, &JsValue::from_str("message")).ok();
+    message
+        .and_then(|message| message.as_string())
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| String::from("no details"))
+}

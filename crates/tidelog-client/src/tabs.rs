@@ -1,0 +1,144 @@
+//! The other tabs of this log: who talks to the network, and the hint that something changed.
+//!
+//! Nothing here is needed for correctness. A lost hint costs time, and two leaders cost bandwidth; the database's
+//! transactions and the server's verdicts decide.
+
+use js_sys::{Function, Object, Promise, Reflect};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{BroadcastChannel, MessageEvent};
+
+#[wasm_bindgen]
+extern "C" {
+    type LockManager;
+
+    #[wasm_bindgen(method, catch)]
+    fn request(
+        this: &LockManager,
+        name: &str,
+        options: &JsValue,
+        callback: &Function,
+    ) -> Result<Promise, JsValue>;
+}
+
+/// What the tab that talks to the server says of the connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStatus {
+    /// The phase's name.
+    pub phase: String,
+    /// The server's newest position.
+    pub head: Option<f64>,
+    /// The code of what is wrong.
+    pub error: Option<String>,
+    /// What is wrong, in words.
+    pub message: Option<String>,
+}
+
+/// What tabs tell each other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Hint {
+    /// The database's generation after a write.
+    pub(crate) generation: f64,
+    /// Sent by the leader.
+    pub(crate) status: Option<PeerStatus>,
+    /// A tab that has just opened asks the leader to say its status.
+    pub(crate) hello: bool,
+}
+
+/// The channel between the tabs of one database.
+pub(crate) struct Channel {
+    channel: BroadcastChannel,
+    _listener: Closure<dyn FnMut(MessageEvent)>,
+}
+
+impl Channel {
+    /// None where the platform has no BroadcastChannel.
+    pub(crate) fn open(name: &str, heard: impl Fn(Hint) + 'static) -> Option<Self> {
+        let channel = BroadcastChannel::new(name).ok()?;
+        let listener = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Ok(hint) = serde_wasm_bindgen::from_value::<Hint>(event.data()) {
+                heard(hint);
+            }
+        });
+        channel.set_onmessage(Some(listener.as_ref().unchecked_ref()));
+        Some(Self {
+            channel,
+            _listener: listener,
+        })
+    }
+
+    pub(crate) fn say(&self, hint: &Hint) {
+        if let Ok(message) = serde_wasm_bindgen::to_value(hint) {
+            // A closed channel is a lost hint.
+            let _lost = self.channel.post_message(&message);
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.channel.set_onmessage(None);
+        self.channel.close();
+    }
+}
+
+type Release = Rc<RefCell<Option<Function>>>;
+
+/// The wish to be the one tab that talks to the network. Dropping it gives the lock back.
+pub(crate) struct Lease {
+    release: Release,
+    abort: web_sys::AbortController,
+}
+
+impl Lease {
+    /// Waits for the lock in the background and says so when it is held. Where the platform has no locks, every tab is
+    /// told at once that it holds it.
+    pub(crate) fn request(name: &str, granted: impl Fn() + 'static) -> Option<Self> {
+        let abort = web_sys::AbortController::new().ok()?;
+        let release = Release::default();
+        let Some(locks) = lock_manager() else {
+            granted();
+            return Some(Self { release, abort });
+        };
+        let kept = Rc::clone(&release);
+        let held = Closure::once_into_js(move |_lock: JsValue| -> Promise {
+            // The lock is held until this promise is resolved.
+            let promise = Promise::new(&mut |resolve, _reject| {
+                *kept.borrow_mut() = Some(resolve);
+            });
+            granted();
+            promise
+        });
+        let options = Object::new();
+        let _set = Reflect::set(&options, &"signal".into(), &abort.signal());
+        if let Ok(promise) = locks.request(name, &options, held.unchecked_ref()) {
+            spawn_local(async move {
+                // Ends when the lock is released, or with an error when the wish is withdrawn.
+                let _ended = wasm_bindgen_futures::JsFuture::from(promise).await;
+            });
+        }
+        Some(Self { release, abort })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        match self.release.borrow_mut().take() {
+            Some(release) => {
+                let _released = release.call0(&JsValue::UNDEFINED);
+            }
+            None => self.abort.abort(),
+        }
+    }
+}
+
+fn lock_manager() -> Option<LockManager> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
+    let locks = Reflect::get(&navigator, &"locks".into()).ok()?;
+    locks.is_object().then(|| locks.unchecked_into())
+}

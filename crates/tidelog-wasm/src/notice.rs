@@ -1,0 +1,308 @@
+//! What the replica tells, as JavaScript objects.
+
+use crate::batch::{self, set};
+use crate::error::{Failure, JsExpected, number};
+use js_sys::{Array, Object};
+use serde::Serialize;
+use tidelog_client::PeerStatus;
+use tidelog_core::replica::{Notice, ParkReason, Parked, Phase, ReceiptState, ResetReason, Status};
+use tidelog_core::{Command, Local};
+use wasm_bindgen::JsValue;
+
+fn js(value: &impl Serialize) -> JsValue {
+    let serializer = serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(false);
+    value.serialize(&serializer).unwrap_or(JsValue::UNDEFINED)
+}
+
+#[derive(Serialize)]
+pub(crate) struct CommandJs {
+    stream: String,
+    name: String,
+    args: String,
+}
+
+impl From<&Command> for CommandJs {
+    fn from(command: &Command) -> Self {
+        Self {
+            stream: command.stream.to_string(),
+            name: command.name.to_string(),
+            args: command.args.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+enum NoticeJs {
+    Queue,
+    Status,
+    Parked,
+    Reset {
+        reason: &'static str,
+    },
+    Receipt {
+        id: String,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
+    Rerun {
+        id: String,
+        attempt: u32,
+        #[allow(clippy::struct_field_names, reason = "the name on the JavaScript side")]
+        occurred_at: f64,
+        command: CommandJs,
+    },
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "times of this age are exact in a double"
+)]
+pub(crate) fn notice(notice: Notice) -> JsValue {
+    js(&match notice {
+        Notice::Confirmed { frame, settled } => {
+            let object = Object::new();
+            let ids: Array = settled
+                .iter()
+                .map(|id| JsValue::from_str(&id.to_string()))
+                .collect();
+            set(&object, "kind", &JsValue::from_str("batch"));
+            set(&object, "batch", &batch::of_frame(&frame));
+            set(&object, "settled", &ids);
+            return object.into();
+        }
+        Notice::Queue => NoticeJs::Queue,
+        Notice::Parked => NoticeJs::Parked,
+        Notice::Reset { reason } => NoticeJs::Reset {
+            reason: match reason {
+                ResetReason::History => "history",
+                _ => "storage",
+            },
+        },
+        Notice::Receipt { id, state } => {
+            let (state, position, error) = match state {
+                ReceiptState::Durable => ("durable", None, None),
+                ReceiptState::Acked(position) => ("acked", Some(position), None),
+                ReceiptState::Confirmed(position) => ("confirmed", Some(position), None),
+                ReceiptState::Parked => ("parked", None, None),
+                ReceiptState::Failed(error) => ("failed", None, Some(Failure::from(&error))),
+                _ => ("unknown", None, None),
+            };
+            let position = position.map(|position| number(position.value()));
+            NoticeJs::Receipt {
+                id: id.to_string(),
+                state,
+                position,
+                error,
+            }
+        }
+        Notice::Rerun {
+            id,
+            attempt,
+            command,
+            occurred_at,
+        } => NoticeJs::Rerun {
+            id: id.to_string(),
+            attempt: attempt.value(),
+            occurred_at: occurred_at.millis() as f64,
+            command: CommandJs::from(&command),
+        },
+        _ => NoticeJs::Status,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusJs {
+    phase: String,
+    position: f64,
+    head: f64,
+    pending: usize,
+    parked: usize,
+    leader: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsErrorText>,
+}
+
+/// A failure of this tab, or what the tab that talks to the server says of one.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsErrorText {
+    Own(Failure),
+    Peer { code: String, message: String },
+}
+
+pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
+    let position = number(status.position.value());
+    let head = status.server_head.map(|head| number(head.value()));
+    let own = status
+        .store_error
+        .as_ref()
+        .map(Failure::from)
+        .or_else(|| status.sync_error.as_ref().map(Failure::from));
+    let peer_error = peer.as_ref().and_then(|peer| {
+        Some(JsErrorText::Peer {
+            code: peer.error.clone()?,
+            message: peer.message.clone()?,
+        })
+    });
+    let phase = match (&peer, status.phase) {
+        (Some(peer), _) => peer.phase.clone(),
+        (None, phase) => phase_name(phase).to_owned(),
+    };
+    let head = head.or_else(|| peer.as_ref().and_then(|peer| peer.head));
+    let counts = status.counts;
+    js(&StatusJs {
+        phase,
+        position,
+        head: head.unwrap_or(position).max(position),
+        pending: counts.unwritten + counts.pending + counts.acked,
+        parked: counts.parked,
+        leader: status.leader,
+        error: own.map(JsErrorText::Own).or(peer_error),
+    })
+}
+
+const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Opening => "opening",
+        Phase::Local => "local",
+        Phase::Follower | Phase::CatchingUp => "catching-up",
+        Phase::Offline => "offline",
+        Phase::Live => "live",
+        Phase::Blocked => "blocked",
+        Phase::Closed => "closed",
+        _ => "error",
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventJs {
+    stream: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    schema: u32,
+    version: f64,
+    occurred_at: f64,
+    data: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CommitJs {
+    id: String,
+    attempt: u32,
+    occurred_at: f64,
+    events: Vec<EventJs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CommandJs>,
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "times of this age are exact in a double"
+)]
+fn commit_js(local: &Local, versions: &[u64]) -> CommitJs {
+    let occurred_at = local
+        .commit
+        .events
+        .first()
+        .map_or(0.0, |event| event.occurred_at.millis() as f64);
+    let events = local
+        .commit
+        .events
+        .iter()
+        .enumerate()
+        .map(|(index, event)| EventJs {
+            stream: event.stream.to_string(),
+            event_type: event.event_type.to_string(),
+            schema: event.schema.value(),
+            version: number(versions.get(index).copied().unwrap_or_default()),
+            occurred_at: event.occurred_at.millis() as f64,
+            data: event.data.text().unwrap_or("null").to_owned(),
+        });
+    CommitJs {
+        id: local.commit.id.to_string(),
+        attempt: local.commit.attempt.value(),
+        occurred_at,
+        events: events.collect(),
+        command: local.command.as_ref().map(CommandJs::from),
+    }
+}
+
+/// A commit of the queue with the versions that its events are shown with.
+pub(crate) fn commit(local: &Local, versions: &[u64]) -> JsValue {
+    js(&commit_js(local, versions))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConflictJs {
+    stream: String,
+    expected: JsExpected,
+    actual: f64,
+}
+
+#[derive(Serialize)]
+struct CollisionJs {
+    stream: String,
+    from: f64,
+    to: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ParkedJs {
+    commit: CommitJs,
+    code: &'static str,
+    /// The decider's or the server's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    message: String,
+    conflicts: Vec<ConflictJs>,
+    theirs: Vec<CollisionJs>,
+}
+
+/// A parked commit with both sides: its own events, and where to read those it collided with.
+pub(crate) fn parked(parked: &Parked) -> JsValue {
+    let (code, cause, message) = match &parked.reason {
+        ParkReason::Conflict => (
+            "conflict",
+            None,
+            String::from("somebody else changed this while the change was on its way"),
+        ),
+        ParkReason::Refused { code, message } => ("refused", Some(code.clone()), message.clone()),
+        ParkReason::Rejected { code, message } => ("rejected", Some(code.clone()), message.clone()),
+        _ => (
+            "unknown_command",
+            None,
+            String::from("this version of the app does not know the command any more"),
+        ),
+    };
+    let conflicts = parked.conflicts.iter().map(|conflict| ConflictJs {
+        stream: conflict.stream.to_string(),
+        expected: conflict.expected.into(),
+        actual: number(conflict.actual.value()),
+    });
+    let theirs = parked.theirs().into_iter().map(|collision| CollisionJs {
+        stream: collision.stream.to_string(),
+        from: number(collision.from.value()),
+        to: number(collision.to.value()),
+    });
+    js(&ParkedJs {
+        commit: commit_js(&parked.local, &[]),
+        code,
+        cause,
+        message,
+        conflicts: conflicts.collect(),
+        theirs: theirs.collect(),
+    })
+}
