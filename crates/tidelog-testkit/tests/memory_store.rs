@@ -1,5 +1,7 @@
 //! The memory store keeps the contract, and its faults are the ones that were asked for.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use tidelog_core::store::{Durability, Head, Outcome, StoreError, StoreOp, WriteBatch, Written};
 use tidelog_core::{Position, ReplicaId, Seq};
 use tidelog_testkit::memory::{Fault, FaultPlan, MemoryDatabase, MemoryFactory, MemoryStore};
@@ -30,7 +32,10 @@ fn append(store: &MemoryStore) -> Result<Written, StoreError> {
 }
 
 fn stored(database: &MemoryDatabase) -> Vec<Seq> {
-    let loaded = database.open(REPLICA).load_now(Position::START, 0).unwrap();
+    let loaded = database
+        .open(REPLICA)
+        .load_now(Position::START, 0)
+        .expect("it loads");
     loaded.pending.iter().map(|frame| frame.first).collect()
 }
 

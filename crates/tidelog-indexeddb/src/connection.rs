@@ -1,0 +1,162 @@
+//! The two connections of a handle, and why they ended.
+//!
+//! `rexie` keeps its connection to itself, so writes have one of their own ([`crate::raw`]). They live and die
+//! together: on `versionchange` both close at once, so that no tab ever waits for this one; on `close` both are gone.
+//! What ends them first is the reason that every later call gives.
+
+use crate::error::{self, Failure};
+use crate::raw::{End, Listener, Transaction};
+use futures_channel::oneshot;
+use rexie::{Rexie, TransactionMode};
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use tidelog_core::store::{Durability, StoreError};
+use wasm_bindgen::JsCast as _;
+use web_sys::{Event, IdbDatabase, IdbVersionChangeEvent};
+
+/// An open database.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    writer: IdbDatabase,
+    state: RefCell<State>,
+    listeners: RefCell<Vec<Listener>>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open {
+        reader: Rexie,
+        waiting: Vec<oneshot::Sender<StoreError>>,
+    },
+    Gone(StoreError),
+}
+
+impl Connection {
+    pub(crate) fn new(writer: IdbDatabase, reader: Rexie) -> Rc<Self> {
+        let state = RefCell::new(State::Open {
+            reader,
+            waiting: Vec::new(),
+        });
+        let this = Rc::new(Self {
+            writer,
+            state,
+            listeners: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&this);
+        let on_close = Listener::new(&this.writer, "close", move |_| {
+            end(
+                &weak,
+                StoreError::ConnectionLost {
+                    detail: "the browser closed it".into(),
+                },
+            );
+        });
+        let weak = Rc::downgrade(&this);
+        let on_version_change = Listener::new(&this.writer, "versionchange", move |event| {
+            end(&weak, version_change(&event));
+        });
+        this.listeners
+            .borrow_mut()
+            .extend([on_close, on_version_change]);
+        this
+    }
+
+    /// The reason why it ended, if it did.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match &*self.state.borrow() {
+            State::Open { .. } => Ok(()),
+            State::Gone(why) => Err(why.clone()),
+        }
+    }
+
+    /// Settles when it has ended.
+    pub(crate) fn gone(&self) -> oneshot::Receiver<StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        match &mut *self.state.borrow_mut() {
+            State::Open { waiting, .. } => waiting.push(sender),
+            // The receiver is in our hands.
+            State::Gone(why) => drop(sender.send(why.clone())),
+        }
+        receiver
+    }
+
+    /// Begins a transaction that reads.
+    pub(crate) fn read(&self, stores: &[&str]) -> Result<rexie::Transaction, StoreError> {
+        let begun = match &*self.state.borrow() {
+            State::Open { reader, .. } => reader.transaction(stores, TransactionMode::ReadOnly),
+            State::Gone(why) => return Err(why.clone()),
+        };
+        begun.map_err(|failure| self.note(error::reading(&failure)))
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) fn write(
+        &self,
+        stores: &[&str],
+        durability: Durability,
+    ) -> Result<Transaction, StoreError> {
+        self.check()?;
+        Transaction::begin(&self.writer, stores, durability)
+            .map_err(|failure| self.failed(&failure))
+    }
+
+    /// Commits a transaction. `Ok` means that it is stored.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+        match transaction.commit().await {
+            End::Complete => Ok(()),
+            End::Abort(failure) => Err(self.note(failure.after_commit())),
+            End::ConnectionClosed => Err(self.note(StoreError::ConnectionLost {
+                detail: "the browser closed it before the transaction's end".into(),
+            })),
+        }
+    }
+
+    /// A transaction that failed before its commit was asked for.
+    pub(crate) fn failed(&self, failure: &Failure) -> StoreError {
+        self.note(failure.before_commit())
+    }
+
+    /// An error as its caller gets it: a lost connection ends the handle, and a handle that has ended says why it did.
+    pub(crate) fn note(&self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::ConnectionLost { .. } | StoreError::Wiped) {
+            self.end(error.clone());
+        }
+        error
+    }
+
+    /// Closes both connections; transactions that have begun run to their end.
+    pub(crate) fn end(&self, why: StoreError) {
+        let before = match &mut *self.state.borrow_mut() {
+            State::Gone(_) => return,
+            open => std::mem::replace(open, State::Gone(why.clone())),
+        };
+        self.writer.close();
+        if let State::Open { reader, waiting } = before {
+            reader.close();
+            for sender in waiting {
+                // Nobody waits any more: then nobody wants to know.
+                let _ = sender.send(why.clone());
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end(StoreError::Closed);
+    }
+}
+
+fn end(connection: &Weak<Connection>, why: StoreError) {
+    if let Some(connection) = connection.upgrade() {
+        connection.end(why);
+    }
+}
+
+/// Somebody deletes the database, or upgrades it to a version that this build does not know.
+fn version_change(event: &Event) -> StoreError {
+    let version = event
+        .dyn_ref::<IdbVersionChangeEvent>()
+        .and_then(|event| event.new_version());
+    version.map_or(StoreError::Wiped, crate::open::too_new)
+}

@@ -1,0 +1,109 @@
+//! Which failure of the platform is which [`StoreError`].
+//!
+//! The question behind every line is whether something may have been written. What the specification defines as an
+//! abort before or instead of a commit is certain. Anything else that happens after a commit was asked for (a broken
+//! backing store, a browser process that went away) is unknown, and only reopening tells.
+
+use js_sys::Reflect;
+use std::fmt;
+use tidelog_core::store::StoreError;
+use wasm_bindgen::JsValue;
+
+/// What a `DOMException` or any other thrown value says.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    name: String,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn of(thrown: &JsValue) -> Self {
+        let text = |field: &str| {
+            Reflect::get(thrown, &field.into())
+                .ok()
+                .and_then(|value| value.as_string())
+        };
+        let message = text("message").unwrap_or_else(|| format!("{thrown:?}"));
+        Self {
+            name: text("name").unwrap_or_default(),
+            message,
+        }
+    }
+
+    /// An abort without a reason.
+    pub(crate) fn unexplained() -> Self {
+        Self {
+            name: "AbortError".into(),
+            message: "no reason given".into(),
+        }
+    }
+
+    /// Something of ours that aborts a transaction.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self {
+            name: "DataError".into(),
+            message: message.into(),
+        }
+    }
+
+    /// The error of a transaction whose commit was not asked for: nothing was written.
+    pub(crate) fn before_commit(&self) -> StoreError {
+        match self.name.as_str() {
+            "AbortError" | "TransactionInactiveError" => StoreError::Aborted {
+                detail: self.to_string(),
+            },
+            _ => self.after_commit(),
+        }
+    }
+
+    /// The error of a transaction whose commit was asked for.
+    pub(crate) fn after_commit(&self) -> StoreError {
+        let detail = self.to_string();
+        match self.name.as_str() {
+            "QuotaExceededError" => StoreError::QuotaExceeded { detail },
+            "ConstraintError" | "DataError" | "DataCloneError" | "ReadOnlyError" | "TypeError"
+            | "TimeoutError" => StoreError::Aborted { detail },
+            "NotFoundError" => StoreError::Corrupt {
+                place: "schema".into(),
+                detail,
+            },
+            _ => StoreError::ConnectionLost { detail },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name.as_str(), self.message.as_str()) {
+            ("", message) => f.write_str(message),
+            (name, message) => write!(f, "{name}: {message}"),
+        }
+    }
+}
+
+/// Why a database could not be opened or deleted. `VersionError` is for the caller, who knows the version.
+pub(crate) fn opening(thrown: &JsValue) -> StoreError {
+    let failure = Failure::of(thrown);
+    let detail = failure.to_string();
+    match failure.name.as_str() {
+        "QuotaExceededError" => StoreError::QuotaExceeded { detail },
+        "AbortError" => StoreError::Aborted { detail },
+        _ => StoreError::Unavailable { detail },
+    }
+}
+
+/// Why a read by `rexie` failed. `rexie` gives the name of the exception only inside a text.
+pub(crate) fn reading(error: &rexie::Error) -> StoreError {
+    let detail = error.to_string();
+    let says = |name: &str| detail.contains(name);
+    if says("InvalidStateError") || says("UnknownError") {
+        StoreError::ConnectionLost { detail }
+    } else if says("NotFoundError") {
+        StoreError::Corrupt {
+            place: "schema".into(),
+            detail,
+        }
+    } else {
+        StoreError::Aborted { detail }
+    }
+}

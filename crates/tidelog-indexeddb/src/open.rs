@@ -1,0 +1,148 @@
+//! Finding, creating and upgrading the database of a log and a user.
+
+use crate::connection::Connection;
+use crate::error::Failure;
+use crate::raw::{self, Opened};
+use crate::record;
+use crate::schema::meta::{FORMAT, HEAD, REPLICA};
+use crate::schema::newest;
+use crate::schema::stores::META;
+use std::rc::Rc;
+use tidelog_core::store::{Durability, Head, STORE_FORMAT, StoreError};
+use tidelog_core::{LogName, ReplicaId, Subject};
+use wasm_bindgen::JsValue;
+
+/// How often another tab may delete the database under our hands before we say so.
+const ATTEMPTS: usize = 4;
+
+/// Which database to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// The log.
+    pub log: LogName,
+    /// Who is signed in; each user has a database of their own.
+    pub user: Option<Subject>,
+    /// The replica id of the database if it is new: newly minted, never used before.
+    pub replica: ReplicaId,
+}
+
+/// Opens the database, made and upgraded if need be, with its replica id in it.
+pub(crate) async fn open(name: String, replica: ReplicaId) -> Result<Rc<Connection>, StoreError> {
+    for _ in 0..ATTEMPTS {
+        let Some(connection) = connect(&name).await? else {
+            continue;
+        };
+        match identify(&connection, replica).await {
+            // Deleted between opening and identifying: it was nobody's yet, so a new one is right.
+            Err(StoreError::Wiped) => {}
+            identified => return identified.map(|()| connection),
+        }
+    }
+    Err(StoreError::Aborted {
+        detail: "other tabs keep deleting the database".into(),
+    })
+}
+
+/// Opens both connections; `None` if there is something to try again for.
+///
+/// The raw one comes first, because only it sees that an upgrade is blocked: `rexie` would wait in silence. It gives
+/// up an upgrade that it could do, and `rexie`, which knows the stores, does it.
+async fn connect(name: &str) -> Result<Option<Rc<Connection>>, StoreError> {
+    let writer = match raw::open(name, Some(newest::VERSION)).await {
+        Ok(Opened::Connection(writer)) => writer,
+        Ok(Opened::NeedsUpgrade) => {
+            build(name).await?.close();
+            return Ok(None);
+        }
+        Err(error) => return Err(newer_version(name).await?.unwrap_or(error)),
+    };
+    let reader = build(name).await.inspect_err(|_| writer.close())?;
+    Ok(Some(Connection::new(writer, reader)))
+}
+
+async fn build(name: &str) -> Result<rexie::Rexie, StoreError> {
+    newest::builder(name)
+        .build()
+        .await
+        .map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })
+}
+
+/// Is the database of a newer version? The platform's error names it only in words.
+async fn newer_version(name: &str) -> Result<Option<StoreError>, StoreError> {
+    let Opened::Connection(database) = raw::open(name, None).await? else {
+        return Ok(None);
+    };
+    let version = database.version();
+    database.close();
+    Ok((version > f64::from(newest::VERSION)).then(|| too_new(version)))
+}
+
+/// The error for a version of IndexedDB's that this build does not know.
+pub(crate) fn too_new(version: f64) -> StoreError {
+    let found = record::number(&JsValue::from_f64(version))
+        .and_then(|version| u32::try_from(version).ok())
+        .unwrap_or(u32::MAX);
+    StoreError::TooNew {
+        found,
+        newest: newest::VERSION,
+    }
+}
+
+/// Gives a new database its replica id and its head, and checks those of an old one.
+async fn identify(connection: &Connection, replica: ReplicaId) -> Result<(), StoreError> {
+    let transaction = connection.write(&[META], Durability::Strict)?;
+    let failed = |failure: Failure| connection.failed(&failure);
+    let mut found = Vec::new();
+    for name in [FORMAT, REPLICA, HEAD] {
+        found.push(transaction.get(META, &name.into()).map_err(failed)?);
+    }
+    let mut values = Vec::new();
+    for answer in found {
+        values.push(answer.value().await.map_err(failed)?);
+    }
+    if values.iter().all(JsValue::is_undefined) {
+        let new = [
+            (FORMAT, JsValue::from(STORE_FORMAT)),
+            (REPLICA, replica.to_string().into()),
+            (HEAD, record::head(&Head::default()).map_err(failed)?),
+        ];
+        let store = transaction.store(META).map_err(failed)?;
+        for (name, value) in new {
+            store
+                .add_with_key(&value, &name.into())
+                .map_err(|thrown| failed(Failure::of(&thrown)))?;
+        }
+        return connection.commit(transaction).await;
+    }
+    transaction.abort();
+    let mut values = values.into_iter();
+    let mut next = || values.next().unwrap_or(JsValue::UNDEFINED);
+    check_format(&next())?;
+    read_replica(&next())?;
+    record::read_head(&next())
+        .map(|_| ())
+        .ok_or_else(|| record::corrupt(META, HEAD))
+}
+
+/// Refuses content of a format that this build does not read.
+pub(crate) fn check_format(value: &JsValue) -> Result<(), StoreError> {
+    let format = record::number(value).and_then(|format| u32::try_from(format).ok());
+    match format {
+        Some(found) if found > STORE_FORMAT => Err(StoreError::TooNew {
+            found,
+            newest: STORE_FORMAT,
+        }),
+        Some(1..) => Ok(()),
+        _ => Err(record::corrupt(META, FORMAT)),
+    }
+}
+
+/// Reads the replica id of a database.
+pub(crate) fn read_replica(value: &JsValue) -> Result<ReplicaId, StoreError> {
+    value
+        .as_string()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| record::corrupt(META, REPLICA))
+}

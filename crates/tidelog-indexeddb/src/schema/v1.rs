@@ -1,0 +1,19 @@
+//! Version 1: the stores of the first release.
+
+use super::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, SNAPSHOTS, SPARE};
+use rexie::{ObjectStore, Rexie, RexieBuilder};
+
+/// The version as IndexedDB counts it.
+pub(crate) const VERSION: u32 = 1;
+
+/// Opens the database, and creates or upgrades it if it is not at this version.
+pub(crate) fn builder(name: &str) -> RexieBuilder {
+    let keyed = [PENDING, OUTCOME, LOG, SNAPSHOTS, DIRECTORY, PARKED, META]
+        .into_iter()
+        .chain(SPARE);
+    keyed
+        .fold(Rexie::builder(name).version(VERSION), |builder, store| {
+            builder.add_object_store(ObjectStore::new(store))
+        })
+        .add_object_store(ObjectStore::new(LOST).auto_increment(true))
+}
