@@ -3,6 +3,7 @@
 use crate::error::ClientError;
 use crate::log::{Log, Outcome};
 use tidelog_core::frame::{self, Body, Frame};
+use tidelog_core::replica::{Collision, Parked};
 use tidelog_core::store::{Store, StoreError};
 use tidelog_core::{CommitId, Event, Position, Recorded, StreamId, Subject, Timestamp, Version};
 
@@ -64,11 +65,16 @@ impl Log {
         Ok(events)
     }
 
-    /// Confirmed events after a position, oldest first: at least one if there is one, about as many as a frame holds.
+    /// Confirmed events after a position, oldest first, in whole commits: at most `limit` of them unless the first commit
+    /// alone has more, and at most as many as a frame holds; at least one commit if there is one.
     ///
     /// # Errors
     /// [`ClientError::Store`] if the database cannot be read.
-    pub async fn after(&self, position: Position) -> Result<Vec<RecordedEvent>, ClientError> {
+    pub async fn after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, ClientError> {
         let positions = {
             let replica = self.runtime.replica.borrow();
             replica
@@ -79,16 +85,41 @@ impl Log {
                 .collect::<Vec<_>>()
         };
         for frame in self.read(&positions).await? {
-            let events: Vec<RecordedEvent> = recorded(&frame)
-                .iter()
-                .flat_map(RecordedEvent::of)
-                .filter(|event| event.position > position)
-                .collect();
+            let mut events = Vec::new();
+            for recorded in recorded(&frame) {
+                let full = events.len() + recorded.commit.events.len() > limit;
+                if full && !events.is_empty() {
+                    break;
+                }
+                events.extend(RecordedEvent::of(recorded).filter(|e| e.position > position));
+            }
             if !events.is_empty() {
                 return Ok(events);
             }
         }
         Ok(Vec::new())
+    }
+
+    /// The parked commits, each with the confirmed events that it collided with.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`] if the database cannot be read.
+    pub async fn parked(&self) -> Result<Vec<(Parked, Vec<RecordedEvent>)>, ClientError> {
+        let parked: Vec<Parked> = self.with_parked(|parked| parked.cloned().collect());
+        let mut both = Vec::with_capacity(parked.len());
+        for parked in parked {
+            let mut theirs = Vec::new();
+            for Collision { stream, from, to } in parked.theirs() {
+                let history = self.history(&stream).await?;
+                theirs.extend(
+                    history
+                        .into_iter()
+                        .filter(|e| (from..=to).contains(&e.version)),
+                );
+            }
+            both.push((parked, theirs));
+        }
+        Ok(both)
     }
 
     pub(crate) async fn find_confirmed(&self, id: CommitId) -> Result<Outcome, ClientError> {

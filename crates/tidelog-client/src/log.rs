@@ -165,6 +165,11 @@ impl Log {
         self.runtime.kick();
     }
 
+    /// Tells the log whether there is a network, where the platform's own events do not.
+    pub fn set_online(&self, online: bool) {
+        self.runtime.online(online);
+    }
+
     /// Writes what is not on disk yet, gives up the network and closes the database.
     pub async fn close(&self) {
         self.runtime.close().await;

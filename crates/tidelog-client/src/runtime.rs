@@ -452,7 +452,7 @@ impl Runtime {
         }
     }
 
-    fn online(&self, online: bool) {
+    pub(crate) fn online(&self, online: bool) {
         self.replica.borrow_mut().handle_online(now(), online);
         self.after();
     }

@@ -8,5 +8,6 @@ mod draft;
 mod error;
 mod log_core;
 mod notice;
+mod parked;
 
 pub use log_core::LogCore;

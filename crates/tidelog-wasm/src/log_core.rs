@@ -3,16 +3,17 @@
 use crate::batch::{self, set};
 use crate::draft::{AnswerJs, DraftJs};
 use crate::error::{invalid, number, throw};
-use crate::notice;
+use crate::{notice, parked};
+use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, Object, Promise};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use tidelog_client::{Log, Options, Outcome, new_commit_id, now};
+use tidelog_client::{ClientError, Log, Options, Outcome, new_commit_id, now};
 use tidelog_core::store::Durability;
 use tidelog_core::{CommitId, LogName, Position, StreamId};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// One log in one tab. See `js/src/log.ts` for what it is made into.
 #[wasm_bindgen]
@@ -100,7 +101,7 @@ impl LogCore {
     /// A store error's code, such as `storage_unavailable`.
     pub fn open(&self) -> Promise {
         let log = self.inner.clone();
-        wasm_bindgen_futures::future_to_promise(async move {
+        future_to_promise(async move {
             log.open().await.map_err(throw)?;
             Ok(JsValue::UNDEFINED)
         })
@@ -250,7 +251,7 @@ impl LogCore {
     pub fn history(&self, stream: &str) -> Promise {
         let log = self.inner.clone();
         let stream = stream_id(stream);
-        wasm_bindgen_futures::future_to_promise(async move {
+        future_to_promise(async move {
             let events = log.history(&stream?).await.map_err(throw)?;
             let batches = Array::new();
             if !events.is_empty() {
@@ -260,21 +261,21 @@ impl LogCore {
         })
     }
 
-    /// Confirmed events after a position as one batch, or undefined at the end.
+    /// Confirmed events from a position on as one batch of whole commits, or undefined past the end.
     ///
     /// # Errors
     /// A store error's code.
     #[wasm_bindgen(js_name = logFrom)]
-    pub fn log_from(&self, position: f64) -> Promise {
+    pub fn log_from(&self, position: f64, limit: u32) -> Promise {
         let log = self.inner.clone();
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a position that came from here; anything else saturates"
         )]
-        let position = Position::new(position as u64);
-        wasm_bindgen_futures::future_to_promise(async move {
-            let events = log.after(position).await.map_err(throw)?;
+        let before = Position::new((position as u64).saturating_sub(1));
+        future_to_promise(async move {
+            let events = log.after(before, limit as usize).await.map_err(throw)?;
             if events.is_empty() {
                 return Ok(JsValue::UNDEFINED);
             }
@@ -282,35 +283,56 @@ impl LogCore {
         })
     }
 
-    /// The parked commits.
-    #[must_use]
-    pub fn parked(&self) -> Array {
-        self.inner
-            .with_parked(|parked| parked.map(notice::parked).collect())
+    /// The parked commits, each with its own events and those it collided with.
+    ///
+    /// # Errors
+    /// A store error's code.
+    pub fn parked(&self) -> Promise {
+        let log = self.inner.clone();
+        future_to_promise(async move {
+            let both = log.parked().await.map_err(throw)?;
+            let parked: Array = both
+                .iter()
+                .map(|(commit, theirs)| parked::parked(commit, theirs))
+                .collect();
+            Ok(parked.into())
+        })
     }
 
     /// Decides a parked command again.
     ///
     /// # Errors
     /// `not_parked` if nothing of this id is parked.
-    pub fn retry(&self, id: &str) -> Result<(), JsValue> {
-        self.inner.retry(commit_id(id)?).map_err(throw)
+    pub fn retry(&self, id: &str) -> Promise {
+        self.resolve(id, Log::retry)
     }
 
     /// Appends the events of a parked commit as they are.
     ///
     /// # Errors
     /// `not_parked` if nothing of this id is parked.
-    pub fn rebase(&self, id: &str) -> Result<(), JsValue> {
-        self.inner.rebase(commit_id(id)?).map_err(throw)
+    pub fn rebase(&self, id: &str) -> Promise {
+        self.resolve(id, Log::rebase)
     }
 
     /// Drops a parked commit for good.
     ///
     /// # Errors
     /// `not_parked` if nothing of this id is parked.
-    pub fn discard(&self, id: &str) -> Result<(), JsValue> {
-        self.inner.discard(commit_id(id)?).map_err(throw)
+    pub fn discard(&self, id: &str) -> Promise {
+        self.resolve(id, Log::discard)
+    }
+
+    fn resolve(
+        &self,
+        id: &str,
+        how: impl Fn(&Log, CommitId) -> Result<(), ClientError>,
+    ) -> Promise {
+        let resolved = commit_id(id).and_then(|id| how(&self.inner, id).map_err(throw));
+        match resolved {
+            Ok(()) => Promise::resolve(&JsValue::UNDEFINED),
+            Err(error) => Promise::reject(&error),
+        }
     }
 
     /// What has become of a commit: `{ state, position? }`.
@@ -320,9 +342,14 @@ impl LogCore {
     pub fn outcome(&self, id: &str) -> Promise {
         let log = self.inner.clone();
         let id = commit_id(id);
-        wasm_bindgen_futures::future_to_promise(async move {
-            let (state, position) = match log.outcome(id?).await.map_err(throw)? {
-                Outcome::Local => ("local", None),
+        future_to_promise(async move {
+            let id = id?;
+            let mut outcome = log.outcome(id).await.map_err(throw)?;
+            while outcome == Outcome::Local {
+                TimeoutFuture::new(5).await;
+                outcome = log.outcome(id).await.map_err(throw)?;
+            }
+            let (state, position) = match outcome {
                 Outcome::Durable => ("durable", None),
                 Outcome::Acked(position) => ("acked", Some(position)),
                 Outcome::Confirmed(position) => ("confirmed", Some(position)),
@@ -349,6 +376,12 @@ impl LogCore {
         notice::status(&status, peer)
     }
 
+    /// Tells the log whether there is a network, where the platform's own events do not.
+    #[wasm_bindgen(js_name = setOnline)]
+    pub fn set_online(&self, online: bool) {
+        self.inner.set_online(online);
+    }
+
     /// Look again now: at the database and at the server.
     pub fn kick(&self) {
         self.inner.kick();
@@ -357,7 +390,7 @@ impl LogCore {
     /// Writes what is not on disk yet, then closes.
     pub fn close(&self) -> Promise {
         let log = self.inner.clone();
-        wasm_bindgen_futures::future_to_promise(async move {
+        future_to_promise(async move {
             log.close().await;
             Ok(JsValue::UNDEFINED)
         })

@@ -1,7 +1,7 @@
 //! What the replica tells, as JavaScript objects.
 
 use crate::batch::{self, set};
-use crate::error::{Failure, JsExpected, number};
+use crate::error::{Failure, number};
 use js_sys::{Array, Object};
 use serde::Serialize;
 use tidelog_client::PeerStatus;
@@ -9,7 +9,7 @@ use tidelog_core::replica::{Notice, ParkReason, Parked, Phase, ReceiptState, Res
 use tidelog_core::{Command, Local};
 use wasm_bindgen::JsValue;
 
-fn js(value: &impl Serialize) -> JsValue {
+pub(crate) fn js(value: &impl Serialize) -> JsValue {
     let serializer = serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(false);
     value.serialize(&serializer).unwrap_or(JsValue::UNDEFINED)
 }
@@ -191,7 +191,6 @@ struct EventJs {
     event_type: String,
     schema: u32,
     version: f64,
-    occurred_at: f64,
     data: String,
 }
 
@@ -229,80 +228,11 @@ fn commit_js(local: &Local, versions: &[u64]) -> CommitJs {
             occurred_at: event.occurred_at.millis() as f64,
             data: event.data.text().unwrap_or("null").to_owned(),
         });
-    CommitJs {
+    js(&CommitJs {
         id: local.commit.id.to_string(),
         attempt: local.commit.attempt.value(),
         occurred_at,
         events: events.collect(),
         command: local.command.as_ref().map(CommandJs::from),
-    }
-}
-
-/// A commit of the queue with the versions that its events are shown with.
-pub(crate) fn commit(local: &Local, versions: &[u64]) -> JsValue {
-    js(&commit_js(local, versions))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ConflictJs {
-    stream: String,
-    expected: JsExpected,
-    actual: f64,
-}
-
-#[derive(Serialize)]
-struct CollisionJs {
-    stream: String,
-    from: f64,
-    to: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ParkedJs {
-    commit: CommitJs,
-    code: &'static str,
-    /// The decider's or the server's own code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    message: String,
-    conflicts: Vec<ConflictJs>,
-    theirs: Vec<CollisionJs>,
-}
-
-/// A parked commit with both sides: its own events, and where to read those it collided with.
-pub(crate) fn parked(parked: &Parked) -> JsValue {
-    let (code, cause, message) = match &parked.reason {
-        ParkReason::Conflict => (
-            "conflict",
-            None,
-            String::from("somebody else changed this while the change was on its way"),
-        ),
-        ParkReason::Refused { code, message } => ("refused", Some(code.clone()), message.clone()),
-        ParkReason::Rejected { code, message } => ("rejected", Some(code.clone()), message.clone()),
-        _ => (
-            "unknown_command",
-            None,
-            String::from("this version of the app does not know the command any more"),
-        ),
-    };
-    let conflicts = parked.conflicts.iter().map(|conflict| ConflictJs {
-        stream: conflict.stream.to_string(),
-        expected: conflict.expected.into(),
-        actual: number(conflict.actual.value()),
-    });
-    let theirs = parked.theirs().into_iter().map(|collision| CollisionJs {
-        stream: collision.stream.to_string(),
-        from: number(collision.from.value()),
-        to: number(collision.to.value()),
-    });
-    js(&ParkedJs {
-        commit: commit_js(&parked.local, &[]),
-        code,
-        cause,
-        message,
-        conflicts: conflicts.collect(),
-        theirs: theirs.collect(),
     })
 }
