@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use tidelog_core::LogName;
 use tidelog_core::store::Durability;
+use tidelog_core::{LogName, Subject};
 
 /// Gives the bearer token of the signed-in user; asked before each request, so it may refresh.
 pub type TokenSource = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<String>>>>>;
@@ -16,7 +16,7 @@ pub struct Options {
     /// The log.
     pub log: LogName,
     /// Who is signed in: each user of a device has a database of their own.
-    pub user: String,
+    pub user: Subject,
     /// Where the log is on the server, such as `/v1/logs/todos`; none for a log that stays on this device.
     pub url: Option<String>,
     /// The user's token.

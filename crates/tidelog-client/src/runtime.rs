@@ -133,8 +133,8 @@ impl Runtime {
     async fn open_store(&self) -> Result<IndexedDbStore, StoreError> {
         IndexedDbStore::open(OpenOptions {
             log: self.options.log.clone(),
-            user: self.options.user.clone(),
-            new_replica: ReplicaId::mint(now(), random()),
+            user: Some(self.options.user.clone()),
+            replica: ReplicaId::mint(now(), random()),
         })
         .await
     }

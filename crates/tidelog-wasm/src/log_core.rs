@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use tidelog_client::{ClientError, Log, Options, Outcome, new_commit_id, now};
 use tidelog_core::store::Durability;
-use tidelog_core::{CommitId, LogName, Position, StreamId};
+use tidelog_core::{CommitId, LogName, Position, StreamId, Subject};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
@@ -80,7 +80,7 @@ impl LogCore {
             .map_err(|_other| invalid("options", &"wake is not a function"))?;
         let inner = Log::new(Options {
             log: LogName::new(options.log).map_err(|error| invalid("log name", &error))?,
-            user: options.user,
+            user: Subject::new(options.user).map_err(|error| invalid("user", &error))?,
             url: options.url,
             token: options.token.dyn_into::<Function>().ok().map(token_source),
             durability: match options.durability {

@@ -5,7 +5,7 @@ use crate::error::{Failure, number};
 use js_sys::{Array, Object};
 use serde::Serialize;
 use tidelog_client::PeerStatus;
-use tidelog_core::replica::{Notice, ParkReason, Parked, Phase, ReceiptState, ResetReason, Status};
+use tidelog_core::replica::{Notice, Phase, ReceiptState, ResetReason, Status};
 use tidelog_core::{Command, Local};
 use wasm_bindgen::JsValue;
 
@@ -209,7 +209,8 @@ struct CommitJs {
     clippy::cast_precision_loss,
     reason = "times of this age are exact in a double"
 )]
-fn commit_js(local: &Local, versions: &[u64]) -> CommitJs {
+/// A commit of the queue with the versions that its events are shown with.
+pub(crate) fn commit(local: &Local, versions: &[u64]) -> JsValue {
     let occurred_at = local
         .commit
         .events
@@ -225,7 +226,6 @@ fn commit_js(local: &Local, versions: &[u64]) -> CommitJs {
             event_type: event.event_type.to_string(),
             schema: event.schema.value(),
             version: number(versions.get(index).copied().unwrap_or_default()),
-            occurred_at: event.occurred_at.millis() as f64,
             data: event.data.text().unwrap_or("null").to_owned(),
         });
     js(&CommitJs {
