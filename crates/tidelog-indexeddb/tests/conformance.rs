@@ -17,14 +17,14 @@ impl StoreFactory for Browser {
     async fn open(&self, name: &str, replica: ReplicaId) -> Result<IndexedDbStore, StoreError> {
         IndexedDbStore::open(OpenOptions {
             log: log(name),
-            user: None,
-            replica,
+            user: String::new(),
+            new_replica: replica,
         })
         .await
     }
 
     async fn wipe(&self, name: &str) {
-        IndexedDbStore::delete(&log(name), None)
+        IndexedDbStore::delete(&log(name), "")
             .await
             .expect("the database is deleted");
     }
