@@ -24,8 +24,8 @@
 //! # async fn example(now: Timestamp, random: [u8; 10]) -> Result<(), Box<dyn std::error::Error>> {
 //! let store = IndexedDbStore::open(OpenOptions {
 //!     log: LogName::new("todos")?,
-//!     user: "ada".into(),
-//!     new_replica: ReplicaId::mint(now, random),
+//!     user: None,
+//!     replica: ReplicaId::mint(now, random),
 //! })
 //! .await?;
 //! let loaded = store.load(Position::START, 4 * 1024 * 1024).await?;

@@ -1,13 +1,13 @@
 //! What a database is called.
 
 use std::fmt::Write as _;
-use tidelog_core::LogName;
+use tidelog_core::{LogName, Subject};
 
-/// `tidelog/{log}/{user}`. A log's name has no slash; of the user's everything but ASCII letters, digits and `-._~@`
-/// is percent-encoded, so that two users never share a database.
-pub(crate) fn database_name(log: &LogName, user: &str) -> String {
+/// `tidelog/{log}/{user}`, the user empty if nobody is signed in. A log's name has no slash; of the user's everything
+/// but ASCII letters, digits and `-._~@` is percent-encoded, so that two users never share a database.
+pub(crate) fn database_name(log: &LogName, user: Option<&Subject>) -> String {
     let mut name = format!("tidelog/{log}/");
-    for byte in user.bytes() {
+    for byte in user.map_or("", |user| user.as_str()).bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
             name.push(char::from(byte));
         } else {
@@ -25,8 +25,8 @@ mod tests {
     #[test]
     fn two_users_never_share_a_database() {
         let log = LogName::new("todos").unwrap();
-        let name = |user: &str| database_name(&log, user);
-        assert_eq!(name(""), "tidelog/todos/");
+        let name = |user: &str| database_name(&log, Some(&Subject::new(user).unwrap()));
+        assert_eq!(database_name(&log, None), "tidelog/todos/");
         assert_eq!(name("ada@example.com"), "tidelog/todos/ada@example.com");
         assert_eq!(name("a/b"), "tidelog/todos/a%2Fb");
         assert_eq!(name("a%2Fb"), "tidelog/todos/a%252Fb");

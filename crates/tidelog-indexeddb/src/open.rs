@@ -9,7 +9,7 @@ use crate::schema::newest;
 use crate::schema::stores::META;
 use std::rc::Rc;
 use tidelog_core::store::{Durability, Head, STORE_FORMAT, StoreError};
-use tidelog_core::{LogName, ReplicaId};
+use tidelog_core::{LogName, ReplicaId, Subject};
 use wasm_bindgen::JsValue;
 
 /// How often another tab may delete the database under our hands before we say so.
@@ -20,22 +20,19 @@ const ATTEMPTS: usize = 4;
 pub struct OpenOptions {
     /// The log.
     pub log: LogName,
-    /// Who is signed in, or any text that stands for nobody; each user has a database of their own.
-    pub user: String,
+    /// Who is signed in; each user has a database of their own.
+    pub user: Option<Subject>,
     /// The replica id of the database if it is new: newly minted, never used before.
-    pub new_replica: ReplicaId,
+    pub replica: ReplicaId,
 }
 
 /// Opens the database, made and upgraded if need be, with its replica id in it.
-pub(crate) async fn open(
-    name: String,
-    new_replica: ReplicaId,
-) -> Result<Rc<Connection>, StoreError> {
+pub(crate) async fn open(name: String, replica: ReplicaId) -> Result<Rc<Connection>, StoreError> {
     for _ in 0..ATTEMPTS {
         let Some(connection) = connect(&name).await? else {
             continue;
         };
-        match identify(&connection, new_replica).await {
+        match identify(&connection, replica).await {
             // Deleted between opening and identifying: it was nobody's yet, so a new one is right.
             Err(StoreError::Wiped) => {}
             identified => return identified.map(|()| connection),
@@ -94,7 +91,7 @@ pub(crate) fn too_new(version: f64) -> StoreError {
 }
 
 /// Gives a new database its replica id and its head, and checks those of an old one.
-async fn identify(connection: &Connection, new_replica: ReplicaId) -> Result<(), StoreError> {
+async fn identify(connection: &Connection, replica: ReplicaId) -> Result<(), StoreError> {
     let transaction = connection.write(&[META], Durability::Strict)?;
     let failed = |failure: Failure| connection.failed(&failure);
     let mut found = Vec::new();
@@ -108,7 +105,7 @@ async fn identify(connection: &Connection, new_replica: ReplicaId) -> Result<(),
     if values.iter().all(JsValue::is_undefined) {
         let new = [
             (FORMAT, JsValue::from(STORE_FORMAT)),
-            (REPLICA, new_replica.to_string().into()),
+            (REPLICA, replica.to_string().into()),
             (HEAD, record::head(&Head::default()).map_err(failed)?),
         ];
         let store = transaction.store(META).map_err(failed)?;

@@ -8,7 +8,7 @@ use futures_channel::oneshot;
 use std::future::Future;
 use std::rc::Rc;
 use tidelog_core::store::{Loaded, Store, StoreError, WriteBatch, Written};
-use tidelog_core::{LogName, Position};
+use tidelog_core::{LogName, Position, Subject};
 use wasm_bindgen_futures::spawn_local;
 
 /// An open database. Dropping it closes it.
@@ -31,8 +31,8 @@ impl IndexedDbStore {
     /// - [`StoreError::QuotaExceeded`], [`StoreError::Aborted`], [`StoreError::ConnectionLost`]: it could not be made;
     /// - [`StoreError::Corrupt`]: it is there and damaged.
     pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
-        let name = database_name(&options.log, &options.user);
-        let connection = detached(open::open(name, options.new_replica)).await?;
+        let name = database_name(&options.log, options.user.as_ref());
+        let connection = detached(open::open(name, options.replica)).await?;
         Ok(Self { connection })
     }
 
@@ -40,7 +40,7 @@ impl IndexedDbStore {
     ///
     /// # Errors
     /// As [`IndexedDbStore::open`].
-    pub async fn exists(log: &LogName, user: &str) -> Result<bool, StoreError> {
+    pub async fn exists(log: &LogName, user: Option<&Subject>) -> Result<bool, StoreError> {
         let name = database_name(log, user);
         detached(async move { raw::exists(&name).await }).await
     }
@@ -51,7 +51,7 @@ impl IndexedDbStore {
     /// # Errors
     /// [`StoreError::Blocked`] if a connection that is not of this crate stays open: the browser deletes the database
     /// when that one closes. Otherwise as [`IndexedDbStore::open`].
-    pub async fn delete(log: &LogName, user: &str) -> Result<(), StoreError> {
+    pub async fn delete(log: &LogName, user: Option<&Subject>) -> Result<(), StoreError> {
         let name = database_name(log, user);
         detached(async move { raw::delete(&name).await }).await
     }

@@ -17,14 +17,14 @@ impl StoreFactory for Browser {
     async fn open(&self, name: &str, replica: ReplicaId) -> Result<IndexedDbStore, StoreError> {
         IndexedDbStore::open(OpenOptions {
             log: log(name),
-            user: String::new(),
-            new_replica: replica,
+            user: None,
+            replica,
         })
         .await
     }
 
     async fn wipe(&self, name: &str) {
-        IndexedDbStore::delete(&log(name), "")
+        IndexedDbStore::delete(&log(name), None)
             .await
             .expect("the database is deleted");
     }
