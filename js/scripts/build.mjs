@@ -10,12 +10,17 @@ const FILES = ["tidelog_wasm.js", "tidelog_wasm_bg.wasm"];
 const pathOf = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
 
 rmSync(pathOf("dist"), { recursive: true, force: true });
-const tsc = spawnSync("tsc", ["-p", pathOf("tsconfig.build.json")], { stdio: "inherit", shell: true });
+const tsc = spawnSync("tsc", ["-p", pathOf("tsconfig.build.json")], {
+  stdio: "inherit",
+  shell: true,
+});
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 
 const missing = FILES.filter((file) => !existsSync(pathOf(`src/wasm/${file}`)));
 if (missing.length > 0) {
-  console.error(`js: src/wasm has no ${missing.join(", ")}. Build the wasm crate first: npm run build`);
+  console.error(
+    `js: src/wasm has no ${missing.join(", ")}. Build the wasm crate first: npm run build`,
+  );
   process.exit(1);
 }
 mkdirSync(pathOf("dist/wasm"), { recursive: true });

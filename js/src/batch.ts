@@ -1,5 +1,5 @@
 /** Reading a {@link Batch}: columns in, one event object at a time out. */
-import type { Batch, ParkedEvent } from "./border.js";
+import type { Batch, QueuedEvent } from "./border.js";
 import { messageOf, tidelogError } from "./errors.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -57,24 +57,21 @@ export function batchesToEvents(batches: readonly Batch[]): RecordedEvent[] {
   return events;
 }
 
-/** An event that wasm hands over by itself, in a parked or a queued commit. */
+/** An event of a queued or parked commit. */
 export function coreEventToEvent(
-  event: ParkedEvent,
+  event: QueuedEvent,
   commit: { readonly id: string; readonly occurredAt: number },
 ): RecordedEvent {
-  const { stream, type, schema, version, position, recordedAt, actor } = event;
+  const { stream, type, schema, version, data } = event;
   return {
     stream,
     key: keyOf(stream),
     type,
     version,
     schema,
-    occurredAt: event.occurredAt ?? commit.occurredAt,
-    commitId: event.commitId ?? commit.id,
-    data: JSON.parse(event.data),
-    ...(position === undefined ? {} : { position }),
-    ...(recordedAt === undefined ? {} : { recordedAt }),
-    ...(actor === undefined ? {} : { actor }),
+    occurredAt: commit.occurredAt,
+    commitId: commit.id,
+    data: JSON.parse(data),
   };
 }
 

@@ -124,38 +124,32 @@ export type Notice =
   | { readonly kind: "reset"; readonly reason: string };
 
 export type RerunAnswer =
-  | { readonly events: readonly DraftEvent[] }
+  | { readonly events: readonly DraftEvent[]; readonly occurredAt: number }
   | { readonly refused: { readonly code: string; readonly message: string } }
   | { readonly unknownCommand: true };
 
-export interface ParkedEvent {
-  readonly stream: string;
-  readonly type: string;
-  readonly schema: number;
-  readonly version: number;
-  readonly data: string;
-  readonly occurredAt?: number;
-  readonly commitId?: string;
-  readonly position?: number;
-  readonly recordedAt?: number;
-  readonly actor?: string;
-}
-
 export interface ParkedInfo {
-  readonly id: string;
-  readonly occurredAt: number;
-  readonly reason: {
-    readonly code: "conflict" | "refused" | "rejected" | "unknown_command";
-    readonly message: string;
-    readonly conflicts: readonly { stream: string; expected: Expected; actual: number }[];
-  };
-  readonly mine: readonly ParkedEvent[];
-  readonly theirs: readonly ParkedEvent[];
-  readonly command?: CoreCommand;
+  readonly commit: QueuedCommit;
+  readonly code: "conflict" | "refused" | "rejected" | "unknown_command";
+  /** The decider's or the server's own code. */
+  readonly cause?: string;
+  readonly message: string;
+  readonly conflicts: readonly {
+    readonly stream: string;
+    readonly expected: Expected;
+    readonly actual: number;
+  }[];
+  /** Versions of confirmed events that the commit did not know: `history` has them. */
+  readonly theirs: readonly {
+    readonly stream: string;
+    readonly from: number;
+    readonly to: number;
+  }[];
 }
 
 export interface Outcome {
-  readonly state: "durable" | "acked" | "confirmed" | "parked" | "absent";
+  readonly state: "local" | "durable" | "acked" | "confirmed" | "parked" | "absent";
+  /** Of its last event. */
   readonly position?: number;
 }
 
@@ -194,15 +188,15 @@ export interface LogCore {
   version(stream: string): number;
   /** Confirmed events of one stream. */
   history(stream: string): Promise<readonly Batch[]>;
-  /** At most `limit` confirmed events (whole commits) from `position` on, it included; `undefined` past the end. */
-  logFrom(position: number, limit: number): Promise<Batch | undefined>;
-  parked(): Promise<readonly ParkedInfo[]>;
-  retry(id: string): Promise<void>;
-  rebase(id: string): Promise<void>;
-  discard(id: string): Promise<void>;
+  /** Confirmed events after a position, about a frame of them; `undefined` at the end. */
+  logFrom(position: number): Promise<Batch | undefined>;
+  parked(): readonly ParkedInfo[];
+  /** These three throw `not_parked`. The parked commit is gone when a notice says so. */
+  retry(id: string): void;
+  rebase(id: string): void;
+  discard(id: string): void;
   outcome(id: string): Promise<Outcome>;
   status(): CoreStatus;
-  setOnline(online: boolean): void;
   kick(): void;
   close(): Promise<void>;
 }

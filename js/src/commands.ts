@@ -113,7 +113,8 @@ export class Commands {
         version,
       };
       const args = jsonToArgs(command.args);
-      core.answerRerun(id, this.#decide({ ...question, definition: rows.definition, args }));
+      const answer = this.#decide({ ...question, definition: rows.definition, args });
+      core.answerRerun(id, "events" in answer ? { ...answer, occurredAt } : answer);
     } catch (thrown) {
       const code = thrown instanceof TidelogError ? thrown.code : "command_failed";
       core.answerRerun(id, { refused: { code, message: messageOf(thrown) } });

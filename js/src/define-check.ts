@@ -78,11 +78,11 @@ function checkEvents(events: unknown, prefix: string, wrong: Wrong): Map<string,
       continue;
     }
     const at = `events.${name}`;
-    if (!isObject(given) || !isSchema(given["schema"])) {
+    if (!isObject(given) || !isSchema(given.schema)) {
       return wrong(`${at} must be a Standard Schema or { schema, … }`);
     }
-    const version = checkVersion(given["version"], `${at}.version`, wrong);
-    const upcast = (given["upcast"] ?? {}) as EventDefinition["upcast"];
+    const version = checkVersion(given.version, `${at}.version`, wrong);
+    const upcast = (given.upcast ?? {}) as EventDefinition["upcast"];
     for (let from = 1; from < version; from++) {
       if (typeof upcast[from] !== "function")
         wrong(`${at}.upcast has no step from version ${from}`);
@@ -90,7 +90,7 @@ function checkEvents(events: unknown, prefix: string, wrong: Wrong): Map<string,
     const { inverse } = given;
     if (inverse !== undefined && typeof inverse !== "function")
       wrong(`${at}.inverse must be a function`);
-    const definition = { name, type, schema: given["schema"], version, upcast };
+    const definition = { name, type, schema: given.schema, version, upcast };
     byType.set(
       type,
       inverse === undefined
@@ -161,5 +161,5 @@ function isObject(value: unknown): value is Fields {
 function isSchema(value: unknown): value is StandardSchemaV1<unknown, unknown> {
   if (!isObject(value) && typeof value !== "function") return false;
   const standard: unknown = (value as Fields)["~standard"];
-  return isObject(standard) && typeof standard["validate"] === "function";
+  return isObject(standard) && typeof standard.validate === "function";
 }

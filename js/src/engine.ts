@@ -8,9 +8,9 @@ import { coreErrorToTidelogError, type TidelogError, tidelogError } from "./erro
 import { Cell, nextTask } from "./live.js";
 import type { Streams } from "./log-types.js";
 import { Mirror } from "./mirror.js";
-import { parkedInfoToParked } from "./parked.js";
+import { parkedInfoToParked, parkedInfoToReason } from "./parked.js";
 import { Receipts } from "./receipts.js";
-import type { ParkedCommit, Status } from "./types.js";
+import type { ParkedCommit, Reason, Status } from "./types.js";
 
 /** Milliseconds of folding between two chances for the page. */
 const SLICE = 8;
@@ -39,8 +39,8 @@ export class Engine {
   #inUserCode: string | undefined;
   #queueStale = false;
   #parkedStale = false;
+  #parkedTurn = 0;
   readonly #reruns: RerunNotice[] = [];
-  #unlisten: () => void = () => undefined;
 
   constructor(options: EngineOptions, makeCore: CoreFactory) {
     this.#options = options;
@@ -57,7 +57,7 @@ export class Engine {
 
   /** Open and replayed. After a failure the next call tries again. */
   ready(): Promise<void> {
-    if (this.#phase === "closed") return Promise.reject(this.#closedError());
+    if (this.#phase === "closed") return Promise.reject(this.closedError());
     this.#opened ??= this.#open();
     return this.#opened;
   }
@@ -67,7 +67,7 @@ export class Engine {
     if (this.#inUserCode !== undefined) {
       throw tidelogError("reentrant_call", { subject: this.#inUserCode });
     }
-    if (this.#phase === "closed") throw this.#closedError();
+    if (this.#phase === "closed") throw this.closedError();
     this.use();
     const core = this.#core;
     if (this.#failure) throw this.#failure;
@@ -83,6 +83,12 @@ export class Engine {
   async opened(): Promise<LogCore> {
     await this.ready();
     return this.current();
+  }
+
+  /** Why a commit is parked, as far as wasm says. */
+  parkedReason(id: string): Reason | undefined {
+    const info = this.#core?.parked().find(({ commit }) => commit.id === id);
+    return info && parkedInfoToReason(info);
   }
 
   /** Runs the app's code, which must not call the log. */
@@ -114,14 +120,13 @@ export class Engine {
     if (this.#phase === "closed") return;
     const core = this.#core;
     this.#phase = "closed";
-    this.#unlisten();
     try {
       if (core) {
         await core.close();
         this.#drain(core, () => false);
       }
     } finally {
-      this.receipts.close(this.#closedError());
+      this.receipts.close(this.closedError());
       this.#core = undefined;
       this.#tell();
     }
@@ -138,10 +143,9 @@ export class Engine {
       await core.open();
       while (!this.#drain(core, deadline())) await nextTask();
       if (this.#failure) throw this.#failure;
-      await this.#refreshParked(core);
       this.#begin(core);
     } catch (thrown) {
-      if (this.#isClosed()) throw this.#closedError();
+      if (this.#isClosed()) throw this.closedError();
       this.#failure = coreErrorToTidelogError(thrown);
       this.#phase = "failed";
       this.#core = undefined;
@@ -153,11 +157,11 @@ export class Engine {
     }
   }
 
-  /** The end of opening: rows appear, and the page's events reach wasm. */
+  /** The end of opening: rows appear. */
   #begin(core: LogCore): void {
-    if (this.#isClosed()) throw this.#closedError();
+    if (this.#isClosed()) throw this.closedError();
     this.#phase = "ready";
-    this.#unlisten = listenToPage(core);
+    this.#refreshParked(core).catch(this.fail);
     this.show();
   }
 
@@ -214,7 +218,7 @@ export class Engine {
     }
     if (this.#parkedStale && this.#phase === "ready") {
       this.#parkedStale = false;
-      this.#refreshParked(core).then(() => this.show(), this.fail);
+      this.#refreshParked(core).catch(this.fail);
     }
     return false;
   }
@@ -228,7 +232,7 @@ export class Engine {
         this.#queueStale = true;
         break;
       case "receipt":
-        this.receipts.handle(notice);
+        this.receipts.handle(notice, () => this.parkedReason(notice.id));
         break;
       case "rerun":
         this.#reruns.push(notice);
@@ -246,13 +250,18 @@ export class Engine {
     }
   }
 
+  /** Rows show their conflicts at once; the commits themselves when the events they met are read. */
   async #refreshParked(core: LogCore): Promise<void> {
-    this.#parkedStale = false;
-    const infos = await core.parked();
-    this.parked.set(infos.map(parkedInfoToParked));
+    const infos = core.parked();
     this.mirror.setConflicts(
-      new Set(infos.flatMap((info) => info.mine.map((event) => event.stream))),
+      new Set(infos.flatMap((info) => info.commit.events.map((event) => event.stream))),
     );
+    const turn = ++this.#parkedTurn;
+    const parked: ParkedCommit[] = [];
+    for (const info of infos) parked.push(await parkedInfoToParked(core, info));
+    if (turn !== this.#parkedTurn || this.#isClosed()) return;
+    if (parked.length > 0 || this.parked.getSnapshot().length > 0) this.parked.set(parked);
+    this.show();
   }
 
   #tell(): void {
@@ -273,7 +282,8 @@ export class Engine {
       this.#failure ??
       (core?.error ? coreErrorToTidelogError(core.error) : undefined) ??
       this.mirror.foldError;
-    const total = core?.replayed?.total;
+    // How much there is becomes known while it is read.
+    const total = core && Math.max(core.replayed?.total ?? core.position, this.mirror.folded);
     return {
       phase: this.#phaseShown(core?.phase),
       position: this.mirror.position ?? 0,
@@ -301,7 +311,7 @@ export class Engine {
     return this.#phase === "closed";
   }
 
-  #closedError(): TidelogError {
+  closedError(): TidelogError {
     return tidelogError("closed", { log: this.#options.log });
   }
 }
@@ -309,18 +319,6 @@ export class Engine {
 function deadline(): () => boolean {
   const end = performance.now() + SLICE;
   return () => performance.now() >= end;
-}
-
-/** Tells wasm when the network or the user comes back. */
-function listenToPage(core: LogCore): () => void {
-  if (typeof document === "undefined") return () => undefined;
-  const ending = new AbortController();
-  const { signal } = ending;
-  addEventListener("online", () => core.setOnline(true), { signal });
-  addEventListener("offline", () => core.setOnline(false), { signal });
-  document.addEventListener("visibilitychange", () => document.hidden || core.kick(), { signal });
-  if (!navigator.onLine) core.setOnline(false);
-  return () => ending.abort();
 }
 
 function sameStatus(a: Status, b: Status): boolean {

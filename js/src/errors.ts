@@ -35,7 +35,7 @@ export class DefinitionError extends TidelogError {}
 export class InvalidEventError extends TidelogError {
   /** What the schema found, if a schema found it. */
   get issues(): readonly SchemaIssue[] {
-    return (this.fields["issues"] as readonly SchemaIssue[] | undefined) ?? [];
+    return (this.fields.issues as readonly SchemaIssue[] | undefined) ?? [];
   }
 }
 /** A stream is not at the version that was expected. */
@@ -72,14 +72,14 @@ export const ERRORS = {
     InvalidEventError,
     "{stream} is not a stream: expected kind/key, at most 256 bytes, without control characters.",
   ],
-  invalid_event: [InvalidEventError, "The event is not valid: {problem}."],
+  invalid_commit: [InvalidEventError, "The commit is not valid."],
+  invalid_argument: [InvalidEventError, "An argument is not valid."],
+  invalid_name: [InvalidEventError, "A name is not valid."],
+  repeated_id: [InvalidEventError, "A commit with this id was appended already."],
   empty_commit: [InvalidEventError, "A commit needs at least one event."],
-  too_many_events: [InvalidEventError, "A commit has {count} events; at most {limit} are allowed."],
-  commit_too_large: [
-    InvalidEventError,
-    "The commit has {size} bytes; at most {limit} are allowed.",
-  ],
+  commit_too_large: [InvalidEventError, "The commit is larger than a log takes."],
   nothing_to_undo: [InvalidEventError, "Commit {commit} cannot be undone: {problem}."],
+  not_parked: [InvalidEventError, "No commit of this id is parked."],
   unknown_commit: [InvalidEventError, "This log holds no commit {commit}."],
   version_conflict: [
     VersionConflictError,
@@ -108,31 +108,32 @@ export const ERRORS = {
     StorageError,
     "A batch of events at position {position} cannot be read: {problem}.",
   ],
-  corrupt_frame: [StorageError, "A stored frame failed its checksum and was set aside."],
-  storage_unavailable: [StorageError, "This environment has no usable IndexedDB."],
-  storage_quota: [StorageError, "The browser's storage for this site is full."],
-  storage_aborted: [StorageError, "The database aborted the write."],
-  storage_blocked: [StorageError, "Another tab keeps an older version of the database open."],
-  storage_lost: [StorageError, "The connection to the database was lost."],
-  storage_failed: [StorageError, "The database failed."],
+  storage_unavailable: [StorageError, "This browser context offers no database."],
+  quota_exceeded: [StorageError, "The browser's storage for this site is full."],
+  transaction_aborted: [StorageError, "The database aborted the write."],
+  connection_lost: [StorageError, "The connection to the database was lost."],
+  upgrade_blocked: [StorageError, "Another tab keeps an older version of the database open."],
+  database_too_new: [StorageError, "The local database was made by a newer build."],
+  database_wiped: [StorageError, "The local database was deleted while it was open."],
+  database_corrupt: [StorageError, "The local database holds damaged data."],
+  core_failed: [TidelogError, "The core failed: {problem}."],
   unknown_outcome: [
     StorageError,
     "The connection was lost before the database said whether commit {commit} is stored.",
   ],
   not_stored: [StorageError, "Commit {commit} is not in the database."],
-  unauthorized: [SyncError, "The server did not accept the token."],
-  forbidden: [SyncError, "The server does not allow this."],
-  replica_bound: [SyncError, "This device's copy belongs to another user of the server."],
+  network: [SyncError, "The server cannot be reached."],
+  unauthorized: [SyncError, "The server asks to sign in."],
+  forbidden: [SyncError, "The server does not allow this user to do that."],
   unknown_log: [SyncError, "The server has no such log, or not for this user."],
-  cursor_mismatch: [SyncError, "The server has another history of this log than this device."],
-  cursor_ahead: [SyncError, "This device is ahead of the server's history."],
-  client_too_old: [SyncError, "The server no longer talks to this version: update the app."],
-  payload_too_large: [SyncError, "The server refused a request as too large."],
-  bad_response: [SyncError, "The server's answer cannot be read."],
-  unavailable: [SyncError, "The server cannot answer now."],
-  attempt_mismatch: [SyncError, "The server holds other bytes under this commit id and attempt."],
+  payload_too_large: [SyncError, "The server refused the size of a push."],
+  rate_limited: [SyncError, "The server asks to slow down."],
+  server_unavailable: [SyncError, "The server has a passing fault."],
+  client_too_old: [SyncError, "This version of the app is too old for the server."],
+  history_changed: [SyncError, "The server has another history of this log."],
+  request_refused: [SyncError, "The server refused the request."],
+  bad_answer: [SyncError, "The answer is not from a Tidelog server."],
   conflict: [VersionConflictError, "The commit conflicts with what others appended."],
-  rejected: [SyncError, "The server rejected the commit."],
   wasm_not_loaded: [LoadError, "The wasm module of Tidelog could not be loaded: {problem}."],
 } as const satisfies Record<string, Entry>;
 
@@ -154,8 +155,8 @@ export function tidelogError(
 export function coreErrorToTidelogError(error: unknown): TidelogError {
   if (error instanceof TidelogError) return error;
   if (!isCoreError(error)) {
-    // A panic, or a failure of the page itself: nobody's code, so it gets the storage family's catch-all.
-    return new StorageError("storage_failed", `The core failed: ${messageOf(error)}.`, {}, error);
+    // A panic, or a failure of the page itself.
+    return tidelogError("core_failed", { problem: messageOf(error) }, error);
   }
   const { code, message, ...fields } = error;
   const Class: ErrorClass = isErrorCode(code) ? ERRORS[code][0] : TidelogError;

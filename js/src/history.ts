@@ -1,6 +1,6 @@
 /** The full history of one stream, and taking a commit back. */
 import { batchesToEvents, coreEventToEvent, keyOf, kindOf } from "./batch.js";
-import type { LogCore } from "./border.js";
+import type { LogCore, Outcome } from "./border.js";
 import type { Commands } from "./commands.js";
 import { emittedToDraft } from "./decide.js";
 import type { Emitted } from "./define.js";
@@ -8,8 +8,11 @@ import type { Engine } from "./engine.js";
 import { coreErrorToTidelogError, tidelogError } from "./errors.js";
 import { foldInto, unborn, upcast } from "./fold.js";
 import type { HistoryOptions } from "./log-types.js";
-import { commitsFrom } from "./replay.js";
+import { commitsAfter } from "./replay.js";
 import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
+
+/** So many events a commit has at most. */
+const EVENTS_IN_COMMIT = 1000;
 
 /** Confirmed events of a stream, then pending ones. */
 export async function historyOf(
@@ -52,16 +55,25 @@ async function eventsOfCommit(
 ): Promise<readonly RecordedEvent[]> {
   const pending = engine.mirror.queue.commit(id);
   if (pending) return pending;
-  const outcome = await core.outcome(id);
+  const outcome = await outcomeOf(core, id);
   if (outcome.position !== undefined) {
-    for await (const commit of commitsFrom(core, outcome.position)) {
+    // The position is that of its last event; the first is at most so many before it.
+    const before = Math.max(0, outcome.position - EVENTS_IN_COMMIT);
+    for await (const commit of commitsAfter(core, before)) {
       if (commit[0]?.commitId === id) return commit;
-      break;
     }
   }
   const queued = core.commit(id);
   if (queued) return queued.events.map((event) => coreEventToEvent(event, queued));
   throw tidelogError("unknown_commit", { commit: id });
+}
+
+async function outcomeOf(core: LogCore, id: string): Promise<Outcome> {
+  try {
+    return await core.outcome(id);
+  } catch (thrown) {
+    throw coreErrorToTidelogError(thrown);
+  }
 }
 
 function inverseOf(

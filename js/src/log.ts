@@ -87,14 +87,7 @@ function receiptOf(engine: Engine, id: string): Receipt {
 async function ask(engine: Engine, id: string): Promise<void> {
   const core = await engine.opened();
   const outcome = await core.outcome(id);
-  const parked = engine.parked.getSnapshot().find((commit) => commit.id === id);
-  if (outcome.state === "parked" && parked) {
-    const { code, message, conflicts } = parked.reason;
-    const error = { code, message, ...conflicts[0] };
-    engine.receipts.handle({ kind: "receipt", id, state: "parked", error });
-  } else {
-    engine.receipts.handleOutcome(id, outcome);
-  }
+  engine.receipts.handleOutcome(id, outcome, () => engine.parkedReason(id));
 }
 
 function checkOptions(options: LogOptions<Streams>): void {

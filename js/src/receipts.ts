@@ -23,7 +23,8 @@ export class Receipts {
     return this.#open.has(id);
   }
 
-  handle(notice: ReceiptNotice): void {
+  /** @param parkedReason tells why, if the notice does not */
+  handle(notice: ReceiptNotice, parkedReason: () => Reason | undefined = () => undefined): void {
     const open = this.#open.get(notice.id);
     if (open === undefined) return;
     const { id, state } = notice;
@@ -42,17 +43,22 @@ export class Receipts {
     // A commit is pushed only after it is durable, so every later state says so too.
     open.durable();
     if (state === "confirmed") this.#settle(id, open, { state, position: notice.position ?? 0 });
-    if (state === "parked") this.#settle(id, open, { state, reason: noticeToReason(notice) });
+    if (state === "parked") {
+      const reason = parkedReason() ?? conflictToReason(tidelogError("conflict"));
+      this.#settle(id, open, { state, reason });
+    }
   }
 
   /** What the database knows of a commit, for a receipt that was asked for later. */
-  handleOutcome(id: string, outcome: Outcome): void {
+  handleOutcome(id: string, outcome: Outcome, parkedReason: () => Reason | undefined): void {
+    if (outcome.state === "local") return;
     if (outcome.state === "absent") {
       this.fail(id, tidelogError("not_stored", { commit: id }));
       return;
     }
     const { state, position } = outcome;
-    this.handle({ kind: "receipt", id, state, ...(position === undefined ? {} : { position }) });
+    const notice = { kind: "receipt", id, state } as const;
+    this.handle(position === undefined ? notice : { ...notice, position }, parkedReason);
   }
 
   fail(id: string, error: TidelogError): void {
@@ -131,10 +137,6 @@ export function conflictToReason(error: TidelogError): Reason {
     ...(expected === undefined ? {} : { expected }),
     ...(actual === undefined ? {} : { actual }),
   };
-}
-
-function noticeToReason(notice: ReceiptNotice): Reason {
-  return conflictToReason(coreErrorToTidelogError(notice.error ?? tidelogError("conflict")));
 }
 
 interface Deferred<T> {

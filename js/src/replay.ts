@@ -12,20 +12,19 @@ import { QueueMirror } from "./queue.js";
 import { Rows } from "./rows.js";
 import type { Live, RecordedEvent, RowQuery } from "./types.js";
 
-/** Events read at once, and milliseconds of work between two chances for the page. */
-const PAGE = 4096;
+/** Milliseconds of work between two chances for the page. */
 const SLICE = 8;
 
 type Point = Parameters<LogMembers["at"]>[0];
 
-/** Confirmed commits from `position` on, in order. Throws `corrupt_batch` where the log has a hole. */
-export async function* commitsFrom(
+/** Confirmed commits after `position`, in order. Throws `corrupt_batch` where the log has a hole. */
+export async function* commitsAfter(
   core: LogCore,
   position: number,
 ): AsyncGenerator<readonly RecordedEvent[]> {
-  let next = position;
+  let next = position + 1;
   let end = performance.now() + SLICE;
-  for (let batch = await core.logFrom(next, PAGE); batch; batch = await core.logFrom(next, PAGE)) {
+  for (let batch = await core.logFrom(position); batch; batch = await core.logFrom(next - 1)) {
     const reader = new BatchReader(batch);
     let commit: RecordedEvent[] = [];
     const before = next;
@@ -79,7 +78,7 @@ async function catchUp(engine: Engine, fold: Fold): Promise<void> {
   let { resets } = engine.mirror;
   let position = 0;
   for (;;) {
-    for await (const commit of commitsFrom(core, position + 1)) {
+    for await (const commit of commitsAfter(core, position)) {
       for (const event of commit) engine.pure(fold.projection.name, () => fold.confirm(event));
       position += commit.length;
     }
@@ -106,7 +105,7 @@ export async function viewAt(engine: Engine, streams: Streams, point: Point): Pr
     ),
   );
   let position = 0;
-  for await (const commit of commitsFrom(core, 1)) {
+  for await (const commit of commitsAfter(core, 0)) {
     const last = commit.at(-1);
     if (last === undefined || isAfter(last, point)) break;
     for (const event of commit) {

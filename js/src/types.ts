@@ -133,6 +133,8 @@ export interface ParkedCommit {
 /** Why a commit is parked. */
 export interface ParkedReason {
   readonly code: "conflict" | "refused" | "rejected" | "unknown_command";
+  /** What `refuse` was called with, or the server's own code. */
+  readonly cause?: string;
   readonly message: string;
   readonly conflicts: readonly {
     readonly stream: string;

@@ -1,0 +1,470 @@
+/**
+ * An in-memory device behind the wasm border, for tests only: it keeps a log, a queue and parked commits
+ * as the real core does, and lets a test say when a write completes, what the server confirms and what
+ * others appended. It survives "reloads": open it again for another core over the same data.
+ */
+import type {
+  Appended,
+  Batch,
+  CoreError,
+  CoreFactory,
+  CoreOptions,
+  CoreStatus,
+  Draft,
+  LogCore,
+  Notice,
+  Outcome,
+  ParkedInfo,
+  QueuedCommit,
+  QueueEntry,
+  RerunAnswer,
+} from "../src/border.js";
+import { newId } from "../src/ids.js";
+
+export interface FakeEvent {
+  readonly stream: string;
+  readonly type: string;
+  readonly data: unknown;
+  readonly schema?: number;
+}
+
+interface Recorded {
+  readonly id: string;
+  readonly recordedAt: number;
+  readonly occurredAt: number;
+  readonly actor: string;
+  readonly first: number;
+  readonly events: {
+    stream: string;
+    type: string;
+    schema: number;
+    version: number;
+    data: string;
+  }[];
+}
+
+interface Pending {
+  draft: Draft;
+  attempt: number;
+  state: QueueEntry["state"];
+}
+
+export class FakeDevice {
+  readonly log: Recorded[] = [];
+  pending: Pending[] = [];
+  parked: ParkedInfo[] = [];
+  core: FakeCore | undefined;
+  opens = 0;
+  /** Set: the next `open` rejects with it. */
+  openError: CoreError | undefined;
+  /** Events in one batch at most. */
+  batchSize = 1000;
+
+  readonly factory: CoreFactory = async (options) => {
+    this.opens++;
+    this.core = new FakeCore(this, options);
+    return this.core;
+  };
+
+  get position(): number {
+    const last = this.log.at(-1);
+    return last ? last.first + last.events.length - 1 : 0;
+  }
+
+  version(stream: string): number {
+    let version = 0;
+    for (const { events } of this.log) {
+      for (const event of events) if (event.stream === stream) version = event.version;
+    }
+    return version;
+  }
+
+  /** Adds confirmed commits by someone else, without telling anyone. */
+  seed(...commits: readonly (readonly FakeEvent[])[]): Recorded[] {
+    return commits.map((events) =>
+      this.record(
+        newId(),
+        1_000 + this.log.length,
+        events.map((event) => ({
+          stream: event.stream,
+          type: event.type,
+          schema: event.schema ?? 1,
+          data: JSON.stringify(event.data),
+        })),
+      ),
+    );
+  }
+
+  record(
+    id: string,
+    occurredAt: number,
+    events: readonly { stream: string; type: string; schema: number; data: string }[],
+  ): Recorded {
+    const first = this.position + 1;
+    const next = new Map<string, number>();
+    const recorded: Recorded = {
+      id,
+      first,
+      occurredAt,
+      recordedAt: 1_000_000 + first,
+      actor: "someone",
+      events: events.map((event) => {
+        const version = (next.get(event.stream) ?? this.version(event.stream)) + 1;
+        next.set(event.stream, version);
+        return { ...event, version };
+      }),
+    };
+    this.log.push(recorded);
+    return recorded;
+  }
+}
+
+export class FakeCore implements LogCore {
+  readonly device: FakeDevice;
+  readonly options: CoreOptions;
+  readonly answers: { id: string; answer: RerunAnswer }[] = [];
+  readonly notices: Notice[] = [];
+  /** Set: the next `append` throws it. */
+  appendError: CoreError | undefined;
+  #closed = false;
+  #borrowed = false;
+
+  constructor(device: FakeDevice, options: CoreOptions) {
+    this.device = device;
+    this.options = options;
+  }
+
+  async open(): Promise<void> {
+    await Promise.resolve();
+    const error = this.device.openError;
+    this.device.openError = undefined;
+    if (error) throw error;
+    const { log, batchSize } = this.device;
+    for (let i = 0; i < log.length; i += batchSize) {
+      this.notify({
+        kind: "batch",
+        batch: toBatch(log.slice(i, i + batchSize)),
+        settled: [],
+      });
+    }
+    this.notify({ kind: "queue" });
+  }
+
+  newCommitId(): string {
+    return newId();
+  }
+
+  append(draft: Draft): Appended {
+    return this.#borrow(() => {
+      if (this.#closed) throw { code: "closed", message: "closed" };
+      if (this.appendError) {
+        const error = this.appendError;
+        this.appendError = undefined;
+        throw error;
+      }
+      for (const { stream, expected } of draft.conditions) {
+        const actual = this.version(stream);
+        const holds =
+          expected === "any" ||
+          (expected === "noStream"
+            ? actual === 0
+            : expected === "exists"
+              ? actual > 0
+              : actual === expected);
+        if (!holds) {
+          throw { code: "version_conflict", message: "conflict", stream, expected, actual };
+        }
+      }
+      const versions = this.#versionsOf(draft, (stream) => this.version(stream));
+      this.device.pending.push({ draft, attempt: 1, state: "local" });
+      return { versions };
+    });
+  }
+
+  poll(): Notice | undefined {
+    return this.#borrow(() => this.notices.shift());
+  }
+
+  queue(): readonly QueueEntry[] {
+    return this.device.pending.map(({ draft, attempt, state }) => ({
+      id: draft.id,
+      attempt,
+      state,
+    }));
+  }
+
+  commit(id: string): QueuedCommit | undefined {
+    const before = new Map<string, number>();
+    for (const { draft, attempt } of this.device.pending) {
+      const versions = this.#versionsOf(
+        draft,
+        (stream) => before.get(stream) ?? this.device.version(stream),
+      );
+      const events = draft.events.map((event, i) => ({ ...event, version: versions[i] ?? 0 }));
+      for (const event of events) before.set(event.stream, event.version);
+      if (draft.id === id) return { id, attempt, occurredAt: draft.occurredAt, events };
+    }
+    return undefined;
+  }
+
+  answerRerun(id: string, answer: RerunAnswer): void {
+    this.#borrow(() => {
+      this.answers.push({ id, answer });
+      const pending = this.device.pending.find(({ draft }) => draft.id === id);
+      const parked = this.device.parked.find(({ commit }) => commit.id === id);
+      if ("events" in answer) {
+        if (pending) {
+          pending.draft = { ...pending.draft, events: answer.events };
+          pending.attempt++;
+        } else if (parked) {
+          this.#unpark(id);
+          const requeued = requeue(parked);
+          requeued.draft = { ...requeued.draft, events: answer.events };
+          this.device.pending.push(requeued);
+        }
+      } else if (pending) {
+        if ("refused" in answer) {
+          const { code, message } = answer.refused;
+          this.#park(pending, { code: "refused", cause: code, message });
+        } else {
+          this.#park(pending, { code: "unknown_command", message: "no such command" });
+        }
+      }
+      this.notify({ kind: "queue" });
+    });
+  }
+
+  version(stream: string): number {
+    const pending = this.device.pending.flatMap(({ draft }) => draft.events);
+    return this.device.version(stream) + pending.filter((event) => event.stream === stream).length;
+  }
+
+  async history(stream: string): Promise<readonly Batch[]> {
+    const only = this.device.log.flatMap((commit) => {
+      const events = commit.events.filter((event) => event.stream === stream);
+      return events.length > 0 ? [{ ...commit, events }] : [];
+    });
+    return only.map((commit) => toBatch([commit]));
+  }
+
+  async logFrom(position: number): Promise<Batch | undefined> {
+    const page = this.device.log
+      .filter((commit) => commit.first + commit.events.length - 1 > position)
+      .slice(0, this.device.batchSize)
+      .map((commit) => {
+        const events = commit.events.slice(Math.max(0, position + 1 - commit.first));
+        return { ...commit, first: Math.max(commit.first, position + 1), events };
+      });
+    return page.length > 0 ? toBatch(page) : undefined;
+  }
+
+  parked(): readonly ParkedInfo[] {
+    return this.device.parked;
+  }
+
+  retry(id: string): void {
+    const { commit } = this.#parked(id);
+    if (commit.command === undefined) {
+      this.rebase(id);
+      return;
+    }
+    const { attempt, occurredAt, command } = commit;
+    this.notify({ kind: "rerun", id, attempt, occurredAt, command });
+  }
+
+  rebase(id: string): void {
+    this.device.pending.push(requeue(this.#unpark(id)));
+    this.notify({ kind: "queue" });
+  }
+
+  discard(id: string): void {
+    this.#unpark(id);
+  }
+
+  async outcome(id: string): Promise<Outcome> {
+    const recorded = this.device.log.find((commit) => commit.id === id);
+    if (recorded) {
+      return { state: "confirmed", position: recorded.first + recorded.events.length - 1 };
+    }
+    if (this.device.parked.some(({ commit }) => commit.id === id)) return { state: "parked" };
+    const pending = this.device.pending.find(({ draft }) => draft.id === id);
+    if (pending === undefined) return { state: "absent" };
+    return { state: pending.state === "local" ? "local" : "durable" };
+  }
+
+  status(): CoreStatus {
+    return {
+      phase: this.#closed ? "closed" : this.options.url ? "live" : "local",
+      position: this.device.position,
+      head: this.device.position,
+      pending: this.device.pending.length,
+      parked: this.device.parked.length,
+      leader: true,
+    };
+  }
+
+  kick(): void {}
+
+  async close(): Promise<void> {
+    this.write();
+    this.#closed = true;
+  }
+
+  // What a test makes happen.
+
+  notify(...notices: readonly Notice[]): void {
+    this.notices.push(...notices);
+    this.options.wake();
+  }
+
+  /** IndexedDB completed the write of everything appended so far. */
+  write(): void {
+    for (const pending of this.device.pending) {
+      if (pending.state !== "local") continue;
+      pending.state = "pending";
+      this.notify({ kind: "receipt", id: pending.draft.id, state: "durable" });
+    }
+    this.notify({ kind: "queue" });
+  }
+
+  /** The write failed: the commits leave memory. */
+  failWrite(error: CoreError): void {
+    const failed = this.device.pending.filter(({ state }) => state === "local");
+    this.device.pending = this.device.pending.filter(({ state }) => state !== "local");
+    for (const { draft } of failed) {
+      this.notify({ kind: "receipt", id: draft.id, state: "failed", error });
+    }
+    this.notify({ kind: "queue" });
+  }
+
+  /** The server took the whole queue, and it was pulled back. */
+  confirm(): void {
+    for (const { draft } of this.device.pending.splice(0)) {
+      const recorded = this.device.record(draft.id, draft.occurredAt, draft.events);
+      this.notify(
+        { kind: "batch", batch: toBatch([recorded]), settled: [draft.id] },
+        { kind: "receipt", id: draft.id, state: "confirmed", position: recorded.first },
+      );
+    }
+    this.notify({ kind: "queue" }, { kind: "status" });
+  }
+
+  /** Others' commits were pulled. Pending commits on the same streams follow their policy. */
+  pull(...commits: readonly (readonly FakeEvent[])[]): void {
+    const recorded = this.device.seed(...commits);
+    const touched = new Set(recorded.flatMap(({ events }) => events.map((event) => event.stream)));
+    this.notify({ kind: "batch", batch: toBatch(recorded), settled: [] });
+    for (const pending of [...this.device.pending]) {
+      const { draft } = pending;
+      const conflict = draft.conditions.find(
+        ({ stream, expected }) =>
+          touched.has(stream) && expected !== "any" && expected !== "exists",
+      );
+      if (conflict === undefined) continue;
+      if (draft.policy === "rerun" && draft.command) {
+        const { id, occurredAt, command } = draft;
+        this.notify({ kind: "rerun", id, attempt: pending.attempt, occurredAt, command });
+      } else if (draft.policy === "rebase") {
+        pending.attempt++;
+      } else {
+        const { stream, expected } = conflict;
+        const actual = this.device.version(stream);
+        const from = (typeof expected === "number" ? expected : 0) + 1;
+        this.#park(
+          pending,
+          { code: "conflict", message: "conflict" },
+          [{ stream, expected, actual }],
+          [{ stream, from, to: actual }],
+        );
+      }
+    }
+    this.notify({ kind: "queue" }, { kind: "status" });
+  }
+
+  #park(
+    { draft, attempt }: Pending,
+    reason: Pick<ParkedInfo, "code" | "cause" | "message">,
+    conflicts: ParkedInfo["conflicts"] = [],
+    theirs: ParkedInfo["theirs"] = [],
+  ): void {
+    const { id, occurredAt, command } = draft;
+    this.device.pending = this.device.pending.filter((pending) => pending.draft !== draft);
+    const events = draft.events.map((event) => ({ ...event, version: 0 }));
+    const commit = { id, attempt, occurredAt, events, ...(command ? { command } : {}) };
+    this.device.parked.push({ ...reason, commit, conflicts, theirs });
+    this.notify({ kind: "receipt", id, state: "parked" }, { kind: "parked" });
+  }
+
+  #parked(id: string): ParkedInfo {
+    const info = this.device.parked.find(({ commit }) => commit.id === id);
+    if (info === undefined) throw { code: "not_parked", message: "not parked" };
+    return info;
+  }
+
+  #unpark(id: string): ParkedInfo {
+    const info = this.#parked(id);
+    this.device.parked = this.device.parked.filter((parked) => parked !== info);
+    this.notify({ kind: "parked" });
+    return info;
+  }
+
+  #versionsOf(draft: Draft, versionOf: (stream: string) => number): number[] {
+    const next = new Map<string, number>();
+    return draft.events.map(({ stream }) => {
+      const version = (next.get(stream) ?? versionOf(stream)) + 1;
+      next.set(stream, version);
+      return version;
+    });
+  }
+
+  /** As wasm-bindgen does: a call from inside a call is a panic. */
+  #borrow<T>(run: () => T): T {
+    if (this.#borrowed) throw new Error("recursive use of an object");
+    this.#borrowed = true;
+    try {
+      return run();
+    } finally {
+      this.#borrowed = false;
+    }
+  }
+}
+
+/** A parked commit, back at the end of the queue. */
+function requeue({ commit }: ParkedInfo): Pending {
+  const { id, occurredAt, command, events, attempt } = commit;
+  const draft: Draft = {
+    id,
+    occurredAt,
+    conditions: [],
+    events,
+    policy: "rebase",
+    ...(command ? { command } : {}),
+  };
+  return { draft, attempt: attempt + 1, state: "local" };
+}
+
+/** Commits as the columns that wasm hands over. */
+export function toBatch(commits: readonly Recorded[]): Batch {
+  const rows = commits.flatMap((commit, index) =>
+    commit.events.map((event, i) => ({ ...event, commit: index, position: commit.first + i })),
+  );
+  const streams = [...new Set(rows.map((row) => row.stream))];
+  const types = [...new Set(rows.map((row) => row.type))];
+  return {
+    firstPosition: commits[0]?.first ?? 0,
+    count: rows.length,
+    streams,
+    types,
+    commitIds: commits.map((commit) => commit.id),
+    recordedAt: Float64Array.from(commits, (commit) => commit.recordedAt),
+    actors: commits.map((commit) => commit.actor),
+    stream: Uint32Array.from(rows, (row) => streams.indexOf(row.stream)),
+    type: Uint32Array.from(rows, (row) => types.indexOf(row.type)),
+    commit: Uint32Array.from(rows, (row) => row.commit),
+    schema: Uint32Array.from(rows, (row) => row.schema),
+    version: Float64Array.from(rows, (row) => row.version),
+    position: Float64Array.from(rows, (row) => row.position),
+    occurredAt: Float64Array.from(rows, (row) => commits[row.commit]?.occurredAt ?? 0),
+    data: rows.map((row) => row.data).join(","),
+  };
+}
