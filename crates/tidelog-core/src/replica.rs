@@ -379,11 +379,15 @@ impl Replica {
         self.notices.push_back(Notice::Receipt { id, state });
     }
 
-    fn queue_changed(&mut self) {
+    fn rebuild_heads(&mut self) {
         self.heads = Heads::default();
         for entry in &self.queue {
             self.heads.put(&entry.local.commit, &self.confirmed);
         }
+    }
+
+    fn queue_changed(&mut self) {
+        self.rebuild_heads();
         self.notices.push_back(Notice::Queue);
         self.notices.push_back(Notice::Status);
     }

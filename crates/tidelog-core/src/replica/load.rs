@@ -21,8 +21,12 @@ impl Replica {
             return;
         }
         self.disk.busy = None;
-        if let Err(error) = self.take_in(loaded) {
-            self.handle_load_failed(now, error);
+        self.cancel_rerun();
+        let result = self.take_in(loaded);
+        self.rebuild_heads();
+        match result {
+            Ok(()) => self.disk.retry_at = None,
+            Err(error) => self.handle_load_failed(now, error),
         }
     }
 
@@ -87,6 +91,7 @@ impl Replica {
         if self.last_generation_heard > self.head.generation {
             self.last_generation_heard = self.head.generation;
         }
+        self.send_lost_again();
         self.opened = true;
         self.unjudged = true;
         self.disk.error = None;
@@ -165,12 +170,31 @@ impl Replica {
                     .get(id)
                     .is_some_and(|(at, state)| Some(*at) == location && *state == State::Pending)
         };
+        // What left the disk without this tab: it was confirmed (then it is not in the queue either), or another tab
+        // parked it or found that nothing was left to do.
+        let gone = memory
+            .iter()
+            .map(|entry| (entry.id(), entry.location))
+            .chain(self.departing.iter().map(|d| (d.id, d.location)));
+        let gone: Vec<CommitId> = gone
+            .filter(|(id, location)| location.is_some() && !on_disk.contains_key(id))
+            .map(|(id, _)| id)
+            .collect();
+        let acked: Vec<(CommitId, Position)> = memory
+            .iter()
+            .filter(|entry| !entry.is_acked())
+            .filter_map(|entry| match on_disk.get(&entry.id())?.1 {
+                State::Acked(position) => Some((entry.id(), position)),
+                _ => None,
+            })
+            .collect();
         self.departing
             .retain(|departing| still_pending(&departing.id, departing.location));
         let leaving: BTreeSet<CommitId> = self.departing.iter().map(|d| d.id).collect();
         let mut replaced = BTreeMap::new();
         let mut fresh = Vec::new();
         let mut durable = Vec::new();
+        let mut elsewhere = gone;
         for mut entry in memory {
             let id = entry.id();
             match entry.state {
@@ -184,7 +208,10 @@ impl Replica {
                 {
                     entry.state = State::Unwritten;
                     let parked = self.parked.contains_key(&id) && !entry.revived;
-                    if !parked && !on_disk.contains_key(&id) {
+                    if parked {
+                        durable.push(id);
+                        elsewhere.push(id);
+                    } else if !on_disk.contains_key(&id) {
                         fresh.push(entry);
                     }
                 }
@@ -219,6 +246,17 @@ impl Replica {
         for id in durable {
             self.receipt(id, ReceiptState::Durable);
         }
+        for (id, position) in acked {
+            self.receipt(id, ReceiptState::Acked(position));
+        }
+        for id in elsewhere {
+            let state = if self.parked.contains_key(&id) {
+                ReceiptState::Parked
+            } else {
+                ReceiptState::Confirmed(self.head.cursor.position)
+            };
+            self.receipt(id, state);
+        }
     }
 
     /// A frame follows: its commits are confirmed.
@@ -226,6 +264,7 @@ impl Replica {
         let Body::Recorded(commits) = &frame.body else {
             return;
         };
+        self.cancel_rerun();
         self.confirmed.extend(commits);
         let ids: BTreeSet<CommitId> = commits.iter().map(|recorded| recorded.commit.id).collect();
         let mut settled = Vec::new();
@@ -245,12 +284,15 @@ impl Replica {
         }
         self.notices.push_back(Notice::Confirmed {
             frame: Arc::clone(&frame),
-            settled,
+            settled: settled.clone(),
         });
         if self.opened {
+            // Its own are known by the queue too: the replica may have another id by now.
             let own: Vec<_> = commits
                 .iter()
-                .filter(|recorded| recorded.commit.replica == self.id)
+                .filter(|recorded| {
+                    recorded.commit.replica == self.id || settled.contains(&recorded.commit.id)
+                })
                 .map(|recorded| (recorded.commit.id, recorded.last_position()))
                 .collect();
             for (id, position) in own {
@@ -261,21 +303,30 @@ impl Replica {
 
     /// All confirmed state begins again; what is not confirmed stays, and what only memory holds is written again.
     pub(super) fn start_again(&mut self, reason: ResetReason) {
+        self.cancel_rerun();
+        if reason == ResetReason::History {
+            self.sync.left = Some(self.head.cursor.epoch);
+        }
         self.confirmed = super::Confirmed::default();
         self.head = crate::store::Head::default();
         self.chain_known = true;
         self.pending.clear();
         self.sync.restart();
-        self.rerun = None;
+        for entry in &mut self.queue {
+            // It was said of another history.
+            entry.refused = None;
+        }
         if reason == ResetReason::Storage {
+            self.new_id = None;
             for entry in &mut self.queue {
                 entry.state = State::Unwritten;
                 entry.location = None;
-                entry.refused = None;
                 entry.revived = false;
+                self.parked.remove(&entry.id());
             }
             for departing in &mut self.departing {
                 departing.location = None;
+                self.parked.remove(&departing.id);
             }
             self.retries.clear();
             // The records went with the database; they are written again.

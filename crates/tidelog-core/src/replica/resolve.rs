@@ -163,6 +163,18 @@ impl Replica {
         });
     }
 
+    /// The state that a command was to be decided on has changed: it is asked again.
+    pub(super) fn cancel_rerun(&mut self) {
+        let Some(id) = self.rerun.take() else { return };
+        self.rerun_conflicts.clear();
+        self.unjudged = true;
+        self.notices
+            .retain(|notice| !matches!(notice, Notice::Rerun { .. }));
+        if self.entry(id).is_none() && self.parked.contains_key(&id) {
+            self.retries.push_front(id);
+        }
+    }
+
     /// The answer to [`Notice::Rerun`]. An answer about any other commit is ignored.
     pub fn answer_rerun(&mut self, id: CommitId, answer: RerunAnswer) {
         if self.rerun != Some(id) {
@@ -195,13 +207,14 @@ impl Replica {
 
     fn nothing_to_do(&mut self, id: CommitId, index: Option<usize>) {
         let entry = index.map(|index| self.queue.remove(index));
+        let unpark = entry.as_ref().is_none_or(|entry| entry.revived);
         let location = entry.and_then(|entry| entry.location);
-        if location.is_some() || index.is_none() {
+        if location.is_some() || unpark {
             self.departing.push(Departing {
                 id,
                 location,
                 parked: None,
-                unpark: index.is_none(),
+                unpark,
             });
         }
         self.receipt(id, ReceiptState::Confirmed(self.head.cursor.position));

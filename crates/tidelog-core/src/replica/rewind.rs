@@ -4,13 +4,14 @@
 //! lost is sent again and what it still has is recognised by id; every frame of the old history is kept aside as `lost`,
 //! because it may hold others' events that exist nowhere else.
 
-use super::write::{Busy, Frames};
+use super::write::{Busy, Frames, put_outcomes, settle};
 use super::{Replica, ResetReason, StoreRequest};
 use crate::commit::{Local, Policy};
 use crate::cursor::Cursor;
 use crate::frame::{self, Body};
 use crate::number::{Position, Timestamp};
 use crate::store::{Durability, StoreError, StoreOp};
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -37,7 +38,11 @@ impl Replica {
                 let first_positions = self.confirmed.frames_after(Position::START).to_vec();
                 Some(StoreRequest::Frames { first_positions })
             }
-            Rewind::Ready(old) => Some(self.rewind(old)),
+            Rewind::Ready(old) if self.is_whole_log(&old) => Some(self.rewind(old)),
+            Rewind::Ready(_) => {
+                self.sync.rewind = Rewind::Wanted;
+                self.rewind_request()
+            }
         }
     }
 
@@ -53,9 +58,24 @@ impl Replica {
                         detail: error.to_string(),
                     },
                 ),
-                None => self.sync.rewind = Rewind::Ready(frames),
+                None if self.is_whole_log(&frames) => self.sync.rewind = Rewind::Ready(frames),
+                None => {
+                    // Another tab wrote in between: look again first.
+                    self.sync.rewind = Rewind::Wanted;
+                    self.disk.load = true;
+                }
             }
         }
+    }
+
+    fn is_whole_log(&self, frames: &[Vec<u8>]) -> bool {
+        let last = frames.last().map(|bytes| frame::header(bytes));
+        let end = match last {
+            Some(Ok(header)) => header.last_position(),
+            _ => Position::START,
+        };
+        let count = self.confirmed.frames_after(Position::START).len();
+        frames.len() == count && end == self.head.cursor.position
     }
 
     fn rewind(&mut self, old: Vec<Vec<u8>>) -> StoreRequest {
@@ -88,6 +108,19 @@ impl Replica {
             }
             ops.push(StoreOp::AddLost { frame: bytes });
         }
+        // What the old history had not confirmed comes after what it had, and is sent again even if it was acked.
+        let mut outcomes = BTreeMap::new();
+        for entry in &self.queue {
+            if entry.location.is_some() {
+                settle(&self.pending, &mut outcomes, entry.location);
+                let mut local = entry.local.clone();
+                local.commit.replica = self.id;
+                local.commit.seq = head.next_seq;
+                pending.push(head.next_seq, &local);
+                head.next_seq = head.next_seq.next();
+            }
+        }
+        ops.extend(put_outcomes(outcomes));
         ops.extend(pending.finish());
         let (batch, ops, head) = self.batch(head, ops, Durability::Strict);
         self.disk.busy = Some(Busy::Rewind { ops, head });

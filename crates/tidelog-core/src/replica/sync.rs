@@ -1,6 +1,6 @@
 //! Talking to the server: what to send when, and what its answers mean.
 
-use super::queue::{Heads, State};
+use super::queue::State;
 use super::write::Busy;
 use super::{Notice, ParkReason, ReceiptState, Replica};
 use crate::authority::{Rejection, RejectionCode};
@@ -8,7 +8,7 @@ use crate::commit::Commit;
 use crate::cursor::Cursor;
 use crate::expected::Expected;
 use crate::frame::{self, Body, Frame};
-use crate::id::{CommitId, ReplicaId};
+use crate::id::{CommitId, Epoch, ReplicaId};
 use crate::limits::{MAX_BODY_BYTES, MAX_PUSH_COMMITS};
 use crate::number::{Attempt, Position, Timestamp};
 use crate::protocol::{PushResponse, Verdict};
@@ -160,6 +160,9 @@ pub(super) struct PageFrame {
 #[derive(Debug, Clone)]
 pub(super) struct Page {
     pub(super) frames: Vec<PageFrame>,
+    /// Where they begin.
+    pub(super) after: Cursor,
+    /// Where they end.
     pub(super) cursor: Cursor,
 }
 
@@ -184,6 +187,8 @@ pub(super) struct Sync {
     pub(super) caught_up: bool,
     pub(super) error: Option<SyncError>,
     pub(super) rewind: super::rewind::Rewind,
+    /// The history that was left last: answers that still come from it count for nothing.
+    pub(super) left: Option<Epoch>,
     failures: u32,
     next_at: Option<Timestamp>,
     push_limit: usize,
@@ -203,6 +208,7 @@ impl Sync {
             caught_up: false,
             error: None,
             rewind: super::rewind::Rewind::No,
+            left: None,
             failures: 0,
             next_at: None,
             push_limit: MAX_PUSH_COMMITS,
@@ -250,7 +256,9 @@ impl Sync {
     pub(super) fn restart(&mut self) {
         self.page = None;
         self.acks.clear();
+        self.pushing = None;
         self.pulling = None;
+        self.server_head = None;
         self.caught_up = false;
         self.rewind = super::rewind::Rewind::No;
     }
@@ -288,14 +296,17 @@ impl Replica {
 
     /// The next request to send: at most one push and one pull are under way.
     pub fn poll_send(&mut self, now: Timestamp) -> Option<Request> {
-        let sync = &self.sync;
-        let may = self.config.sync && self.opened && !self.closed && sync.leader && sync.online;
-        let waits = sync.next_at.is_some_and(|at| at > now);
-        let settled = !self.disk.load && !self.disk.reopen && self.sync.rewind.is_no();
-        if !may || waits || !settled {
+        if !self.may_send() || self.sync.next_at.is_some_and(|at| at > now) {
             return None;
         }
+        self.sync.next_at = None;
+        if self.disk.load || self.disk.reopen || !self.sync.rewind.is_no() {
+            return None;
+        }
+        self.judge();
+        // What waits to be judged might be sent behind a commit that is about to leave its place.
         if self.sync.pushing.is_none()
+            && !self.unjudged
             && let Some(push) = self.push()
         {
             return Some(push);
@@ -309,6 +320,11 @@ impl Replica {
             });
         }
         None
+    }
+
+    const fn may_send(&self) -> bool {
+        let open = self.opened && !self.closed;
+        self.config.sync && open && self.sync.leader && self.sync.online
     }
 
     /// Pending commits in local order. One is held back behind an earlier one that is not sent, or that may fail without
@@ -373,6 +389,14 @@ impl Replica {
         let Some(sent) = self.sync.pushing.take() else {
             return;
         };
+        let here = self.head.cursor;
+        let other = here.position > Position::START && response.epoch != here.epoch;
+        if other || self.sync.left == Some(response.epoch) {
+            // Verdicts of another history say nothing about this one. The next pull finds out.
+            self.sync.failed(now, SyncError::HistoryChanged);
+            self.notices.push_back(Notice::Status);
+            return;
+        }
         if self.sync.succeeded() {
             self.notices.push_back(Notice::Status);
         }
@@ -431,17 +455,16 @@ impl Replica {
 
     /// Another device has this one's replica id: take a new one, and stamp what is not acknowledged again.
     fn mint_new_id(&mut self, now: Timestamp) {
-        if self.new_id.is_some() {
-            return;
+        if self.new_id.is_none() {
+            let mut random = [0; 10];
+            for (byte, word) in random
+                .iter_mut()
+                .zip(core::iter::repeat_with(|| self.sync.random()))
+            {
+                *byte = word.to_be_bytes()[0];
+            }
+            self.new_id = Some(ReplicaId::mint(now, random));
         }
-        let mut random = [0; 10];
-        for (byte, word) in random
-            .iter_mut()
-            .zip(core::iter::repeat_with(|| self.sync.random()))
-        {
-            *byte = word.to_be_bytes()[0];
-        }
-        self.new_id = Some(ReplicaId::mint(now, random));
         for entry in &mut self.queue {
             if entry.state == State::Pending {
                 entry.state = State::Unwritten;
@@ -479,17 +502,18 @@ impl Replica {
                 let detail = String::from("it says that there is more, but sends nothing");
                 self.sync.failed(now, SyncError::BadAnswer { detail });
             }
-            self.heard_of(server_head);
+            self.sync.server_head = Some(server_head);
             self.after_confirm();
             // Another tab's hint may have been lost; the quiet moment is a good one to look.
-            self.disk.load = self.sync.caught_up;
+            self.disk.load |= self.sync.caught_up;
             return Ok(());
         }
         match self.check_page(frames) {
             Ok(page) => {
                 self.sync.succeeded();
                 self.sync.page = Some(page);
-                self.heard_of(server_head);
+                self.sync.server_head = Some(server_head);
+                self.notices.push_back(Notice::Status);
                 Ok(())
             }
             Err(error) => {
@@ -531,6 +555,7 @@ impl Replica {
         }
         Ok(Page {
             frames: page,
+            after: self.head.cursor,
             cursor,
         })
     }
@@ -565,21 +590,25 @@ impl Replica {
         let here = self.head.cursor.position;
         self.sync.caught_up = self.sync.server_head.is_some_and(|head| head <= here);
         self.unjudged = true;
-        let mut heads = Heads::default();
-        for entry in &self.queue {
-            heads.put(&entry.local.commit, &self.confirmed);
-        }
-        self.heads = heads;
+        self.send_lost_again();
+        self.rebuild_heads();
         self.notices.push_back(Notice::Status);
+    }
+
+    /// An acked commit whose position was read without finding it there: the history that took it is gone.
+    pub(super) fn send_lost_again(&mut self) {
+        let here = self.head.cursor.position;
+        for entry in &mut self.queue {
+            if matches!(entry.state, State::Acked(position) if position <= here) {
+                entry.state = State::Pending;
+            }
+        }
     }
 
     /// When to poll again even if nothing comes in.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let send = self
-            .sync
-            .next_at
-            .filter(|_| self.config.sync && self.sync.leader);
+        let send = self.sync.next_at.filter(|_| self.may_send());
         [send, self.disk.retry_at].into_iter().flatten().min()
     }
 }

@@ -104,8 +104,8 @@ impl Replica {
         if self.rerun.is_some() {
             return None;
         }
-        self.rewind_request()
-            .or_else(|| self.append_request(now))
+        self.append_request(now)
+            .or_else(|| self.rewind_request())
             .or_else(|| self.sync_request(now))
     }
 
@@ -174,6 +174,9 @@ impl Replica {
 
     /// One transaction for what the server said: verdicts, and a page of the confirmed log with what it settles.
     fn sync_request(&mut self, now: Timestamp) -> Option<StoreRequest> {
+        // Another leader may have read on since the page came.
+        let here = self.head.cursor;
+        self.sync.page = self.sync.page.take().filter(|page| page.after == here);
         if !self.may_retry(now) || (self.sync.page.is_none() && self.sync.acks.is_empty()) {
             return None;
         }
@@ -417,6 +420,7 @@ impl Replica {
     fn fail_fresh(&mut self, entries: &BTreeMap<CommitId, Location>, error: &StoreError) {
         let mut streams = BTreeSet::new();
         let mut failed = Vec::new();
+        let mut parked = Vec::new();
         self.queue.retain(|entry| {
             let in_memory = matches!(entry.state, State::Writing | State::Unwritten);
             let fresh = in_memory && entry.location.is_none();
@@ -431,15 +435,20 @@ impl Replica {
                         .iter()
                         .map(|event| event.stream.clone()),
                 );
-                failed.push(entry.id());
+                // One that was brought back is still in the parked list.
+                let list = if entry.revived { &mut parked } else { &mut failed };
+                list.push(entry.id());
             }
             !(fresh && hit)
         });
-        if failed.is_empty() {
+        if failed.is_empty() && parked.is_empty() {
             return;
         }
         for id in failed {
             self.receipt(id, ReceiptState::Failed(error.clone()));
+        }
+        for id in parked {
+            self.receipt(id, ReceiptState::Parked);
         }
         self.unjudged = true;
         self.queue_changed();
@@ -498,7 +507,7 @@ fn mark(
     }
 }
 
-fn settle(
+pub(super) fn settle(
     pending: &BTreeMap<Seq, Vec<Outcome>>,
     outcomes: &mut BTreeMap<Seq, Vec<Outcome>>,
     location: Option<Location>,
@@ -508,7 +517,9 @@ fn settle(
     }
 }
 
-fn put_outcomes(outcomes: BTreeMap<Seq, Vec<Outcome>>) -> impl Iterator<Item = StoreOp> {
+pub(super) fn put_outcomes(
+    outcomes: BTreeMap<Seq, Vec<Outcome>>,
+) -> impl Iterator<Item = StoreOp> {
     outcomes
         .into_iter()
         .map(|(first, outcomes)| StoreOp::PutOutcomes { first, outcomes })

@@ -1,0 +1,132 @@
+//! What was promised to whom, and whether it was kept.
+
+use super::disk::Disk;
+use super::server::Server;
+use std::collections::{BTreeMap, BTreeSet};
+use tidelog_core::replica::ReceiptState;
+use tidelog_core::{ChainHash, CommitId, Epoch, Position, ReplicaId, StreamId};
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) device: usize,
+    pub(super) tab: u64,
+    pub(super) ordinal: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    pub(super) created: BTreeMap<CommitId, Origin>,
+    /// Durable receipts, by device.
+    pub(super) promised: BTreeMap<usize, BTreeSet<CommitId>>,
+    pub(super) failed: BTreeSet<CommitId>,
+    /// Commands that had nothing left to do.
+    pub(super) satisfied: BTreeSet<CommitId>,
+    pub(super) discarded: BTreeSet<CommitId>,
+    pub(super) parked_ever: BTreeSet<CommitId>,
+    /// In the memory of a tab that was killed, or on a disk that was wiped or put back: it may be gone.
+    pub(super) excused: BTreeSet<CommitId>,
+    /// Histories of servers that are no more.
+    pub(super) histories: BTreeMap<Epoch, BTreeMap<Position, ChainHash>>,
+    /// Order is not promised: a history, a disk or a profile was replaced.
+    pub(super) unordered: bool,
+    /// How often rare things happened.
+    pub(super) sometimes: BTreeMap<&'static str, u64>,
+}
+
+impl Oracle {
+    pub(super) fn saw(&mut self, what: &'static str) {
+        *self.sometimes.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn receipt(&mut self, device: usize, id: CommitId, state: &ReceiptState) {
+        match state {
+            ReceiptState::Durable => {
+                self.promised.entry(device).or_default().insert(id);
+                assert!(!self.failed.contains(&id), "{id} failed and is durable");
+            }
+            ReceiptState::Failed(_) => {
+                self.saw("failed");
+                let promised = self.promised.entry(device).or_default();
+                assert!(!promised.contains(&id), "durable {id} failed");
+                self.failed.insert(id);
+            }
+            ReceiptState::Parked => {
+                self.saw("parked");
+                self.parked_ever.insert(id);
+            }
+            ReceiptState::Acked(_) => self.saw("acked"),
+            ReceiptState::Confirmed(_) => self.saw("confirmed"),
+            _ => {}
+        }
+    }
+
+    /// Invariants 2, 6, 7 and 15 of one device after one write.
+    pub(super) fn check_disk(&self, device: usize, disk: &Disk) {
+        let places = disk.places().unwrap();
+        for id in self.promised.get(&device).into_iter().flatten() {
+            assert!(
+                places.contains(id)
+                    || self.satisfied.contains(id)
+                    || self.discarded.contains(id)
+                    || self.excused.contains(id),
+                "durable {id} is in no place of its database"
+            );
+        }
+        for id in &self.failed {
+            assert!(!places.contains(id), "failed {id} is on disk");
+        }
+    }
+
+    /// Invariants 8 and 15 of a server.
+    pub(super) fn check_server(&self, server: &Server) {
+        let mut ordinals: BTreeMap<(u64, StreamId), (usize, CommitId)> = BTreeMap::new();
+        let mut seqs: BTreeMap<(ReplicaId, StreamId), u64> = BTreeMap::new();
+        for recorded in &server.log {
+            let commit = &recorded.commit;
+            assert!(!self.failed.contains(&commit.id), "failed {} is on the server", commit.id);
+            if self.unordered {
+                continue;
+            }
+            let origin = self.created[&commit.id];
+            for (stream, _) in commit.written() {
+                let seq = commit.seq.value();
+                let before = seqs.insert((commit.replica, stream.clone()), seq);
+                assert!(
+                    before.is_none_or(|before| before < seq),
+                    "{} reached {stream} out of the order of its replica",
+                    commit.id
+                );
+                if self.parked_ever.contains(&commit.id) {
+                    continue;
+                }
+                let key = (origin.tab, stream.clone());
+                let before = ordinals.insert(key, (origin.ordinal, commit.id));
+                if let Some((ordinal, other)) = before {
+                    assert!(
+                        ordinal < origin.ordinal,
+                        "{} reached {stream} after {other}, which was made later",
+                        commit.id
+                    );
+                }
+            }
+        }
+    }
+
+    /// Invariant 7 when all is quiet: every commit is somewhere, and in one place.
+    pub(super) fn check_end(&self, server: &Server, disks: &[Disk]) {
+        for (id, origin) in &self.created {
+            let parked = disks.iter().any(|disk| disk.content.parked.contains_key(id));
+            let confirmed = server.has(*id);
+            assert!(!(parked && confirmed), "{id} is confirmed and parked");
+            assert!(
+                parked
+                    || confirmed
+                    || self.failed.contains(id)
+                    || self.satisfied.contains(id)
+                    || self.discarded.contains(id)
+                    || self.excused.contains(id),
+                "{id} of {origin:?} is nowhere"
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Many worlds, each drawn from a seed.
+
+use super::world::World;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Worlds that once broke an invariant.
+const REGRESSIONS: &[u64] = &[];
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn play(seed: u64, tell: bool) -> BTreeMap<&'static str, u64> {
+    let mut world = World::new(seed, tell);
+    for _ in 0..number("TIDELOG_STEPS").unwrap_or(400) {
+        world.step();
+    }
+    world.heal();
+    world.oracle.sometimes
+}
+
+fn play_all(seeds: impl Iterator<Item = u64>) -> BTreeMap<&'static str, u64> {
+    let mut sometimes = BTreeMap::new();
+    let mut failures = Vec::new();
+    for seed in seeds {
+        match catch_unwind(AssertUnwindSafe(|| play(seed, false))) {
+            Ok(seen) => {
+                for (what, count) in seen {
+                    *sometimes.entry(what).or_default() += count;
+                }
+            }
+            Err(panic) => {
+                let message = panic.downcast_ref::<String>().cloned().or_else(|| {
+                    panic.downcast_ref::<&str>().map(|text| String::from(*text))
+                });
+                failures.push((seed, message.unwrap_or_default()));
+                if failures.len() >= number("TIDELOG_FAILURES").unwrap_or(1) as usize {
+                    break;
+                }
+            }
+        }
+    }
+    for (seed, message) in &failures {
+        println!("TIDELOG_SEED={seed}: {message}");
+    }
+    assert!(failures.is_empty(), "{} worlds broke an invariant", failures.len());
+    sometimes
+}
+
+#[test]
+fn every_world_keeps_the_invariants_and_comes_to_rest() {
+    if let Some(seed) = number("TIDELOG_SEED") {
+        play(seed, true);
+        return;
+    }
+    let first = number("TIDELOG_FIRST").unwrap_or(0);
+    let count = number("TIDELOG_SEEDS").unwrap_or(200);
+    let sometimes = play_all(first..first + count);
+    println!("{sometimes:?}");
+    if count >= 200 {
+        for rare in ["parked", "decided again", "nothing left to do", "refused", "failed",
+            "unknown command", "answer lost", "wiped", "copied", "put back", "restored", "reset",
+            "retried", "rebased", "discarded"] {
+            assert!(sometimes.contains_key(rare), "no world reached: {rare}");
+        }
+    }
+}
+
+#[test]
+fn worlds_that_once_broke_an_invariant() {
+    play_all(REGRESSIONS.iter().copied());
+}

@@ -1,0 +1,252 @@
+//! A tab: a replica, its connection to the device's database, and an app that folds and decides.
+
+use super::app::Rows;
+use super::disk::{Disk, Fault};
+use super::oracle::Oracle;
+use std::collections::{BTreeMap, BTreeSet};
+use tidelog_core::frame::Body;
+use tidelog_core::replica::{
+    Config, Notice, ReceiptState, Replica, RerunAnswer, StoreRequest,
+};
+use tidelog_core::store::{Durability, Loaded, StoreError, Written};
+use tidelog_core::{ChainHash, CommitId, Position, StreamId, Timestamp};
+
+#[derive(Debug)]
+enum Answer {
+    Written(Result<Written, StoreError>),
+    Loaded(Result<Loaded, StoreError>),
+    Frames(Result<Vec<Vec<u8>>, StoreError>),
+    Reopened,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Idle,
+    Asked(StoreRequest),
+    Answered(Answer),
+}
+
+#[derive(Debug)]
+pub(super) struct Tab {
+    pub(super) uid: u64,
+    pub(super) device: usize,
+    pub(super) replica: Replica,
+    pub(super) created: usize,
+    pub(super) receipts: BTreeMap<CommitId, ReceiptState>,
+    /// The newest generation other tabs should hear of.
+    pub(super) tell: bool,
+    life: u64,
+    connected: bool,
+    slot: Slot,
+    rows: Rows,
+    position: Position,
+    chain: ChainHash,
+    confirmed: BTreeSet<CommitId>,
+}
+
+impl Tab {
+    pub(super) fn open(uid: u64, device: usize, disk: &Disk) -> Self {
+        Self {
+            uid,
+            device,
+            replica: Replica::new(Config {
+                sync: true,
+                durability: Durability::Strict,
+                seed: uid,
+            }),
+            created: 0,
+            receipts: BTreeMap::new(),
+            tell: false,
+            life: disk.life,
+            connected: true,
+            slot: Slot::Idle,
+            rows: Rows::default(),
+            position: Position::START,
+            chain: ChainHash::default(),
+            confirmed: BTreeSet::new(),
+        }
+    }
+
+    /// Confirmed, then the queue up to a commit.
+    pub(super) fn shown(&self, until: Option<CommitId>) -> Rows {
+        let mut rows = self.rows.clone();
+        let queue = self.replica.queue().map(|queued| &queued.local.commit);
+        for commit in queue.take_while(|commit| Some(commit.id) != until) {
+            for (index, event) in commit.events.iter().enumerate() {
+                rows.apply(event, commit.event_id(index));
+            }
+        }
+        rows
+    }
+
+    /// Handles notices until none comes.
+    pub(super) fn drain(&mut self, oracle: &mut Oracle) {
+        for _ in 0..10_000 {
+            match self.replica.poll_notice() {
+                None => return,
+                Some(Notice::Confirmed { frame, .. }) => {
+                    let Body::Recorded(commits) = &frame.body else {
+                        panic!("a local frame is confirmed");
+                    };
+                    assert_eq!(self.chain, frame.chain_before, "the chain has a gap");
+                    for recorded in commits {
+                        assert_eq!(recorded.position, self.position.next(), "a gap in the log");
+                        self.position = recorded.last_position();
+                        self.chain = self.chain.after(recorded);
+                        assert!(self.confirmed.insert(recorded.commit.id), "confirmed twice");
+                        for (index, event) in recorded.commit.events.iter().enumerate() {
+                            self.rows.apply(event, recorded.commit.event_id(index));
+                        }
+                    }
+                }
+                Some(Notice::Reset { .. }) => {
+                    oracle.saw("reset");
+                    self.rows = Rows::default();
+                    self.position = Position::START;
+                    self.chain = ChainHash::default();
+                    self.confirmed.clear();
+                }
+                Some(Notice::Rerun { id, command, .. }) => {
+                    let answer = self.shown(Some(id)).decide(&command);
+                    oracle.saw(match &answer {
+                        RerunAnswer::Events(events) if events.is_empty() => "nothing left to do",
+                        RerunAnswer::Events(_) => "decided again",
+                        RerunAnswer::Refused { .. } => "refused",
+                        RerunAnswer::UnknownCommand => "unknown command",
+                    });
+                    if matches!(&answer, RerunAnswer::Events(events) if events.is_empty()) {
+                        oracle.satisfied.insert(id);
+                    }
+                    self.replica.answer_rerun(id, answer);
+                }
+                Some(Notice::Receipt { id, state }) => {
+                    oracle.receipt(self.device, id, &state);
+                    self.receipts.insert(id, state);
+                }
+                Some(_) => {}
+            }
+        }
+        panic!("notices never end");
+    }
+
+    /// Takes the next store request, if the connection is free.
+    pub(super) fn ask(&mut self, now: Timestamp) -> bool {
+        if matches!(self.slot, Slot::Idle)
+            && let Some(request) = self.replica.poll_store(now)
+        {
+            self.slot = Slot::Asked(request);
+            return true;
+        }
+        false
+    }
+
+    pub(super) const fn is_asking(&self) -> bool {
+        !matches!(self.slot, Slot::Idle)
+    }
+
+    /// Runs the request, or delivers its answer. Was anything written?
+    pub(super) fn progress(
+        &mut self,
+        now: Timestamp,
+        disk: &mut Disk,
+        fault: Fault,
+        max_bytes: usize,
+    ) -> bool {
+        match core::mem::replace(&mut self.slot, Slot::Idle) {
+            Slot::Idle => false,
+            Slot::Asked(StoreRequest::Reopen) => {
+                self.life = disk.life;
+                self.connected = true;
+                self.slot = Slot::Answered(Answer::Reopened);
+                false
+            }
+            Slot::Asked(request) => {
+                let before = disk.content.head.generation;
+                let life = disk.life;
+                let answer = self.run(disk, request, fault, max_bytes);
+                self.slot = Slot::Answered(answer);
+                disk.content.head.generation != before || disk.life != life
+            }
+            Slot::Answered(answer) => {
+                match answer {
+                    Answer::Written(result) => {
+                        self.tell |= matches!(result, Ok(Written::Done));
+                        self.replica.handle_written(now, result);
+                    }
+                    Answer::Loaded(Ok(loaded)) => self.replica.handle_loaded(now, loaded),
+                    Answer::Frames(Ok(frames)) => self.replica.handle_frames(now, frames),
+                    Answer::Loaded(Err(error)) | Answer::Frames(Err(error)) => {
+                        self.replica.handle_load_failed(now, error);
+                    }
+                    Answer::Reopened => self.replica.handle_reopened(now, Ok(())),
+                }
+                false
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        disk: &mut Disk,
+        request: StoreRequest,
+        fault: Fault,
+        max_bytes: usize,
+    ) -> Answer {
+        let connection = match (self.connected, self.life == disk.life) {
+            (true, true) => Ok(()),
+            (true, false) => Err(StoreError::Wiped),
+            (false, _) => Err(StoreError::ConnectionLost {
+                detail: String::from("it was lost before"),
+            }),
+        };
+        match request {
+            StoreRequest::Write(batch) => {
+                let result = connection.and_then(|()| disk.write(&batch, fault));
+                if matches!(result, Err(StoreError::ConnectionLost { .. })) {
+                    self.connected = false;
+                }
+                Answer::Written(result)
+            }
+            StoreRequest::Load { after } => {
+                Answer::Loaded(connection.map(|()| disk.load(after, max_bytes)))
+            }
+            StoreRequest::Frames { first_positions } => {
+                Answer::Frames(connection.map(|()| disk.frames(&first_positions)))
+            }
+            other => panic!("a request this host does not know: {other:?}"),
+        }
+    }
+
+    /// Invariant 9, and that the confirmed log is a prefix of a history of the server.
+    pub(super) fn check(&self, now: Timestamp, oracle: &Oracle) {
+        let replica = &self.replica;
+        if !replica.is_ready() {
+            return;
+        }
+        let shown = self.shown(None);
+        for stream in ["counter/0", "counter/1", "todo/0", "todo/1", "facts/0", "facts/1"] {
+            let stream = StreamId::new(stream).unwrap();
+            assert_eq!(
+                replica.confirmed_head(&stream),
+                self.rows.head(&stream),
+                "confirmed {stream}"
+            );
+            assert_eq!(replica.shown_head(&stream), shown.head(&stream), "shown {stream}");
+        }
+        let cursor = replica.head().cursor;
+        assert_eq!(cursor.position, self.position, "the cursor is not what was told");
+        let mut known = oracle.histories.values();
+        assert!(
+            self.position == Position::START
+                || known.any(|chains| chains.get(&self.position) == Some(&self.chain)),
+            "what is confirmed is in no history of the server"
+        );
+        let mut ids = BTreeSet::new();
+        for queued in replica.queue() {
+            let id = queued.local.commit.id;
+            assert!(!self.confirmed.contains(&id), "{id} is confirmed and in the queue");
+            assert!(ids.insert(id), "{id} is twice in the queue");
+        }
+        let _ = now;
+    }
+}
