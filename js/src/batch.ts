@@ -1,5 +1,5 @@
 /** Reading a {@link Batch}: columns in, one event object at a time out. */
-import type { Batch, QueuedEvent } from "./border.js";
+import type { Batch, ParkedEvent, QueuedEvent } from "./border.js";
 import { messageOf, tidelogError } from "./errors.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -57,8 +57,14 @@ export function batchesToEvents(batches: readonly Batch[]): RecordedEvent[] {
   return events;
 }
 
-/** An event of a queued or parked commit. */
-export function coreEventToEvent(
+/** An event of a parked commit, or one that it collided with. */
+export function parkedEventToEvent(event: ParkedEvent): RecordedEvent {
+  const { data, ...info } = event;
+  return { ...info, key: keyOf(event.stream), data: JSON.parse(data) };
+}
+
+/** An event of a queued commit. */
+export function queuedEventToEvent(
   event: QueuedEvent,
   commit: { readonly id: string; readonly occurredAt: number },
 ): RecordedEvent {

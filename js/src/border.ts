@@ -2,7 +2,7 @@
  * The wasm border: what `LogCore` of crate `tidelog-wasm` gives and takes. JS is a mirror of it: wasm
  * decides order, versions, durability and sync. Nothing here is public.
  */
-import type { EventMeta, Expected, Policy } from "./types.js";
+import type { EventMeta, Expected, ParkedReason, Policy } from "./types.js";
 
 /** What wasm throws or reports as an error: turned into a class by the table of `errors.ts`. */
 export interface CoreError {
@@ -128,23 +128,22 @@ export type RerunAnswer =
   | { readonly refused: { readonly code: string; readonly message: string } }
   | { readonly unknownCommand: true };
 
+/** An event of a parked commit, or one that it collided with (these are recorded). */
+export interface ParkedEvent extends QueuedEvent {
+  readonly occurredAt: number;
+  readonly commitId: string;
+  readonly position?: number;
+  readonly recordedAt?: number;
+  readonly actor?: string;
+}
+
 export interface ParkedInfo {
-  readonly commit: QueuedCommit;
-  readonly code: "conflict" | "refused" | "rejected" | "unknown_command";
-  /** The decider's or the server's own code. */
-  readonly cause?: string;
-  readonly message: string;
-  readonly conflicts: readonly {
-    readonly stream: string;
-    readonly expected: Expected;
-    readonly actual: number;
-  }[];
-  /** Versions of confirmed events that the commit did not know: `history` has them. */
-  readonly theirs: readonly {
-    readonly stream: string;
-    readonly from: number;
-    readonly to: number;
-  }[];
+  readonly id: string;
+  readonly occurredAt: number;
+  readonly reason: ParkedReason;
+  readonly mine: readonly ParkedEvent[];
+  readonly theirs: readonly ParkedEvent[];
+  readonly command?: CoreCommand;
 }
 
 export interface Outcome {
@@ -188,13 +187,13 @@ export interface LogCore {
   version(stream: string): number;
   /** Confirmed events of one stream. */
   history(stream: string): Promise<readonly Batch[]>;
-  /** Confirmed events after a position, about a frame of them; `undefined` at the end. */
-  logFrom(position: number): Promise<Batch | undefined>;
-  parked(): readonly ParkedInfo[];
-  /** These three throw `not_parked`. The parked commit is gone when a notice says so. */
-  retry(id: string): void;
-  rebase(id: string): void;
-  discard(id: string): void;
+  /** Confirmed events from `position` on, it included, about `limit` of them; `undefined` past the end. */
+  logFrom(position: number, limit: number): Promise<Batch | undefined>;
+  parked(): Promise<readonly ParkedInfo[]>;
+  /** These three reject with `not_parked`. The parked commit is gone when a notice says so. */
+  retry(id: string): Promise<void>;
+  rebase(id: string): Promise<void>;
+  discard(id: string): Promise<void>;
   outcome(id: string): Promise<Outcome>;
   status(): CoreStatus;
   kick(): void;

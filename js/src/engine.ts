@@ -10,7 +10,7 @@ import type { Streams } from "./log-types.js";
 import { Mirror } from "./mirror.js";
 import { parkedInfoToParked, parkedInfoToReason } from "./parked.js";
 import { Receipts } from "./receipts.js";
-import type { ParkedCommit, Reason, Status } from "./types.js";
+import type { ParkedCommit, Status } from "./types.js";
 
 /** Milliseconds of folding between two chances for the page. */
 const SLICE = 8;
@@ -85,10 +85,11 @@ export class Engine {
     return this.current();
   }
 
-  /** Why a commit is parked, as far as wasm says. */
-  parkedReason(id: string): Reason | undefined {
-    const info = this.#core?.parked().find(({ commit }) => commit.id === id);
-    return info && parkedInfoToReason(info);
+  /** Ends the receipt of a commit that is parked, with wasm's reason if that can be read. */
+  async settleParked(core: LogCore, id: string): Promise<void> {
+    const infos = await core.parked().catch(() => []);
+    const info = infos.find((parked) => parked.id === id);
+    this.receipts.park(id, info ? parkedInfoToReason(info) : undefined);
   }
 
   /** Runs the app's code, which must not call the log. */
@@ -143,7 +144,8 @@ export class Engine {
       await core.open();
       while (!this.#drain(core, deadline())) await nextTask();
       if (this.#failure) throw this.#failure;
-      this.#begin(core);
+      await this.#refreshParked(core);
+      this.#begin();
     } catch (thrown) {
       if (this.#isClosed()) throw this.closedError();
       this.#failure = coreErrorToTidelogError(thrown);
@@ -158,10 +160,9 @@ export class Engine {
   }
 
   /** The end of opening: rows appear. */
-  #begin(core: LogCore): void {
+  #begin(): void {
     if (this.#isClosed()) throw this.closedError();
     this.#phase = "ready";
-    this.#refreshParked(core).catch(this.fail);
     this.show();
   }
 
@@ -194,7 +195,7 @@ export class Engine {
         const done = this.pure("this log", () => this.mirror.advance(expired));
         if (!done) return false;
         const notice = core.poll();
-        if (notice) this.#handle(notice);
+        if (notice) this.#handle(core, notice);
         else if (!this.#catchUp(core)) return true;
         if (expired()) return false;
       }
@@ -218,12 +219,15 @@ export class Engine {
     }
     if (this.#parkedStale && this.#phase === "ready") {
       this.#parkedStale = false;
-      this.#refreshParked(core).catch(this.fail);
+      // What could not be read now is read at the next notice; the core's status says what is wrong.
+      this.#refreshParked(core).catch(() => {
+        this.#parkedStale = true;
+      });
     }
     return false;
   }
 
-  #handle(notice: Notice): void {
+  #handle(core: LogCore, notice: Notice): void {
     switch (notice.kind) {
       case "batch":
         this.mirror.begin(notice.batch, notice.settled);
@@ -232,7 +236,8 @@ export class Engine {
         this.#queueStale = true;
         break;
       case "receipt":
-        this.receipts.handle(notice, () => this.parkedReason(notice.id));
+        this.receipts.handle(notice);
+        if (notice.state === "parked") this.settleParked(core, notice.id).catch(this.fail);
         break;
       case "rerun":
         this.#reruns.push(notice);
@@ -250,17 +255,15 @@ export class Engine {
     }
   }
 
-  /** Rows show their conflicts at once; the commits themselves when the events they met are read. */
   async #refreshParked(core: LogCore): Promise<void> {
-    const infos = core.parked();
-    this.mirror.setConflicts(
-      new Set(infos.flatMap((info) => info.commit.events.map((event) => event.stream))),
-    );
     const turn = ++this.#parkedTurn;
-    const parked: ParkedCommit[] = [];
-    for (const info of infos) parked.push(await parkedInfoToParked(core, info));
+    const infos = await core.parked();
     if (turn !== this.#parkedTurn || this.#isClosed()) return;
-    if (parked.length > 0 || this.parked.getSnapshot().length > 0) this.parked.set(parked);
+    const streams = infos.flatMap(({ mine }) => mine.map((event) => event.stream));
+    this.mirror.setConflicts(new Set(streams));
+    if (infos.length > 0 || this.parked.getSnapshot().length > 0) {
+      this.parked.set(infos.map(parkedInfoToParked));
+    }
     this.show();
   }
 

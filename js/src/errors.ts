@@ -163,6 +163,15 @@ export function coreErrorToTidelogError(error: unknown): TidelogError {
   return new Class(code, message, fields);
 }
 
+/** What wasm promised, its failures as classes. */
+export async function fromCore<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (thrown) {
+    throw coreErrorToTidelogError(thrown);
+  }
+}
+
 /** True for the codes of the table. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);

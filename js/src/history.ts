@@ -1,11 +1,11 @@
 /** The full history of one stream, and taking a commit back. */
-import { batchesToEvents, coreEventToEvent, keyOf, kindOf } from "./batch.js";
-import type { LogCore, Outcome } from "./border.js";
+import { batchesToEvents, keyOf, kindOf, queuedEventToEvent } from "./batch.js";
+import type { LogCore } from "./border.js";
 import type { Commands } from "./commands.js";
 import { emittedToDraft } from "./decide.js";
 import type { Emitted } from "./define.js";
 import type { Engine } from "./engine.js";
-import { coreErrorToTidelogError, tidelogError } from "./errors.js";
+import { fromCore, tidelogError } from "./errors.js";
 import { foldInto, unborn, upcast } from "./fold.js";
 import type { HistoryOptions } from "./log-types.js";
 import { commitsAfter } from "./replay.js";
@@ -21,19 +21,15 @@ export async function historyOf(
   options: HistoryOptions = {},
 ): Promise<readonly RecordedEvent[]> {
   const core = await engine.opened();
-  try {
-    const confirmed = batchesToEvents(await core.history(stream));
-    const seen = new Set(confirmed.map((event) => event.commitId));
-    // What was confirmed during the read is not pending any more, and the other way round.
-    const pending = engine.mirror.queue
-      .eventsOf(stream)
-      .filter((event) => !seen.has(event.commitId))
-      .map((event, i) => ({ ...event, version: confirmed.length + i + 1 }));
-    const events = [...confirmed, ...pending];
-    return options.direction === "backward" ? events.reverse() : events;
-  } catch (thrown) {
-    throw coreErrorToTidelogError(thrown);
-  }
+  const confirmed = batchesToEvents(await fromCore(core.history(stream)));
+  const seen = new Set(confirmed.map((event) => event.commitId));
+  // What was confirmed during the read is not pending any more, and the other way round.
+  const pending = engine.mirror.queue
+    .eventsOf(stream)
+    .filter((event) => !seen.has(event.commitId))
+    .map((event, i) => ({ ...event, version: confirmed.length + i + 1 }));
+  const events = [...confirmed, ...pending];
+  return options.direction === "backward" ? events.reverse() : events;
 }
 
 /** Appends the inverses of a commit's events, last first. Throws `unknown_commit`, `nothing_to_undo`. */
@@ -55,7 +51,7 @@ async function eventsOfCommit(
 ): Promise<readonly RecordedEvent[]> {
   const pending = engine.mirror.queue.commit(id);
   if (pending) return pending;
-  const outcome = await outcomeOf(core, id);
+  const outcome = await fromCore(core.outcome(id));
   if (outcome.position !== undefined) {
     // The position is that of its last event; the first is at most so many before it.
     const before = Math.max(0, outcome.position - EVENTS_IN_COMMIT);
@@ -64,16 +60,8 @@ async function eventsOfCommit(
     }
   }
   const queued = core.commit(id);
-  if (queued) return queued.events.map((event) => coreEventToEvent(event, queued));
+  if (queued) return queued.events.map((event) => queuedEventToEvent(event, queued));
   throw tidelogError("unknown_commit", { commit: id });
-}
-
-async function outcomeOf(core: LogCore, id: string): Promise<Outcome> {
-  try {
-    return await core.outcome(id);
-  } catch (thrown) {
-    throw coreErrorToTidelogError(thrown);
-  }
 }
 
 function inverseOf(

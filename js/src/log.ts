@@ -87,7 +87,8 @@ function receiptOf(engine: Engine, id: string): Receipt {
 async function ask(engine: Engine, id: string): Promise<void> {
   const core = await engine.opened();
   const outcome = await core.outcome(id);
-  engine.receipts.handleOutcome(id, outcome, () => engine.parkedReason(id));
+  engine.receipts.handleOutcome(id, outcome);
+  if (outcome.state === "parked") await engine.settleParked(core, id);
 }
 
 function checkOptions(options: LogOptions<Streams>): void {

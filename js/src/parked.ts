@@ -1,41 +1,36 @@
 /** Parked commits: what is shown of them and how they are resolved. */
-import { batchesToEvents, coreEventToEvent } from "./batch.js";
+import { parkedEventToEvent } from "./batch.js";
 import type { LogCore, ParkedInfo } from "./border.js";
 import type { Engine } from "./engine.js";
-import { coreErrorToTidelogError } from "./errors.js";
+import { coreErrorToTidelogError, fromCore } from "./errors.js";
 import type { Parked } from "./log-types.js";
-import type { ParkedCommit, Reason, Receipt, RecordedEvent } from "./types.js";
+import type { ParkedCommit, Reason, Receipt } from "./types.js";
 
-/** A parked commit as the app sees it, with the events it collided with. */
-export async function parkedInfoToParked(core: LogCore, info: ParkedInfo): Promise<ParkedCommit> {
-  const { commit, code, cause, message, conflicts } = info;
-  const theirs: RecordedEvent[] = [];
-  for (const { stream, from, to } of info.theirs) {
-    const events = batchesToEvents(await core.history(stream));
-    theirs.push(...events.filter(({ version }) => version >= from && version <= to));
-  }
-  const { command } = commit;
+/** A parked commit as the app sees it. */
+export function parkedInfoToParked(info: ParkedInfo): ParkedCommit {
+  const { id, occurredAt, reason, command } = info;
   return {
-    id: commit.id,
-    occurredAt: commit.occurredAt,
-    reason: { code, message, conflicts, ...(cause === undefined ? {} : { cause }) },
-    mine: commit.events.map((event) => coreEventToEvent(event, commit)),
-    theirs,
+    id,
+    occurredAt,
+    reason,
+    mine: info.mine.map(parkedEventToEvent),
+    theirs: info.theirs.map(parkedEventToEvent),
     ...(command === undefined ? {} : { command: { ...command, args: JSON.parse(command.args) } }),
   };
 }
 
 /** Why a commit is parked, for its receipt. */
-export function parkedInfoToReason({ code, cause, message, conflicts }: ParkedInfo): Reason {
+export function parkedInfoToReason({ reason }: ParkedInfo): Reason {
+  const { code, cause, message, conflicts } = reason;
   return { code: cause ?? code, message, ...conflicts[0] };
 }
 
 /** The parked commits of a log with the ways to resolve one. */
 export function parkedOf(engine: Engine): Parked {
-  const resolve = (id: string, how: (core: LogCore) => void): Receipt => {
+  const resolve = (id: string, how: (core: LogCore) => Promise<void>): Receipt => {
     const core = engine.current();
-    call(() => how(core));
     const receipt = engine.receipts.of(id);
+    how(core).catch((thrown: unknown) => engine.receipts.fail(id, coreErrorToTidelogError(thrown)));
     engine.show();
     return receipt;
   };
@@ -46,20 +41,11 @@ export function parkedOf(engine: Engine): Parked {
     rebase: (id) => resolve(id, (core) => core.rebase(id)),
     discard: async (id) => {
       const core = engine.current();
-      call(() => core.discard(id));
+      await fromCore(core.discard(id));
       engine.show();
       await gone(engine, id);
     },
   };
-}
-
-/** Throws `not_parked`. */
-function call(run: () => void): void {
-  try {
-    run();
-  } catch (thrown) {
-    throw coreErrorToTidelogError(thrown);
-  }
 }
 
 /** Resolves when the commit is not parked any more; rejects if the log stops before. */

@@ -2,7 +2,7 @@
  * The mirror of the commits that are not confirmed yet, in order: the overlay that is folded on top of
  * the confirmed state. Wasm owns the queue; this copy exists so that folding needs no border crossing.
  */
-import { coreEventToEvent } from "./batch.js";
+import { queuedEventToEvent } from "./batch.js";
 import type { LogCore, QueuedCommit } from "./border.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -121,7 +121,7 @@ export class QueueMirror {
 function toEntry(commit: QueuedCommit): Entry {
   return {
     attempt: commit.attempt,
-    events: commit.events.map((event) => coreEventToEvent(event, commit)),
+    events: commit.events.map((event) => queuedEventToEvent(event, commit)),
   };
 }
 

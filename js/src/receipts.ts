@@ -23,8 +23,8 @@ export class Receipts {
     return this.#open.has(id);
   }
 
-  /** @param parkedReason tells why, if the notice does not */
-  handle(notice: ReceiptNotice, parkedReason: () => Reason | undefined = () => undefined): void {
+  /** A commit that is parked is settled by {@link park}, which needs its reason. */
+  handle(notice: ReceiptNotice): void {
     const open = this.#open.get(notice.id);
     if (open === undefined) return;
     const { id, state } = notice;
@@ -43,14 +43,15 @@ export class Receipts {
     // A commit is pushed only after it is durable, so every later state says so too.
     open.durable();
     if (state === "confirmed") this.#settle(id, open, { state, position: notice.position ?? 0 });
-    if (state === "parked") {
-      const reason = parkedReason() ?? conflictToReason(tidelogError("conflict"));
-      this.#settle(id, open, { state, reason });
-    }
+  }
+
+  park(id: string, reason = conflictToReason(tidelogError("conflict"))): void {
+    const open = this.#open.get(id);
+    if (open) this.#settle(id, open, { state: "parked", reason });
   }
 
   /** What the database knows of a commit, for a receipt that was asked for later. */
-  handleOutcome(id: string, outcome: Outcome, parkedReason: () => Reason | undefined): void {
+  handleOutcome(id: string, outcome: Outcome): void {
     if (outcome.state === "local") return;
     if (outcome.state === "absent") {
       this.fail(id, tidelogError("not_stored", { commit: id }));
@@ -58,7 +59,7 @@ export class Receipts {
     }
     const { state, position } = outcome;
     const notice = { kind: "receipt", id, state } as const;
-    this.handle(position === undefined ? notice : { ...notice, position }, parkedReason);
+    this.handle(position === undefined ? notice : { ...notice, position });
   }
 
   fail(id: string, error: TidelogError): void {

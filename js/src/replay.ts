@@ -3,7 +3,7 @@ import { BatchReader } from "./batch.js";
 import type { LogCore } from "./border.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
-import { tidelogError } from "./errors.js";
+import { coreErrorToTidelogError, fromCore, tidelogError } from "./errors.js";
 import { nextTask } from "./live.js";
 import type { LogMembers, PastView, Streams } from "./log-types.js";
 import { Fold } from "./projections.js";
@@ -12,7 +12,8 @@ import { QueueMirror } from "./queue.js";
 import { Rows } from "./rows.js";
 import type { Live, RecordedEvent, RowQuery } from "./types.js";
 
-/** Milliseconds of work between two chances for the page. */
+/** Events read at once, and milliseconds of work between two chances for the page. */
+const PAGE = 4096;
 const SLICE = 8;
 
 type Point = Parameters<LogMembers["at"]>[0];
@@ -24,7 +25,9 @@ export async function* commitsAfter(
 ): AsyncGenerator<readonly RecordedEvent[]> {
   let next = position + 1;
   let end = performance.now() + SLICE;
-  for (let batch = await core.logFrom(position); batch; batch = await core.logFrom(next - 1)) {
+  for (;;) {
+    const batch = await fromCore(core.logFrom(next, PAGE));
+    if (batch === undefined) return;
     const reader = new BatchReader(batch);
     let commit: RecordedEvent[] = [];
     const before = next;
@@ -64,10 +67,13 @@ export function liveFold<Result>(
     engine.mirror.addFold(fold);
   } else {
     late.set(key, fold);
-    // A log that cannot be read again shows so in `status`.
+    // If the log cannot be read now, `status` says so, and whoever asks for the fold again starts anew.
     catchUp(engine, fold)
-      .then(() => engine.show(), engine.fail)
-      .finally(() => late.delete(key));
+      .catch((thrown: unknown) => engine.mirror.report(coreErrorToTidelogError(thrown)))
+      .finally(() => {
+        late.delete(key);
+        engine.show();
+      });
   }
   return fold.live as Live<unknown> as Live<Result>;
 }

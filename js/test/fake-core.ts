@@ -14,33 +14,21 @@ import type {
   LogCore,
   Notice,
   Outcome,
+  ParkedEvent,
   ParkedInfo,
   QueuedCommit,
   QueueEntry,
   RerunAnswer,
 } from "../src/border.js";
 import { newId } from "../src/ids.js";
+import type { ParkedReason } from "../src/types.js";
+import { type Recorded, toBatch } from "./columns.js";
 
 export interface FakeEvent {
   readonly stream: string;
   readonly type: string;
   readonly data: unknown;
   readonly schema?: number;
-}
-
-interface Recorded {
-  readonly id: string;
-  readonly recordedAt: number;
-  readonly occurredAt: number;
-  readonly actor: string;
-  readonly first: number;
-  readonly events: {
-    stream: string;
-    type: string;
-    schema: number;
-    version: number;
-    data: string;
-  }[];
 }
 
 interface Pending {
@@ -211,7 +199,7 @@ export class FakeCore implements LogCore {
     this.#borrow(() => {
       this.answers.push({ id, answer });
       const pending = this.device.pending.find(({ draft }) => draft.id === id);
-      const parked = this.device.parked.find(({ commit }) => commit.id === id);
+      const parked = this.device.parked.find((info) => info.id === id);
       if ("events" in answer) {
         if (pending) {
           pending.draft = { ...pending.draft, events: answer.events };
@@ -225,9 +213,9 @@ export class FakeCore implements LogCore {
       } else if (pending) {
         if ("refused" in answer) {
           const { code, message } = answer.refused;
-          this.#park(pending, { code: "refused", cause: code, message });
+          this.#park(pending, { code: "refused", cause: code, message, conflicts: [] });
         } else {
-          this.#park(pending, { code: "unknown_command", message: "no such command" });
+          this.#park(pending, { code: "unknown_command", message: "gone", conflicts: [] });
         }
       }
       this.notify({ kind: "queue" });
@@ -247,7 +235,8 @@ export class FakeCore implements LogCore {
     return only.map((commit) => toBatch([commit]));
   }
 
-  async logFrom(position: number): Promise<Batch | undefined> {
+  async logFrom(from: number): Promise<Batch | undefined> {
+    const position = from - 1;
     const page = this.device.log
       .filter((commit) => commit.first + commit.events.length - 1 > position)
       .slice(0, this.device.batchSize)
@@ -258,26 +247,22 @@ export class FakeCore implements LogCore {
     return page.length > 0 ? toBatch(page) : undefined;
   }
 
-  parked(): readonly ParkedInfo[] {
+  async parked(): Promise<readonly ParkedInfo[]> {
     return this.device.parked;
   }
 
-  retry(id: string): void {
-    const { commit } = this.#parked(id);
-    if (commit.command === undefined) {
-      this.rebase(id);
-      return;
-    }
-    const { attempt, occurredAt, command } = commit;
-    this.notify({ kind: "rerun", id, attempt, occurredAt, command });
+  async retry(id: string): Promise<void> {
+    const { command, occurredAt } = this.#parked(id);
+    if (command) this.notify({ kind: "rerun", id, attempt: 1, occurredAt, command });
+    else await this.rebase(id);
   }
 
-  rebase(id: string): void {
+  async rebase(id: string): Promise<void> {
     this.device.pending.push(requeue(this.#unpark(id)));
     this.notify({ kind: "queue" });
   }
 
-  discard(id: string): void {
+  async discard(id: string): Promise<void> {
     this.#unpark(id);
   }
 
@@ -286,7 +271,7 @@ export class FakeCore implements LogCore {
     if (recorded) {
       return { state: "confirmed", position: recorded.first + recorded.events.length - 1 };
     }
-    if (this.device.parked.some(({ commit }) => commit.id === id)) return { state: "parked" };
+    if (this.device.parked.some((info) => info.id === id)) return { state: "parked" };
     const pending = this.device.pending.find(({ draft }) => draft.id === id);
     if (pending === undefined) return { state: "absent" };
     return { state: pending.state === "local" ? "local" : "durable" };
@@ -372,31 +357,33 @@ export class FakeCore implements LogCore {
         const from = (typeof expected === "number" ? expected : 0) + 1;
         this.#park(
           pending,
-          { code: "conflict", message: "conflict" },
-          [{ stream, expected, actual }],
-          [{ stream, from, to: actual }],
+          { code: "conflict", message: "conflict", conflicts: [{ stream, expected, actual }] },
+          recorded
+            .flatMap(toParkedEvents)
+            .filter((event) => event.stream === stream && event.version >= from),
         );
       }
     }
     this.notify({ kind: "queue" }, { kind: "status" });
   }
 
-  #park(
-    { draft, attempt }: Pending,
-    reason: Pick<ParkedInfo, "code" | "cause" | "message">,
-    conflicts: ParkedInfo["conflicts"] = [],
-    theirs: ParkedInfo["theirs"] = [],
-  ): void {
+  #park({ draft }: Pending, reason: ParkedReason, theirs: readonly ParkedEvent[] = []): void {
     const { id, occurredAt, command } = draft;
     this.device.pending = this.device.pending.filter((pending) => pending.draft !== draft);
-    const events = draft.events.map((event) => ({ ...event, version: 0 }));
-    const commit = { id, attempt, occurredAt, events, ...(command ? { command } : {}) };
-    this.device.parked.push({ ...reason, commit, conflicts, theirs });
+    const mine = draft.events.map((event) => ({ ...event, version: 0, commitId: id, occurredAt }));
+    this.device.parked.push({
+      id,
+      occurredAt,
+      reason,
+      mine,
+      theirs,
+      ...(command ? { command } : {}),
+    });
     this.notify({ kind: "receipt", id, state: "parked" }, { kind: "parked" });
   }
 
   #parked(id: string): ParkedInfo {
-    const info = this.device.parked.find(({ commit }) => commit.id === id);
+    const info = this.device.parked.find((info) => info.id === id);
     if (info === undefined) throw { code: "not_parked", message: "not parked" };
     return info;
   }
@@ -430,41 +417,25 @@ export class FakeCore implements LogCore {
 }
 
 /** A parked commit, back at the end of the queue. */
-function requeue({ commit }: ParkedInfo): Pending {
-  const { id, occurredAt, command, events, attempt } = commit;
+function requeue({ id, occurredAt, command, mine }: ParkedInfo): Pending {
   const draft: Draft = {
     id,
     occurredAt,
     conditions: [],
-    events,
+    events: mine,
     policy: "rebase",
     ...(command ? { command } : {}),
   };
-  return { draft, attempt: attempt + 1, state: "local" };
+  return { draft, attempt: 2, state: "local" };
 }
 
-/** Commits as the columns that wasm hands over. */
-export function toBatch(commits: readonly Recorded[]): Batch {
-  const rows = commits.flatMap((commit, index) =>
-    commit.events.map((event, i) => ({ ...event, commit: index, position: commit.first + i })),
-  );
-  const streams = [...new Set(rows.map((row) => row.stream))];
-  const types = [...new Set(rows.map((row) => row.type))];
-  return {
-    firstPosition: commits[0]?.first ?? 0,
-    count: rows.length,
-    streams,
-    types,
-    commitIds: commits.map((commit) => commit.id),
-    recordedAt: Float64Array.from(commits, (commit) => commit.recordedAt),
-    actors: commits.map((commit) => commit.actor),
-    stream: Uint32Array.from(rows, (row) => streams.indexOf(row.stream)),
-    type: Uint32Array.from(rows, (row) => types.indexOf(row.type)),
-    commit: Uint32Array.from(rows, (row) => row.commit),
-    schema: Uint32Array.from(rows, (row) => row.schema),
-    version: Float64Array.from(rows, (row) => row.version),
-    position: Float64Array.from(rows, (row) => row.position),
-    occurredAt: Float64Array.from(rows, (row) => commits[row.commit]?.occurredAt ?? 0),
-    data: rows.map((row) => row.data).join(","),
-  };
+function toParkedEvents(commit: Recorded): ParkedEvent[] {
+  const { id, occurredAt, recordedAt, first } = commit;
+  return commit.events.map((event, i) => ({
+    ...event,
+    commitId: id,
+    occurredAt,
+    recordedAt,
+    position: first + i,
+  }));
 }

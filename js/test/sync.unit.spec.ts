@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { StorageError } from "../src/errors.js";
 import { createLogWith } from "../src/log.js";
 import type { Status } from "../src/types.js";
+import { toBatch } from "./columns.js";
 import { FakeDevice } from "./fake-core.js";
 import { fakeLog, note, openLog, settled, thrownBy, todo } from "./fixtures.js";
 
@@ -249,7 +250,6 @@ describe("the log", () => {
 
   it("stops with an error at a batch that cannot be read", async () => {
     const { log, core, device } = await openLog();
-    const { toBatch } = await import("./fake-core.js");
     const [recorded] = device.seed(theirs("added", { title: "Milk" }));
     if (!recorded) throw new Error("nothing was seeded");
     core.notify({ kind: "batch", batch: { ...toBatch([recorded]), data: "{},{}" }, settled: [] });
