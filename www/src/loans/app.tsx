@@ -1,0 +1,111 @@
+import { useDeferredValue, useMemo, useState } from "react";
+import { useStatus } from "tidelog/react";
+import type { OfflineShell } from "../service-worker/register.ts";
+import { OpeningProblem } from "../shared/problem.tsx";
+import { formatCount, plural, statusToProgress } from "../shared/status.ts";
+import { StatusLine } from "../shared/status-line.tsx";
+import { application } from "./application.ts";
+import { Counts } from "./counts.tsx";
+import { Detail } from "./detail.tsx";
+import { ApplicationList } from "./list.tsx";
+import { loans } from "./log.ts";
+import { useSelected } from "./route.ts";
+import { useSampled } from "./sampled.ts";
+import { searchRows, summarise } from "./summary.ts";
+
+const ROWS = loans.rows(application);
+const RENDER_EVERY_MS = 120;
+
+export function App({ shell }: { shell: OfflineShell }) {
+  const rows = useSampled(ROWS, RENDER_EVERY_MS);
+  const { phase } = useStatus(loans);
+  const selected = useSelected();
+  const [text, setText] = useState("");
+  const [status, setStatus] = useState<string>();
+  const search = useDeferredValue(useMemo(() => ({ text, status }), [text, status]));
+  const summary = useMemo(() => summarise(rows), [rows]);
+  const found = useMemo(() => searchRows(rows, search), [rows, search]);
+
+  return (
+    <div className="desk" data-selected={selected !== undefined}>
+      <header className="top">
+        <div className="title">
+          <h1>
+            <a href="/" aria-label="Tidelog demos">
+              <img src="/icons/icon-192.png" alt="" width="32" height="32" />
+            </a>
+            Loan desk
+          </h1>
+          <StatusLine log={loans} shell={shell} />
+        </div>
+        <PullProgress />
+        <div className="headline">
+          <p data-testid="application-count">
+            <strong>{formatCount(summary.applications)}</strong>{" "}
+            {summary.applications === 1 ? "application" : "applications"}
+          </p>
+          <p data-testid="approved-count">
+            <strong>{formatCount(summary.approved)}</strong> approved
+          </p>
+        </div>
+        <OpeningProblem log={loans} />
+      </header>
+      <div className="panes">
+        <section className="browse" aria-label="Applications">
+          <Counts summary={summary} selected={status} onSelect={setStatus} />
+          <div className="search">
+            <input
+              type="search"
+              aria-label="Search applications"
+              placeholder="Id, status or resource"
+              autoComplete="off"
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+            />
+            <p aria-live="polite">
+              {found.length === rows.length ? "" : `${plural(found.length, "match", "matches")}`}
+            </p>
+          </div>
+          {found.length > 0 ? (
+            <ApplicationList rows={found} selected={selected} />
+          ) : (
+            <p className="empty">{emptyWords(rows.length, phase)}</p>
+          )}
+        </section>
+        <Detail selected={selected} />
+      </div>
+    </div>
+  );
+}
+
+/** The bar stays until everything is here; after that, how much that is. */
+function PullProgress() {
+  const status = useStatus(loans);
+  const progress = statusToProgress(status);
+  if (progress === undefined) {
+    return <p className="on-device">{plural(status.position, "event")} on this device</p>;
+  }
+  const { label, done, total } = progress;
+  const words =
+    total > 0 ? `${label}: ${formatCount(done)} of ${formatCount(total)} events` : `${label}…`;
+  return (
+    <div className="pull">
+      <label htmlFor="pull-progress">{words}</label>
+      <progress
+        id="pull-progress"
+        data-testid="progress"
+        max={Math.max(total, 1)}
+        {...(total > 0 ? { value: done } : {})}
+      />
+    </div>
+  );
+}
+
+function emptyWords(rows: number, phase: string): string {
+  if (rows > 0) return "No application matches. Try another word or another status.";
+  if (phase === "opening" || phase === "catching-up")
+    return "Applications appear here as they arrive.";
+  if (phase === "offline")
+    return "Nothing on this device yet. Applications arrive when the server can be reached.";
+  return "The log has no applications yet.";
+}

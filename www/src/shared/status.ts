@@ -1,0 +1,69 @@
+/** What a status means, in words. */
+import type { Status } from "tidelog";
+
+const COUNT = new Intl.NumberFormat("en");
+
+export function formatCount(count: number): string {
+  return COUNT.format(count);
+}
+
+/** `1 change`, `2 changes`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+export interface Progress {
+  readonly label: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** How far reading or pulling is; undefined when there is nothing to wait for. */
+export function statusToProgress(status: Status): Progress | undefined {
+  const { phase, replayed, position, head } = status;
+  if (phase === "opening") {
+    return {
+      label: "Reading from this device",
+      done: replayed?.done ?? 0,
+      total: replayed?.total ?? 0,
+    };
+  }
+  if (phase === "catching-up") return { label: "Catching up", done: position, total: head };
+  return undefined;
+}
+
+/** The words of the status line, most important first. */
+export function statusToWords(status: Status): string {
+  const words = [phaseToWords(status)];
+  if (status.pending > 0) words.push(`${formatCount(status.pending)} pending`);
+  if (status.parked > 0) words.push(`${formatCount(status.parked)} parked`);
+  if (status.unfolded.length > 0) {
+    words.push(
+      `${plural(status.unfolded.length, "entry", "entries")} from a newer version of this app`,
+    );
+  }
+  return words.join(" · ");
+}
+
+function phaseToWords(status: Status): string {
+  const progress = statusToProgress(status);
+  switch (status.phase) {
+    case "opening":
+    case "catching-up":
+      return progress && progress.total > 0
+        ? `${progress.label} ${formatCount(progress.done)} of ${formatCount(progress.total)}`
+        : "Opening…";
+    case "offline":
+      return "Offline";
+    case "live":
+      return "Live";
+    case "blocked":
+      return `Blocked: ${status.error?.message ?? "the server does not take this device's changes"}`;
+    case "error":
+      return `Error: ${status.error?.message ?? "something went wrong"}`;
+    case "closed":
+      return "Closed";
+    case "local":
+      return "On this device only";
+  }
+}

@@ -1,0 +1,24 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+import { contentSecurityPolicy } from "./scripts/content-security-policy.ts";
+import { serviceWorker } from "./scripts/service-worker-plugin.ts";
+
+/** Where `tidelog serve` listens while `vite` serves the pages. */
+const server = process.env.TIDELOG_SERVER ?? "http://127.0.0.1:8787";
+
+export default defineConfig({
+  plugins: [react(), contentSecurityPolicy(), serviceWorker()],
+  appType: "mpa",
+  build: {
+    target: "es2022",
+    rolldownOptions: {
+      input: {
+        landing: "index.html",
+        todomvc: "todomvc/index.html",
+        loans: "loans/index.html",
+      },
+    },
+  },
+  server: { proxy: { "/v1": server } },
+  test: { include: ["src/**/*.unit.spec.ts", "scripts/**/*.unit.spec.ts"] },
+});
