@@ -7,6 +7,7 @@ import type { RecordedEvent } from "./types.js";
 export class BatchReader {
   readonly batch: Batch;
   readonly #payloads: readonly unknown[];
+  readonly #keys: readonly string[];
 
   /** Throws `corrupt_batch` if the payloads are not as many values as the batch has events. */
   constructor(batch: Batch) {
@@ -23,17 +24,17 @@ export class BatchReader {
       throw tidelogError("corrupt_batch", { position, problem });
     }
     this.#payloads = payloads;
+    this.#keys = batch.streams.map(keyOf);
   }
 
   /** The i-th event; the caller keeps `0 <= i < count`. */
   event(i: number): RecordedEvent {
     const { batch } = this;
     const commit = at(batch.commit, i);
-    const stream = batch.streams[at(batch.stream, i)] ?? "";
-    const actor = batch.actors[commit];
-    const event = {
-      stream,
-      key: keyOf(stream),
+    const stream = at(batch.stream, i);
+    const event: Writable<RecordedEvent> = {
+      stream: batch.streams[stream] ?? "",
+      key: this.#keys[stream] ?? "",
       type: batch.types[at(batch.type, i)] ?? "",
       version: at(batch.version, i),
       schema: at(batch.schema, i),
@@ -43,9 +44,13 @@ export class BatchReader {
       commitId: batch.commitIds[commit] ?? "",
       data: this.#payloads[i],
     };
-    return actor === undefined ? event : { ...event, actor };
+    const actor = batch.actors[commit];
+    if (actor !== undefined) event.actor = actor;
+    return event;
   }
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** All events of some batches. */
 export function batchesToEvents(batches: readonly Batch[]): RecordedEvent[] {
