@@ -84,10 +84,15 @@ impl<'a> Reader<'a> {
     /// A number of things, each of which takes at least one more byte here: so no small input asks for much memory.
     pub(crate) fn count(&mut self, field: &'static str) -> Result<usize, FrameError> {
         let count = self.length(field)?;
-        if count > self.bytes.len().saturating_sub(self.at) {
+        if count > self.left() {
             return Err(self.bad(field));
         }
         Ok(count)
+    }
+
+    /// How many bytes are left: an upper bound of how many things can still follow.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
     }
 
     pub(crate) fn length(&mut self, field: &'static str) -> Result<usize, FrameError> {

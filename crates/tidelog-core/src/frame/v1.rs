@@ -17,6 +17,8 @@ use alloc::vec::Vec;
 
 const CASTAGNOLI: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
 const ERASED_TEXT: &str = "null";
+/// The bytes of a commit's id: no commit takes fewer.
+const LEAST_COMMIT_BYTES: usize = 16;
 
 pub(super) fn encode_recorded(
     epoch: Epoch,
@@ -336,7 +338,9 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn recorded(&mut self, header: &Header) -> Result<Vec<Recorded>, FrameError> {
-        let mut recorded = Vec::with_capacity(header.commits.min(header.events) as usize & 0xffff);
+        // What the header claims is believed only as far as the section has room for commits.
+        let room = self.commits.left() / LEAST_COMMIT_BYTES;
+        let mut recorded = Vec::with_capacity(room.min(header.commits as usize));
         let mut recorded_at = 0_i64;
         for _ in 0..header.commits {
             let position = header.first.checked_add(u64::from(self.event_count));
