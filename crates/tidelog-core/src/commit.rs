@@ -88,7 +88,7 @@ impl Commit {
         }
     }
 
-    /// Its size in bytes as caps count it: payloads, names, and 64 bytes for each event and condition.
+    /// Its size in bytes as caps count it: payloads, names, metadata, and 64 bytes for each event and condition.
     #[must_use]
     pub fn weight(&self) -> usize {
         let events = self.events.iter().map(|event| {
@@ -99,6 +99,11 @@ impl Commit {
                     .tags
                     .iter()
                     .map(|tag| tag.as_str().len())
+                    .sum::<usize>()
+                + event
+                    .meta
+                    .references()
+                    .map(|reference| reference.as_str().len())
                     .sum::<usize>()
         });
         let conditions = self

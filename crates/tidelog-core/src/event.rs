@@ -68,6 +68,15 @@ pub struct Meta {
     pub device: Option<Reference>,
 }
 
+impl Meta {
+    /// The references that are there.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
+        [&self.correlation_id, &self.causation_id, &self.device]
+            .into_iter()
+            .flatten()
+    }
+}
+
 /// A fact. Its identity follows from its commit ([`crate::EventId`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
