@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What must be true of a stream for a commit to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Expected {
     /// Anything.
     Any,
