@@ -3,7 +3,7 @@
 use crate::hash::ChainHash;
 use crate::id::Epoch;
 use crate::number::Position;
-use crate::text::TextError;
+use crate::text::{TextError, decimal};
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
@@ -44,7 +44,7 @@ impl FromStr for Cursor {
         };
         Ok(Self {
             epoch: epoch.parse()?,
-            position: Position::new(position.parse().map_err(|_cause| form())?),
+            position: Position::new(decimal(position).ok_or_else(form)?),
             chain: chain.parse()?,
         })
     }

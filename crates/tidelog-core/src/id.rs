@@ -1,7 +1,7 @@
 //! Identities: what makes a retry safe is who a commit is, never where it stands.
 
 use crate::number::{Attempt, Timestamp};
-use crate::text::TextError;
+use crate::text::{TextError, decimal};
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
@@ -131,8 +131,8 @@ impl FromStr for EventId {
         };
         Ok(Self {
             commit: commit.parse()?,
-            attempt: Attempt::new(attempt.parse().map_err(|_cause| form())?),
-            index: index.parse().map_err(|_cause| form())?,
+            attempt: Attempt::new(decimal(attempt).ok_or_else(form)?),
+            index: decimal(index).ok_or_else(form)?,
         })
     }
 }

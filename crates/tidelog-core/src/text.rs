@@ -88,6 +88,13 @@ pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(
     }
 }
 
+/// A number in the one form it is written in: digits only, no sign, no leading zero. So no two texts are one id.
+pub(crate) fn decimal<T: core::str::FromStr>(text: &str) -> Option<T> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let shortest = text == "0" || !text.starts_with('0');
+    (digits && shortest).then(|| text.parse().ok()).flatten()
+}
+
 /// Declares a newtype over shared, checked text with the conversions that every name has.
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
