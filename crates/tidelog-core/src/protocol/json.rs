@@ -9,6 +9,7 @@ use crate::cursor::Cursor;
 use crate::event::{Event, EventType, Meta, Payload, Reference, Tag};
 use crate::hash::ChainHash;
 use crate::id::{CommitId, Epoch, EventId, ReplicaId};
+use crate::limits;
 use crate::number::{Attempt, Position, SchemaVersion, Seq, Timestamp, Version};
 use crate::protocol::LogHead;
 use crate::stream::{StreamId, Subject};
@@ -148,8 +149,12 @@ pub struct RecordedEventJson {
     pub event_type: EventType,
     /// The version of its payload's shape.
     pub schema: SchemaVersion,
-    /// Its payload; absent if it was erased.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its payload, which may be `null`; absent if it was erased.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub data: Option<Box<RawValue>>,
     /// When it happened, RFC 3339.
     pub occurred_at: Instant,
@@ -177,7 +182,8 @@ pub struct StreamResponse {
     pub events: Vec<RecordedEventJson>,
 }
 
-/// A time as RFC 3339 text in UTC, to the millisecond. Any offset is taken.
+/// A time as RFC 3339 text in UTC, to the millisecond. Any offset is taken. A time outside of what that text can
+/// say (years before -9999 or after 9999) is written as the nearest one it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Instant(pub Timestamp);
@@ -192,12 +198,19 @@ impl TryFrom<String> for Instant {
 
 impl From<Instant> for String {
     fn from(Instant(time): Instant) -> Self {
-        match jiff::Timestamp::from_millisecond(time.millis()) {
-            Ok(time) => alloc::format!("{time:.3}"),
-            Err(_) if time.millis() < 0 => jiff::Timestamp::MIN.to_string(),
-            Err(_) => jiff::Timestamp::MAX.to_string(),
-        }
+        let nearest = if time.millis() < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
+        let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(nearest);
+        alloc::format!("{time:.3}")
     }
+}
+
+/// A field that is there is a payload, `null` too; serde would take `null` for an absent one.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
 }
 
 const fn first_attempt() -> Attempt {
@@ -325,8 +338,28 @@ pub fn recorded(recorded: &Recorded, chain: ChainHash) -> Result<RecordedJson, s
     })
 }
 
-/// Is this text one JSON value of a depth that parsers take (128)? Nothing is built from it.
+/// Is this text one JSON value, nested no deeper than [`limits::MAX_JSON_DEPTH`]? Nothing is built from it, and numbers
+/// of any size pass.
 #[must_use]
 pub fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+        && depth(text) <= limits::MAX_JSON_DEPTH
+}
+
+/// How deep valid JSON is nested. `serde_json` skips over values without a limit of its own.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    let mut in_string = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_string => drop(bytes.next()),
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
