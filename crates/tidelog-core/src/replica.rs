@@ -130,8 +130,8 @@ struct Departing {
     location: Option<Location>,
     /// The record to keep, unless it is gone for good.
     parked: Option<Parked>,
-    /// Does a parked record of it go?
-    unpark: bool,
+    /// Does it come from the parked list? Then it counts only as long as the record there is the one it was taken from.
+    listed: bool,
 }
 
 /// One tab's copy of a log. See the [module](self).

@@ -111,14 +111,12 @@ impl Replica {
         if parked != self.parked {
             self.notices.push_back(Notice::Parked);
         }
-        self.parked = parked;
-        let kept = &self.parked;
-        self.retries.retain(|id| kept.contains_key(id));
-        // A commit that was brought back here, but resolved in another tab.
-        self.queue
-            .retain(|entry| !entry.revived || kept.contains_key(&entry.id()));
-        self.departing
-            .retain(|d| d.parked.is_some() || !d.unpark || kept.contains_key(&d.id));
+        let before = core::mem::replace(&mut self.parked, parked);
+        let kept = |id: &CommitId| before.contains_key(id) && before.get(id) == self.parked.get(id);
+        self.retries.retain(kept);
+        // What was taken from the list here, but resolved in another tab.
+        self.queue.retain(|entry| !entry.revived || kept(&entry.id()));
+        self.departing.retain(|departing| !departing.listed || kept(&departing.id));
         Ok(())
     }
 
@@ -326,6 +324,7 @@ impl Replica {
             }
             for departing in &mut self.departing {
                 departing.location = None;
+                departing.listed = false;
                 self.parked.remove(&departing.id);
             }
             self.retries.clear();
@@ -335,7 +334,7 @@ impl Replica {
                     id,
                     location: None,
                     parked: Some(parked),
-                    unpark: false,
+                    listed: false,
                 });
             }
         }

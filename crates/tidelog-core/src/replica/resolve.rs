@@ -207,14 +207,14 @@ impl Replica {
 
     fn nothing_to_do(&mut self, id: CommitId, index: Option<usize>) {
         let entry = index.map(|index| self.queue.remove(index));
-        let unpark = entry.as_ref().is_none_or(|entry| entry.revived);
+        let listed = entry.as_ref().is_none_or(|entry| entry.revived);
         let location = entry.and_then(|entry| entry.location);
-        if location.is_some() || unpark {
+        if location.is_some() || listed {
             self.departing.push(Departing {
                 id,
                 location,
                 parked: None,
-                unpark,
+                listed,
             });
         }
         self.receipt(id, ReceiptState::Confirmed(self.head.cursor.position));
@@ -287,7 +287,7 @@ impl Replica {
                 reason,
                 conflicts,
             }),
-            unpark: false,
+            listed: entry.revived,
         });
     }
 
@@ -301,7 +301,7 @@ impl Replica {
                 id,
                 location: None,
                 parked: Some(parked),
-                unpark: false,
+                listed: true,
             });
         }
     }
@@ -364,7 +364,7 @@ impl Replica {
             id,
             location: None,
             parked: None,
-            unpark: true,
+            listed: true,
         });
         Ok(())
     }

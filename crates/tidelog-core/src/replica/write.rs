@@ -132,7 +132,7 @@ impl Replica {
                         record: parked.encode(),
                     });
                 }
-                None if departing.unpark => ops.push(StoreOp::RemoveParked { id: departing.id }),
+                None if departing.listed => ops.push(StoreOp::RemoveParked { id: departing.id }),
                 None => {}
             }
         }

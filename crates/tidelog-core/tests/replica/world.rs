@@ -504,12 +504,10 @@ impl World {
         let tab = self.tabs.swap_remove(tab);
         self.say(|_| format!("tab {} is killed", tab.uid));
         let promised = self.oracle.promised.entry(tab.device).or_default();
-        for queued in tab.replica.queue() {
-            let id = queued.local.commit.id;
-            if !promised.contains(&id) {
-                self.oracle.excused.insert(id);
-            }
-        }
+        let created = self.oracle.created.iter();
+        let own = created.filter(|(_, origin)| origin.tab == tab.uid);
+        let memory = own.filter(|(id, _)| !promised.contains(id));
+        self.oracle.excused.extend(memory.map(|(id, _)| *id));
     }
 
     fn excuse(&mut self, device: usize) {
