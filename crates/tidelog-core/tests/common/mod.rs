@@ -1,0 +1,111 @@
+//! What the integration tests share: a proptest strategy for every type of the vocabulary, and plain examples.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "each test file takes what it needs of this module, and a test may fail by panicking"
+)]
+
+pub mod bytes;
+pub mod server;
+pub mod strategy;
+
+use tidelog_core::event::Reference;
+use tidelog_core::*;
+
+/// A replica whose id is made of this byte.
+pub fn replica(byte: u8) -> ReplicaId {
+    ReplicaId::from_bytes([byte; 16])
+}
+
+/// A commit id that ends with this number.
+pub fn commit_id(number: u64) -> CommitId {
+    let mut bytes = [0xc0; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    CommitId::from_bytes(bytes)
+}
+
+pub fn stream(id: &str) -> StreamId {
+    StreamId::new(id).unwrap()
+}
+
+/// An event of a type `kind.added`.
+pub fn event(id: &str, data: &str) -> Event {
+    let stream = stream(id);
+    Event {
+        event_type: EventType::new(format!("{}.added", stream.kind())).unwrap(),
+        stream,
+        schema: SchemaVersion::FIRST,
+        data: Payload::json(data),
+        occurred_at: Timestamp::from_millis(1_700_000_000_000),
+        tags: vec![],
+        meta: Meta::default(),
+    }
+}
+
+/// A first attempt without conditions, one event `{}` for each stream named.
+pub fn commit(number: u64, streams: &[&str]) -> Commit {
+    Commit {
+        id: commit_id(number),
+        attempt: Attempt::FIRST,
+        replica: replica(1),
+        seq: Seq::new(number),
+        conditions: vec![],
+        events: streams.iter().map(|id| event(id, "{}")).collect(),
+    }
+}
+
+pub fn expecting(mut commit: Commit, on: &str, expected: Expected) -> Commit {
+    commit.conditions.push(Condition {
+        stream: stream(on),
+        expected,
+    });
+    commit
+}
+
+/// A confirmed commit that fills every field.
+pub fn full() -> Recorded {
+    let mut commit = expecting(
+        commit(7, &["todo/a", "list/b", "todo/a"]),
+        "todo/a",
+        Expected::Exact {
+            exact: Version::new(3),
+            event: Some(EventId {
+                commit: commit_id(2),
+                attempt: Attempt::new(2),
+                index: 5,
+            }),
+        },
+    );
+    commit = expecting(commit, "list/b", Expected::NoStream);
+    for event in &mut commit.events {
+        event.tags = vec![Tag::new("first").unwrap(), Tag::new("second").unwrap()];
+        event.meta = Meta {
+            correlation_id: Some(Reference::new("request-1").unwrap()),
+            causation_id: Some(Reference::new("cause-1").unwrap()),
+            device: Some(Reference::new("phone").unwrap()),
+        };
+    }
+    Recorded {
+        commit,
+        position: Position::new(11),
+        recorded_at: Timestamp::from_millis(1_700_000_000_500),
+        actor: Some(Subject::new("ada").unwrap()),
+        versions: vec![
+            StreamVersions {
+                stream: stream("todo/a"),
+                first: Version::new(4),
+                last: Version::new(5),
+            },
+            StreamVersions {
+                stream: stream("list/b"),
+                first: Version::new(1),
+                last: Version::new(1),
+            },
+        ],
+    }
+}
