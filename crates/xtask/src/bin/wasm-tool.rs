@@ -9,7 +9,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    let program = if arguments.len() > 1 { arguments.remove(1) } else { OsString::new() };
+    let program = if arguments.len() > 1 {
+        arguments.remove(1)
+    } else {
+        OsString::new()
+    };
     let outcome = match program.to_str() {
         Some("bindgen") => wasm_bindgen_cli::wasm_bindgen::run_cli_with_args(arguments),
         Some("run-tests") => {

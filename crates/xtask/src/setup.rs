@@ -1,0 +1,74 @@
+//! What a machine needs before anything can be built: each thing is looked for first.
+
+use std::path::Path;
+
+use crate::project::Project;
+use crate::run::{check, command, read, say};
+use crate::{Outcome, packages, stamp};
+
+/// Everything: the wasm target, npm packages and a browser.
+pub(crate) fn all(project: &Project) -> Outcome {
+    for_build(project)?;
+    browser(project)
+}
+
+/// What `build` needs: no browser.
+pub(crate) fn for_build(project: &Project) -> Outcome {
+    wasm_target(project)?;
+    npm(project)
+}
+
+/// A headless browser and its driver, for the tests.
+pub(crate) fn browser(project: &Project) -> Outcome {
+    let wanted = [
+        ("/usr/bin/chromium", "chromium"),
+        ("/usr/bin/chromedriver", "chromium-driver"),
+    ];
+    let missing: Vec<&str> = wanted
+        .into_iter()
+        .filter(|(file, _)| !Path::new(file).exists())
+        .map(|(_, package)| package)
+        .collect();
+    if missing.is_empty() {
+        say("browser: chromium is there");
+        return Ok(());
+    }
+    packages::install(project, &missing)
+}
+
+/// The standard library for wasm.
+pub(crate) fn wasm_target(project: &Project) -> Outcome {
+    let sysroot = read(command(&project.root, "rustc", ["--print", "sysroot"]))?;
+    let library = Path::new(sysroot.trim()).join("lib/rustlib/wasm32-unknown-unknown/lib");
+    if library.is_dir() {
+        say("rust: wasm32-unknown-unknown is there");
+        return Ok(());
+    }
+    say("rust: adding the target wasm32-unknown-unknown");
+    check(command(
+        &project.root,
+        "rustup",
+        ["target", "add", "wasm32-unknown-unknown"],
+    ))
+}
+
+/// `npm ci` when the lock file is not the one that was installed last.
+fn npm(project: &Project) -> Outcome {
+    let inputs = [
+        "package-lock.json",
+        "package.json",
+        "js/package.json",
+        "www/package.json",
+        "tests/package.json",
+    ]
+    .map(|file| project.path(file));
+    let output = project.path("node_modules/.package-lock.json");
+    stamp::unless_fresh(project, "npm", &inputs, &output, || {
+        say("npm: installing packages");
+        check(command(
+            &project.root,
+            "npm",
+            ["ci", "--no-audit", "--no-fund"],
+        ))
+    })
+}
