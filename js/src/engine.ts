@@ -10,12 +10,11 @@ import type { Streams } from "./log-types.js";
 import { Mirror } from "./mirror.js";
 import { parkedInfoToParked, parkedInfoToReason } from "./parked.js";
 import { Receipts } from "./receipts.js";
+import { type Phase, sameStatus, statusOf } from "./status.js";
 import type { ParkedCommit, Status } from "./types.js";
 
 /** Milliseconds of folding between two chances for the page. */
 const SLICE = 8;
-
-type Phase = "idle" | "opening" | "ready" | "failed" | "closed";
 
 export interface EngineOptions extends Omit<CoreOptions, "wake"> {
   readonly streams: Streams;
@@ -280,33 +279,13 @@ export class Engine {
   }
 
   #statusNow(): Status {
-    const core = this.#phase === "closed" ? undefined : this.#core?.status();
-    const error =
-      this.#failure ??
-      (core?.error ? coreErrorToTidelogError(core.error) : undefined) ??
-      this.mirror.foldError;
-    // How much there is becomes known while it is read.
-    const total = core && Math.max(core.replayed?.total ?? core.position, this.mirror.folded);
-    return {
-      phase: this.#phaseShown(core?.phase),
-      position: this.mirror.position ?? 0,
-      head: core?.head ?? 0,
-      pending: core?.pending ?? 0,
-      parked: core?.parked ?? 0,
-      leader: core?.leader ?? false,
-      unfolded: this.mirror.unfolded() ?? [],
-      ...(total === undefined
-        ? {}
-        : { replayed: { done: Math.min(this.mirror.folded, total), total } }),
-      ...(this.#reset ? { reset: this.#reset } : {}),
-      ...(error ? { error } : {}),
-    };
-  }
-
-  #phaseShown(core: Status["phase"] | undefined): Status["phase"] {
-    if (this.#phase === "closed") return "closed";
-    if (this.#failure) return "error";
-    return this.#phase === "ready" && core ? core : "opening";
+    return statusOf({
+      phase: this.#phase,
+      core: this.#phase === "closed" ? undefined : this.#core?.status(),
+      mirror: this.mirror,
+      failure: this.#failure,
+      reset: this.#reset,
+    });
   }
 
   // A method, because the type checker does not see that `close` runs during an `await`.
@@ -322,21 +301,4 @@ export class Engine {
 function deadline(): () => boolean {
   const end = performance.now() + SLICE;
   return () => performance.now() >= end;
-}
-
-function sameStatus(a: Status, b: Status): boolean {
-  return (
-    a.phase === b.phase &&
-    a.position === b.position &&
-    a.head === b.head &&
-    a.pending === b.pending &&
-    a.parked === b.parked &&
-    a.leader === b.leader &&
-    a.replayed?.done === b.replayed?.done &&
-    a.replayed?.total === b.replayed?.total &&
-    a.reset === b.reset &&
-    a.error?.message === b.error?.message &&
-    a.unfolded.length === b.unfolded.length &&
-    a.unfolded.every((stream, i) => stream.stream === b.unfolded[i]?.stream)
-  );
 }
