@@ -25,16 +25,17 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 enum State {
     Open {
-        reader: Rexie,
+        reader: Option<Rexie>,
         waiting: Vec<oneshot::Sender<StoreError>>,
     },
     Gone(StoreError),
 }
 
 impl Connection {
-    pub(crate) fn new(writer: IdbDatabase, reader: Rexie) -> Rc<Self> {
+    /// A handle that writes by this connection. It gives way to other tabs from now on.
+    pub(crate) fn new(writer: IdbDatabase) -> Rc<Self> {
         let state = RefCell::new(State::Open {
-            reader,
+            reader: None,
             waiting: Vec::new(),
         });
         let this = Rc::new(Self {
@@ -61,6 +62,14 @@ impl Connection {
         this
     }
 
+    /// Reads by this connection from now on.
+    pub(crate) fn read_by(&self, new: Rexie) {
+        match &mut *self.state.borrow_mut() {
+            State::Open { reader, .. } => *reader = Some(new),
+            State::Gone(_) => new.close(),
+        }
+    }
+
     /// The reason why it ended, if it did.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match &*self.state.borrow() {
@@ -83,7 +92,12 @@ impl Connection {
     /// Begins a transaction that reads.
     pub(crate) fn read(&self, stores: &[&str]) -> Result<rexie::Transaction, StoreError> {
         let begun = match &*self.state.borrow() {
-            State::Open { reader, .. } => reader.transaction(stores, TransactionMode::ReadOnly),
+            State::Open {
+                reader: Some(reader),
+                ..
+            } => reader.transaction(stores, TransactionMode::ReadOnly),
+            // A handle is given out with its reader; before that nobody reads.
+            State::Open { reader: None, .. } => return Err(StoreError::Closed),
             State::Gone(why) => return Err(why.clone()),
         };
         begun.map_err(|failure| self.note(error::reading(&failure)))
@@ -116,7 +130,7 @@ impl Connection {
         self.note(failure.before_commit())
     }
 
-    /// An error as its caller gets it: a lost connection ends the handle, and a handle that has ended says why it did.
+    /// Passes an error on; one that no later call can get over ends the handle.
     pub(crate) fn note(&self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::ConnectionLost { .. } | StoreError::Wiped) {
             self.end(error.clone());
@@ -132,7 +146,9 @@ impl Connection {
         };
         self.writer.close();
         if let State::Open { reader, waiting } = before {
-            reader.close();
+            if let Some(reader) = reader {
+                reader.close();
+            }
             for sender in waiting {
                 // Nobody waits any more: then nobody wants to know.
                 let _ = sender.send(why.clone());

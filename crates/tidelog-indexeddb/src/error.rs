@@ -5,6 +5,7 @@
 //! backing store, a browser process that went away) is unknown, and only reopening tells.
 
 use js_sys::Reflect;
+use std::error::Error as _;
 use std::fmt;
 use tidelog_core::store::StoreError;
 use wasm_bindgen::JsValue;
@@ -28,6 +29,11 @@ impl Failure {
             name: text("name").unwrap_or_default(),
             message,
         }
+    }
+
+    /// The name of the exception.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// An abort without a reason.
@@ -81,20 +87,29 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Why a database could not be opened or deleted. `VersionError` is for the caller, who knows the version.
-pub(crate) fn opening(thrown: &JsValue) -> StoreError {
-    let failure = Failure::of(thrown);
+/// Why a database could not be opened or deleted.
+pub(crate) fn opening(failure: &Failure) -> StoreError {
     let detail = failure.to_string();
-    match failure.name.as_str() {
+    match failure.name() {
         "QuotaExceededError" => StoreError::QuotaExceeded { detail },
         "AbortError" => StoreError::Aborted { detail },
         _ => StoreError::Unavailable { detail },
     }
 }
 
-/// Why a read by `rexie` failed. `rexie` gives the name of the exception only inside a text.
+/// Why `rexie` could not open or upgrade a database.
+pub(crate) fn building(error: &rexie::Error) -> StoreError {
+    let detail = text(error);
+    if detail.contains("QuotaExceededError") {
+        StoreError::QuotaExceeded { detail }
+    } else {
+        StoreError::Unavailable { detail }
+    }
+}
+
+/// Why a read by `rexie` failed.
 pub(crate) fn reading(error: &rexie::Error) -> StoreError {
-    let detail = error.to_string();
+    let detail = text(error);
     let says = |name: &str| detail.contains(name);
     if says("InvalidStateError") || says("UnknownError") {
         StoreError::ConnectionLost { detail }
@@ -106,4 +121,11 @@ pub(crate) fn reading(error: &rexie::Error) -> StoreError {
     } else {
         StoreError::Aborted { detail }
     }
+}
+
+/// What the platform said: `rexie` gives the name of the exception only inside the text of its error's source.
+fn text(error: &rexie::Error) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -1,12 +1,13 @@
 //! Finding, creating and upgrading the database of a log and a user.
 
 use crate::connection::Connection;
-use crate::error::Failure;
+use crate::error::{self, Failure};
 use crate::raw::{self, Opened};
 use crate::record;
 use crate::schema::meta::{FORMAT, HEAD, REPLICA};
 use crate::schema::newest;
 use crate::schema::stores::META;
+use rexie::Rexie;
 use std::rc::Rc;
 use tidelog_core::store::{Durability, Head, STORE_FORMAT, StoreError};
 use tidelog_core::{LogName, ReplicaId, Subject};
@@ -46,37 +47,48 @@ pub(crate) async fn open(name: String, replica: ReplicaId) -> Result<Rc<Connecti
 /// Opens both connections; `None` if there is something to try again for.
 ///
 /// The raw one comes first, because only it sees that an upgrade is blocked: `rexie` would wait in silence. It gives
-/// up an upgrade that it could do, and `rexie`, which knows the stores, does it.
+/// up an upgrade that it could do, and `rexie`, which knows the stores, does it. From its first moment it gives way to
+/// other tabs: a deletion that waited for it would make `rexie` wait for the deletion.
 async fn connect(name: &str) -> Result<Option<Rc<Connection>>, StoreError> {
-    let writer = match raw::open(name, Some(newest::VERSION)).await {
-        Ok(Opened::Connection(writer)) => writer,
-        Ok(Opened::NeedsUpgrade) => {
+    let writer = match raw::open(name, Some(newest::VERSION)).await? {
+        Opened::Connection(writer) => writer,
+        Opened::NeedsUpgrade => {
             build(name).await?.close();
             return Ok(None);
         }
-        Err(error) => return Err(newer_version(name).await?.unwrap_or(error)),
+        Opened::Newer => return newer(name).await,
     };
-    let reader = build(name).await.inspect_err(|_| writer.close())?;
-    Ok(Some(Connection::new(writer, reader)))
+    let connection = Connection::new(writer);
+    match build(name).await {
+        Ok(reader) => connection.read_by(reader),
+        // The reason why the other connection ended, if it did, says more.
+        Err(error) => connection.check().and(Err(error))?,
+    }
+    match connection.check() {
+        Err(StoreError::Wiped) => Ok(None),
+        checked => checked.map(|()| Some(connection)),
+    }
 }
 
-async fn build(name: &str) -> Result<rexie::Rexie, StoreError> {
+async fn build(name: &str) -> Result<Rexie, StoreError> {
     newest::builder(name)
         .build()
         .await
-        .map_err(|error| StoreError::Unavailable {
-            detail: error.to_string(),
-        })
+        .map_err(|failure| error::building(&failure))
 }
 
-/// Is the database of a newer version? The platform's error names it only in words.
-async fn newer_version(name: &str) -> Result<Option<StoreError>, StoreError> {
+/// A database of a newer version: the platform's error gives that only in words, so it is opened to learn it.
+async fn newer(name: &str) -> Result<Option<Rc<Connection>>, StoreError> {
     let Opened::Connection(database) = raw::open(name, None).await? else {
         return Ok(None);
     };
     let version = database.version();
     database.close();
-    Ok((version > f64::from(newest::VERSION)).then(|| too_new(version)))
+    if version > f64::from(newest::VERSION) {
+        Err(too_new(version))
+    } else {
+        Ok(None)
+    }
 }
 
 /// The error for a version of IndexedDB's that this build does not know.

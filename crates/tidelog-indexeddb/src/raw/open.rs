@@ -1,15 +1,22 @@
 //! Opening and deleting databases with all their events.
 
 use super::event::{FirstEvent, Listener};
-use crate::error;
+use crate::error::{self, Failure};
 use futures_util::future::{Either, select};
+use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, global};
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use tidelog_core::store::StoreError;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Event, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest};
+
+/// How long a request may be blocked before that is an error. A connection that is closing counts as open until its
+/// last transaction ends, so `blocked` alone says nothing; one that stays open this long belongs to somebody who does not
+/// give way.
+const GRACE_MILLIS: u32 = 1_000;
 
 /// What was found under a name.
 #[derive(Debug)]
@@ -18,6 +25,8 @@ pub(crate) enum Opened {
     Connection(IdbDatabase),
     /// Nothing, or an older version. Nothing was changed, and nobody blocks an upgrade.
     NeedsUpgrade,
+    /// A newer version than was asked for.
+    Newer,
 }
 
 /// Opens a database if it is there, at a version or at whichever it has.
@@ -30,14 +39,9 @@ pub(crate) async fn open(name: &str, version: Option<u32>) -> Result<Opened, Sto
         Some(version) => factory.open_with_u32(name, version),
         None => factory.open(name),
     }
-    .map_err(|thrown| error::opening(&thrown))?;
+    .map_err(|thrown| error::opening(&Failure::of(&thrown)))?;
     let mut opening = Opening::of(request);
-    let blocked = FirstEvent::of(&[(&opening.request, "blocked")]);
-    let end = match select(&mut opening.end, blocked).await {
-        Either::Left((event, _)) => Some(event),
-        Either::Right(_) => None,
-    };
-    if let Some(event) = end {
+    if let Some(event) = unless_blocked(&opening.request, &mut opening.end).await {
         return opening.opened(&event);
     }
     spawn_local(async move {
@@ -56,7 +60,7 @@ pub(crate) async fn exists(name: &str) -> Result<bool, StoreError> {
             database.close();
             Ok(true)
         }
-        Opened::NeedsUpgrade => Ok(false),
+        Opened::NeedsUpgrade | Opened::Newer => Ok(false),
     }
 }
 
@@ -67,17 +71,24 @@ pub(crate) async fn exists(name: &str) -> Result<bool, StoreError> {
 pub(crate) async fn delete(name: &str) -> Result<(), StoreError> {
     let request = factory()?
         .delete_database(name)
-        .map_err(|thrown| error::opening(&thrown))?;
-    let event = FirstEvent::of(&[
-        (&request, "success"),
-        (&request, "error"),
-        (&request, "blocked"),
-    ])
-    .await;
-    match event.type_().as_str() {
-        "success" => Ok(()),
-        "blocked" => Err(StoreError::Blocked),
-        _ => Err(error::opening(&request_error(&request))),
+        .map_err(|thrown| error::opening(&Failure::of(&thrown)))?;
+    let mut end = FirstEvent::of(&[(&request, "success"), (&request, "error")]);
+    match unless_blocked(&request, &mut end).await {
+        None => Err(StoreError::Blocked),
+        Some(event) if event.type_() == "success" => Ok(()),
+        Some(_) => Err(error::opening(&request_failure(&request))),
+    }
+}
+
+/// The event that ends a request, or nothing if somebody blocks it.
+async fn unless_blocked(request: &IdbOpenDbRequest, end: &mut FirstEvent) -> Option<Event> {
+    let blocked = async {
+        FirstEvent::of(&[(request, "blocked")]).await;
+        TimeoutFuture::new(GRACE_MILLIS).await;
+    };
+    match select(end, pin!(blocked)).await {
+        Either::Left((event, _)) => Some(event),
+        Either::Right(_) => None,
     }
 }
 
@@ -118,29 +129,30 @@ impl Opening {
             return Ok(Opened::NeedsUpgrade);
         }
         if end.type_() != "success" {
-            return Err(error::opening(&request_error(&self.request)));
+            let failure = request_failure(&self.request);
+            return match failure.name() {
+                "VersionError" => Ok(Opened::Newer),
+                _ => Err(error::opening(&failure)),
+            };
         }
         self.request
             .result()
             .and_then(JsCast::dyn_into)
             .map(Opened::Connection)
-            .map_err(|thrown| error::opening(&thrown))
+            .map_err(|thrown| error::opening(&Failure::of(&thrown)))
     }
 }
 
 /// The `indexedDB` of a window or a worker. Reading it throws where the origin may not store anything.
 fn factory() -> Result<IdbFactory, StoreError> {
     let found = Reflect::get(&global(), &JsValue::from_str("indexedDB"))
-        .map_err(|thrown| error::opening(&thrown))?;
+        .map_err(|thrown| error::opening(&Failure::of(&thrown)))?;
     found.dyn_into().map_err(|_none| StoreError::Unavailable {
         detail: "there is no indexedDB".into(),
     })
 }
 
-fn request_error(request: &IdbRequest) -> JsValue {
-    request
-        .error()
-        .ok()
-        .flatten()
-        .map_or(JsValue::UNDEFINED, JsValue::from)
+fn request_failure(request: &IdbRequest) -> Failure {
+    let error = request.error().ok().flatten();
+    error.map_or_else(Failure::unexplained, |error| Failure::of(&error))
 }

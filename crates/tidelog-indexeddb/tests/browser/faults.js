@@ -1,0 +1,144 @@
+// Faults that no page can cause by itself, and a look at the database from outside of Tidelog.
+
+/** Replaces a method for one call: a failing test leaves nothing behind. */
+function once(prototype, method, replacement) {
+  const original = prototype[method];
+  prototype[method] = function (...args) {
+    prototype[method] = original;
+    return replacement.call(this, original, args);
+  };
+}
+
+/** The next commit is an abort with this reason, as a full disk gives it. */
+export function abortNextCommit(name) {
+  once(IDBTransaction.prototype, "commit", function () {
+    Object.defineProperty(this, "error", { value: new DOMException("injected by a test", name) });
+    this.abort();
+  });
+}
+
+/** The connection breaks at the next commit, which is applied or not. */
+export function loseNextCommit(applied) {
+  once(IDBTransaction.prototype, "commit", function (commit) {
+    if (applied) commit.call(this);
+    else this.abort();
+    this.db.dispatchEvent(new Event("close"));
+  });
+}
+
+/** The connection is closed without a word when the next transaction begins. */
+export function closeBeforeNextTransaction() {
+  once(IDBDatabase.prototype, "transaction", function (transaction, args) {
+    this.close();
+    return transaction.apply(this, args);
+  });
+}
+
+/** Gives the durability of each transaction from now on that can write, until `stop` is called. */
+export function watchDurability() {
+  const original = IDBDatabase.prototype.transaction;
+  const seen = [];
+  IDBDatabase.prototype.transaction = function (...args) {
+    const transaction = original.apply(this, args);
+    if (transaction.mode === "readwrite") seen.push(transaction.durability);
+    return transaction;
+  };
+  return {
+    stop: () => {
+      IDBDatabase.prototype.transaction = original;
+      return seen.join();
+    },
+  };
+}
+
+export function stopWatching(watch) {
+  return watch.stop();
+}
+
+/** Hides `indexedDB`: gone, or throwing as it does where the origin may store nothing. */
+export function hideIndexedDb(throws) {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "indexedDB");
+  Object.defineProperty(globalThis, "indexedDB", {
+    configurable: true,
+    get: () => {
+      if (throws) throw new DOMException("storage is disabled", "SecurityError");
+      return undefined;
+    },
+  });
+  return { own };
+}
+
+export function showIndexedDb({ own }) {
+  if (own) Object.defineProperty(globalThis, "indexedDB", own);
+  else delete globalThis.indexedDB;
+}
+
+function settled(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Opens a database as other code would: it does not give way. Resolves with the connection. */
+export function openForeign(name, version) {
+  return settled(indexedDB.open(name, version));
+}
+
+export function closeForeign(database) {
+  database.close();
+}
+
+/** Opens a database at a version and says whether somebody blocked that. */
+export async function upgradeIsBlocked(name, version) {
+  const request = indexedDB.open(name, version);
+  let blocked = false;
+  request.onblocked = () => {
+    blocked = true;
+  };
+  (await settled(request)).close();
+  return blocked;
+}
+
+/** Deletes a database and says whether somebody blocked that. */
+export async function deletionIsBlocked(name) {
+  const request = indexedDB.deleteDatabase(name);
+  let blocked = false;
+  request.onblocked = () => {
+    blocked = true;
+  };
+  await settled(request);
+  return blocked;
+}
+
+/** Runs `change(store)` in a transaction of its own. */
+async function change(name, store, change) {
+  const database = await settled(indexedDB.open(name));
+  const transaction = database.transaction(store, "readwrite");
+  const result = change(transaction.objectStore(store));
+  await new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+  database.close();
+  return result;
+}
+
+export function damage(name, store, key, value) {
+  return change(name, store, (store) => {
+    if (value === undefined) store.delete(key);
+    else store.put(value, key);
+  });
+}
+
+export async function read(name, store, key) {
+  return (await change(name, store, (store) => store.get(key))).result;
+}
+
+/** The stores of a database, sorted. */
+export async function storeNames(name) {
+  const database = await settled(indexedDB.open(name));
+  const names = [...database.objectStoreNames].join();
+  database.close();
+  return names;
+}

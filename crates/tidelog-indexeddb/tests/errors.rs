@@ -1,0 +1,307 @@
+//! Every way in which the platform fails is told apart, and none of them loses or doubles what was written.
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod browser;
+
+use browser::{Browser, append, append_on, database, faults, fresh, log, open, stored};
+use tidelog_core::store::{Head, Store, StoreError, Written};
+use tidelog_core::{Position, ReplicaId, Seq};
+use tidelog_indexeddb::IndexedDbStore;
+use tidelog_testkit::conformance::StoreFactory as _;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+#[wasm_bindgen_test]
+async fn a_full_disk_fails_one_write_and_not_the_handle() {
+    let store = fresh("quota").await;
+    assert_eq!(append(&store).await, Ok(Written::Done));
+    faults::abort_next_commit("QuotaExceededError");
+    let result = append(&store).await;
+    assert!(
+        matches!(result, Err(StoreError::QuotaExceeded { .. })),
+        "not {result:?}"
+    );
+    assert_eq!(stored("quota").await, [Seq::new(1)]);
+    assert_eq!(append(&store).await, Ok(Written::Done));
+    assert_eq!(stored("quota").await, [Seq::new(1), Seq::new(2)]);
+}
+
+#[wasm_bindgen_test]
+async fn a_lost_connection_leaves_the_outcome_open() {
+    for (name, applied) in [("lost-applied", true), ("lost-not-applied", false)] {
+        let store = fresh(name).await;
+        let ended = store.ended();
+        faults::lose_next_commit(applied);
+        assert!(
+            append(&store)
+                .await
+                .is_err_and(|error| error.is_outcome_unknown())
+        );
+        assert!(ended.await.is_outcome_unknown());
+
+        assert!(
+            append(&store)
+                .await
+                .is_err_and(|error| error.is_outcome_unknown()),
+            "it is dead"
+        );
+        assert!(
+            store
+                .lost()
+                .await
+                .is_err_and(|error| error.is_outcome_unknown()),
+            "it is dead"
+        );
+        assert_eq!(
+            stored(name).await.len(),
+            usize::from(applied),
+            "reopening tells"
+        );
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_failing_backing_store_leaves_the_outcome_open() {
+    let store = fresh("backing-store").await;
+    faults::abort_next_commit("UnknownError");
+    assert!(
+        append(&store)
+            .await
+            .is_err_and(|error| error.is_outcome_unknown())
+    );
+    assert!(store.ended().await.is_outcome_unknown());
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_is_closed_silently_counts_as_lost() {
+    let store = fresh("closed-silently").await;
+    faults::close_before_next_transaction();
+    let result = store.write(append_on(Head::default())).await;
+    assert!(
+        matches!(result, Err(StoreError::ConnectionLost { .. })),
+        "not {result:?}"
+    );
+
+    let store = open("closed-silently").await.expect("it opens again");
+    faults::close_before_next_transaction();
+    let result = store.load(Position::START, 0).await;
+    assert!(
+        matches!(result, Err(StoreError::ConnectionLost { .. })),
+        "not {result:?}"
+    );
+    let result = store.write(append_on(Head::default())).await;
+    assert!(
+        matches!(result, Err(StoreError::ConnectionLost { .. })),
+        "not {result:?}"
+    );
+    assert!(stored("closed-silently").await.is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn a_handle_gives_way_to_a_deletion() {
+    let store = fresh("deleted").await;
+    assert_eq!(append(&store).await, Ok(Written::Done));
+    let ended = store.ended();
+    let blocked = faults::deletion_is_blocked(&database("deleted")).await;
+    assert_eq!(blocked, Ok(JsValue::FALSE));
+    assert_eq!(ended.await, StoreError::Wiped);
+    assert_eq!(append(&store).await, Err(StoreError::Wiped));
+    assert_eq!(
+        IndexedDbStore::exists(&log("deleted"), None).await,
+        Ok(false),
+        "none was made"
+    );
+}
+
+#[wasm_bindgen_test]
+async fn a_handle_gives_way_to_a_newer_build() {
+    let store = fresh("upgraded").await;
+    let ended = store.ended();
+    let blocked = faults::upgrade_is_blocked(&database("upgraded"), 99).await;
+    assert_eq!(blocked, Ok(JsValue::FALSE));
+    let too_new = StoreError::TooNew {
+        found: 99,
+        newest: 2,
+    };
+    assert_eq!(ended.await, too_new);
+    assert_eq!(append(&store).await, Err(too_new.clone()));
+    assert_eq!(open("upgraded").await.map(drop), Err(too_new));
+}
+
+#[wasm_bindgen_test]
+async fn content_of_a_newer_format_is_refused() {
+    let store = fresh("newer-format").await;
+    faults::damage(&database("newer-format"), "meta", "format".into(), 2.into())
+        .await
+        .expect("the format is changed");
+    let too_new = StoreError::TooNew {
+        found: 2,
+        newest: 1,
+    };
+    assert_eq!(store.load(Position::START, 0).await, Err(too_new.clone()));
+    assert_eq!(
+        store.write(append_on(Head::default())).await,
+        Err(too_new.clone())
+    );
+    assert_eq!(open("newer-format").await.map(drop), Err(too_new));
+}
+
+#[wasm_bindgen_test]
+async fn an_upgrade_that_another_tab_blocks_says_so() {
+    Browser.wipe("blocked").await;
+    let older = faults::open_foreign(&database("blocked"), 1)
+        .await
+        .expect("it opens");
+    assert_eq!(open("blocked").await.map(drop), Err(StoreError::Blocked));
+    faults::close_foreign(&older);
+    let store = open("blocked").await.expect("nobody blocks it any more");
+    assert_eq!(append(&store).await, Ok(Written::Done));
+}
+
+#[wasm_bindgen_test]
+async fn a_deletion_that_another_tab_blocks_says_so_and_happens_later() {
+    let store = fresh("deletion-blocked").await;
+    let foreign = faults::open_foreign(&database("deletion-blocked"), 2)
+        .await
+        .expect("it opens");
+    let deleted = IndexedDbStore::delete(&log("deletion-blocked"), None).await;
+    assert_eq!(deleted, Err(StoreError::Blocked));
+    faults::close_foreign(&foreign);
+    assert_eq!(store.ended().await, StoreError::Wiped);
+    assert!(stored("deletion-blocked").await.is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn an_empty_database_of_somebody_else_is_made_ours() {
+    Browser.wipe("empty").await;
+    let foreign = faults::open_foreign(&database("empty"), 1)
+        .await
+        .expect("it opens");
+    faults::close_foreign(&foreign);
+    let store = open("empty").await.expect("it is upgraded");
+    assert_eq!(append(&store).await, Ok(Written::Done));
+}
+
+#[wasm_bindgen_test]
+async fn no_database_at_all_says_so() {
+    for throws in [false, true] {
+        let hidden = faults::hide_indexed_db(throws);
+        let opened = open("unavailable").await.map(drop);
+        let exists = IndexedDbStore::exists(&log("unavailable"), None).await;
+        let deleted = IndexedDbStore::delete(&log("unavailable"), None).await;
+        faults::show_indexed_db(&hidden);
+        assert!(
+            matches!(opened, Err(StoreError::Unavailable { .. })),
+            "not {opened:?}"
+        );
+        assert!(
+            matches!(exists, Err(StoreError::Unavailable { .. })),
+            "not {exists:?}"
+        );
+        assert!(
+            matches!(deleted, Err(StoreError::Unavailable { .. })),
+            "not {deleted:?}"
+        );
+    }
+    fresh("unavailable").await;
+}
+
+#[wasm_bindgen_test]
+async fn damage_is_named_by_its_place() {
+    let damages: [(&str, JsValue, JsValue, &str); 7] = [
+        ("meta", "head".into(), JsValue::UNDEFINED, "meta head"),
+        ("meta", "head".into(), "not a head".into(), "meta head"),
+        (
+            "meta",
+            "replica".into(),
+            "not a replica".into(),
+            "meta replica",
+        ),
+        ("pending", 1.into(), "not bytes".into(), "pending 1"),
+        ("outcome", 1.into(), JsValue::UNDEFINED, "outcome 1"),
+        (
+            "outcome",
+            9.into(),
+            js_sys::Array::of1(&0.into()).into(),
+            "outcome 9",
+        ),
+        ("log", "key".into(), 1.into(), "log"),
+    ];
+    for (store, key, value, expected) in damages {
+        let handle = fresh("damaged").await;
+        assert_eq!(append(&handle).await, Ok(Written::Done));
+        faults::damage(&database("damaged"), store, key, value)
+            .await
+            .expect("it is damaged");
+        match handle.load(Position::START, usize::MAX).await {
+            Err(StoreError::Corrupt { place, .. }) => {
+                assert!(place.starts_with(expected), "{place} is {expected}");
+            }
+            other => panic!("{expected} is damaged, and yet {other:?}"),
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_closed_handle_says_so() {
+    let store = fresh("closed").await;
+    let ended = store.ended();
+    let last = store.write(append_on(Head::default()));
+    let mut last = Box::pin(last);
+    let begun = futures_util::poll!(last.as_mut());
+    assert!(begun.is_pending());
+    store.close();
+    assert_eq!(ended.await, StoreError::Closed);
+    assert_eq!(append(&store).await, Err(StoreError::Closed));
+    assert_eq!(store.frames(&[]).await, Err(StoreError::Closed));
+    drop(last);
+    fresh("closed").await;
+}
+
+#[wasm_bindgen_test]
+async fn a_database_exists_from_its_opening_to_its_deletion() {
+    let name = log("existence");
+    IndexedDbStore::delete(&name, None)
+        .await
+        .expect("deleting nothing is no error");
+    assert_eq!(IndexedDbStore::exists(&name, None).await, Ok(false));
+    let store = open("existence").await.expect("it opens");
+    assert_eq!(IndexedDbStore::exists(&name, None).await, Ok(true));
+    assert_eq!(
+        append(&store).await,
+        Ok(Written::Done),
+        "asking does not disturb"
+    );
+    IndexedDbStore::delete(&name, None)
+        .await
+        .expect("it is deleted");
+    assert_eq!(IndexedDbStore::exists(&name, None).await, Ok(false));
+}
+
+#[wasm_bindgen_test]
+async fn tabs_that_open_a_new_database_at_once_agree_on_its_replica_id() {
+    Browser.wipe("opened-at-once").await;
+    let ids: Vec<ReplicaId> = (1..=5).map(|n| ReplicaId::from_bytes([n; 16])).collect();
+    let opened =
+        futures_util::future::join_all(ids.iter().map(|id| Browser.open("opened-at-once", *id)));
+    let mut replicas = Vec::new();
+    for store in opened.await {
+        let store = store.expect("it opens");
+        replicas.push(
+            store
+                .load(Position::START, 0)
+                .await
+                .expect("it loads")
+                .replica,
+        );
+    }
+    assert_eq!(replicas.len(), 5);
+    assert!(ids.contains(&replicas[0]));
+    assert!(
+        replicas.iter().all(|replica| *replica == replicas[0]),
+        "{replicas:?}"
+    );
+}
