@@ -7,11 +7,11 @@
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { build, type Plugin, type ResolvedConfig } from "vite";
 
-/** Files of `dist` that are not fetched by any page. */
-const NOT_CACHED = /(^|\/)(sw\.js|.*\.map|\.vite\/.*)$/;
+/** Files that no page fetches; `inline-…` is the wasm as text, for pages that were built without the `.wasm`. */
+const NOT_CACHED = /(^|\/)(sw\.js|.*\.map|\.vite\/.*|inline-[^/]*\.js)$/;
 
 export function serviceWorker(): Plugin {
   let config: ResolvedConfig;
@@ -25,7 +25,7 @@ export function serviceWorker(): Plugin {
       order: "post",
       sequential: true,
       async handler() {
-        const out = join(config.root, config.build.outDir);
+        const out = resolve(config.root, config.build.outDir);
         const files = (await filesUnder(out)).filter((file) => !NOT_CACHED.test(file)).sort();
         const version = await hashOf(out, files);
         await build({

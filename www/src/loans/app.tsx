@@ -86,11 +86,12 @@ function PullProgress() {
     return <p className="on-device">{plural(status.position, "event")} on this device</p>;
   }
   const { label, done, total } = progress;
-  const words =
-    total > 0 ? `${label}: ${formatCount(done)} of ${formatCount(total)} events` : `${label}…`;
   return (
     <div className="pull">
-      <label htmlFor="pull-progress">{words}</label>
+      {/* The status line above has the numbers. */}
+      <label htmlFor="pull-progress" className="visually-hidden">
+        {label}
+      </label>
       <progress
         id="pull-progress"
         data-testid="progress"

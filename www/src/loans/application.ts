@@ -1,6 +1,7 @@
 /** The stream kind `application`: one loan application, folded from its steps. */
 import { stream } from "tidelog";
-import { z } from "../shared/schema.ts";
+import * as z from "zod";
+import "../shared/zod-setup.ts";
 
 /** Steps of an application (`A_`), its offers (`O_`) and the work on it (`W_`), as the bank named them. */
 const ACTIVITIES = [

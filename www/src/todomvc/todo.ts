@@ -1,6 +1,7 @@
 /** The stream kind `todo`: what can happen to a todo, and what a command decides. */
 import { stream } from "tidelog";
-import { z } from "../shared/schema.ts";
+import * as z from "zod";
+import "../shared/zod-setup.ts";
 
 export interface Todo {
   readonly title: string;
