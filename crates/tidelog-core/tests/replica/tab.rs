@@ -79,6 +79,23 @@ impl Tab {
         rows
     }
 
+    /// The queue in a line.
+    pub(super) fn summary(&self) -> String {
+        let mut line = format!("tab {} at {}:", self.uid, self.position);
+        for queued in self.replica.queue() {
+            let commit = &queued.local.commit;
+            let id = commit.id.to_string();
+            let state = match queued.acked {
+                Some(position) => format!("acked {position}"),
+                None => String::from(if queued.durable { "durable" } else { "memory" }),
+            };
+            line += &format!(" {}/{}/{} {state},", &id[..4], commit.attempt, commit.seq);
+        }
+        let parked = self.replica.parked().keys();
+        let parked: Vec<_> = parked.map(|id| id.to_string()[..4].to_owned()).collect();
+        format!("{line} parked {parked:?}")
+    }
+
     /// Handles notices until none comes.
     pub(super) fn drain(&mut self, oracle: &mut Oracle) {
         for _ in 0..10_000 {

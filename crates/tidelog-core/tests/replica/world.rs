@@ -307,6 +307,9 @@ impl World {
         let current = &self.server.chains;
         self.oracle.histories.insert(self.server.epoch, current.clone());
         tab.check(time, &self.oracle);
+        if self.tell {
+            println!("{:>9}   {}", self.now, tab.summary());
+        }
         if core::mem::take(&mut tab.tell) {
             let device = tab.device;
             let others = self.tabs.iter();
@@ -371,7 +374,7 @@ impl World {
         let network = || SyncError::Network { detail: String::from("injected") };
         if let Flight::Pull { cursor, wait: true, .. } = &self.flights[index]
             && cursor.position == self.server.head().position
-            && cursor.epoch == self.server.epoch
+            && (cursor.position == Position::START || cursor.epoch == self.server.epoch)
         {
             return false;
         }
@@ -625,6 +628,9 @@ impl World {
                 }
             }
         }
+        for tab in &self.tabs {
+            self.say(|_| format!("tab {} of device {}: {:?}", tab.uid, tab.device, tab.replica));
+        }
         panic!("no quiet after faults ended: livelock");
     }
 
@@ -661,7 +667,7 @@ impl World {
             let parked = tab.replica.parked().contains_key(id);
             let right = match receipt {
                 Some(ReceiptState::Confirmed(_)) => !parked,
-                Some(ReceiptState::Parked) => parked,
+                Some(ReceiptState::Parked) => parked || oracle.satisfied.contains(id),
                 Some(ReceiptState::Failed(_)) => !parked && !self.server.has(*id),
                 _ => false,
             };
