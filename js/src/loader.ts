@@ -31,14 +31,17 @@ export function wasmCore(source: WasmSource | undefined): CoreFactory {
 }
 
 async function load(source: WasmSource | undefined): Promise<Glue> {
-  const glue = (await import("./wasm/tidelog_wasm.js")) as unknown as Glue;
-  await glue.default({ module_or_path: await sourceToModule(await source) });
+  const [module_or_path, imported] = await Promise.all([
+    sourceToModule(source),
+    import("./wasm/tidelog_wasm.js"),
+  ]);
+  const glue = imported as unknown as Glue;
+  await glue.default({ module_or_path });
   return glue;
 }
 
-async function sourceToModule(
-  source: Awaited<WasmSource> | undefined,
-): Promise<WebAssembly.Module> {
+async function sourceToModule(given: WasmSource | undefined): Promise<WebAssembly.Module> {
+  const source = await given;
   if (source instanceof WebAssembly.Module) return source;
   if (source === undefined) return WebAssembly.compile(await ownBytes());
   const bytes =
