@@ -203,14 +203,20 @@ impl Reader<'_> {
     }
 
     /// The frame that begins at or before a position and ends after it. One whose end cannot be read from its header
-    /// is not hidden, so that its reader finds the damage.
+    /// is not hidden, so that its reader finds the damage. None straddles if one begins right behind the position, so
+    /// reading page by page reads no frame twice.
     async fn straddling(&self, after: Position) -> Result<Option<Vec<u8>>, StoreError> {
         let Ok(upper) = record::key(after.value().min(MAX_KEY)) else {
             return Ok(None);
         };
+        let store = self.store(LOG)?;
+        if let Ok(next) = record::key(after.next().value())
+            && self.answer(store.key_exists(next).await)?
+        {
+            return Ok(None);
+        }
         let range = self.answer(KeyRange::upper_bound(&upper, None).map_err(rexie::Error::from))?;
-        let found = self
-            .store(LOG)?
+        let found = store
             .scan(Some(range), Some(1), None, Some(Direction::Prev))
             .await;
         let Some((first, value)) = numbered(LOG, self.answer(found)?)?.into_iter().next() else {

@@ -1,5 +1,6 @@
 //! Every way in which the platform fails is told apart, and none of them loses or doubles what was written.
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod browser;
@@ -172,6 +173,19 @@ async fn a_deletion_that_another_tab_blocks_says_so_and_happens_later() {
     faults::close_foreign(&foreign);
     assert_eq!(store.ended().await, StoreError::Wiped);
     assert!(stored("deletion-blocked").await.is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn a_handle_that_is_still_finishing_blocks_nobody() {
+    let store = fresh("finishing").await;
+    for _ in 0..50 {
+        drop(futures_util::poll!(Box::pin(
+            store.load(Position::START, 0)
+        )));
+    }
+    store.close();
+    let deleted = IndexedDbStore::delete(&log("finishing"), None).await;
+    assert_eq!(deleted, Ok(()));
 }
 
 #[wasm_bindgen_test]

@@ -248,6 +248,7 @@ async fn a_damaged_frame_is_not_skipped(database) {
     let loaded = tab.load(5, usize::MAX).await;
     assert_eq!(loaded.log.len(), 2);
     assert_eq!(loaded.log[0], b"not a frame");
+    assert_eq!(tab.load(10, usize::MAX).await.log.len(), 1, "it ends where the next one begins");
 }
 
 /// A long log is read in pages that fit memory, and every page gets further.

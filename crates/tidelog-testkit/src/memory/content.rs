@@ -150,11 +150,13 @@ impl Content {
         }
     }
 
-    /// The frames that hold a position after this one. The first may begin before it; a frame whose end cannot be
-    /// read from its header is not hidden, so that its reader finds the damage.
+    /// The frames that hold a position after this one. The first may begin before it, unless one begins right behind
+    /// it; a frame whose end cannot be read from its header is not hidden, so that its reader finds the damage.
     fn frames_after(&self, after: Position) -> impl Iterator<Item = &Bytes> {
-        let straddling = self.log.range(..=after).next_back().filter(|(_, bytes)| {
-            frame::header(bytes).map_or(true, |header| header.last_position() > after)
+        let before = self.log.range(..=after).next_back();
+        let straddling = before.filter(|(_, bytes)| {
+            !self.log.contains_key(&after.next())
+                && frame::header(bytes).map_or(true, |header| header.last_position() > after)
         });
         straddling
             .into_iter()
