@@ -1,0 +1,74 @@
+//! The program `tidelog`.
+
+mod output;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Tidelog's sync server: append-only event logs in one SQLite file, over HTTP.
+///
+/// A log is a named database of events. Replicas in browsers push commits to it and pull everybody's commits from it in
+/// one order; a commit built on a version that is no longer the newest is answered with a conflict, never lost.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidelog",
+    version,
+    after_help = "\
+Examples:
+  tidelog serve --db tidelog.db --listen 127.0.0.1:8080 --dev --log todos
+  tidelog serve --db tidelog.db --listen 0.0.0.0:8080 --log todos --tokens tokens.txt --www dist"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+}
+
+/// Runs the program with the process's arguments. Exit codes: 0 done; 1 it failed, or what was verified is damaged;
+/// 2 the arguments ask for what is refused.
+#[must_use]
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Refused(message)) => {
+            output::error(&message);
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(message)) => {
+            output::error(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command ended early, in words for whoever typed it.
+#[derive(Debug)]
+enum Failure {
+    /// It was not begun: the arguments ask for something refused.
+    Refused(String),
+    /// It was begun and failed.
+    Failed(String),
+}
+
+impl Failure {
+    fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        match error {
+            crate::store::StoreError::Unavailable { detail } => Self::Failed(detail),
+            error => Self::failed(error),
+        }
+    }
+}

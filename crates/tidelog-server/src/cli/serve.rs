@@ -1,0 +1,146 @@
+//! `tidelog serve`.
+
+use super::{Failure, output};
+use crate::http::{Access, App, Origins, Settings, Tokens, router};
+use crate::store::{LogStore, SqliteStore};
+use axum::http::HeaderValue;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tidelog_core::LogName;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long requests that are being answered may take after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serve logs over HTTP until SIGINT or SIGTERM.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The SQLite file; made if it is missing.
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// Where to listen, such as 127.0.0.1:8080; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Development: no token needed (a token is taken as the subject's name), any origin, this machine only.
+    #[arg(long)]
+    dev: bool,
+    /// With --dev: allow addresses that other machines can reach. They may then read and append everything.
+    #[arg(long, requires = "dev")]
+    dev_any_address: bool,
+    /// A log to make if it is missing; may be repeated. Logs that were never made are answered with 404.
+    #[arg(long = "log", value_name = "NAME")]
+    logs: Vec<LogName>,
+    /// Who may do what: lines `log token subject [read|append]`. Needed unless --dev.
+    #[arg(long, value_name = "FILE", conflicts_with = "dev")]
+    tokens: Option<PathBuf>,
+    /// A directory of files to serve beside the protocol, such as a built app.
+    #[arg(long, value_name = "DIR")]
+    www: Option<PathBuf>,
+    /// An origin whose pages may call this server, such as https://app.example; may be repeated.
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allow_origin: Vec<HeaderValue>,
+    /// How much to write to standard error: error, warn, info or debug.
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    verbosity: tracing::Level,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let settings = self.settings()?;
+        tracing_subscriber::fmt()
+            .with_max_level(self.verbosity)
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build();
+        runtime
+            .map_err(Failure::failed)?
+            .block_on(self.serve(settings))
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let access = self.access()?;
+        let mut settings = Settings::new(access);
+        settings.origins = match self.dev {
+            true => Origins::Any,
+            false if self.allow_origin.is_empty() => Origins::None,
+            false => Origins::Only(self.allow_origin.clone()),
+        };
+        if let Some(www) = &self.www {
+            if !www.is_dir() {
+                return Err(Failure::Refused(format!(
+                    "--www {} is not a directory",
+                    www.display()
+                )));
+            }
+            settings.www = Some(www.clone());
+        }
+        Ok(settings)
+    }
+
+    fn access(&self) -> Result<Access, Failure> {
+        if self.dev {
+            if !self.listen.ip().is_loopback() && !self.dev_any_address {
+                return Err(Failure::Refused(format!(
+                    "--dev lets anybody read and append, and {} can be reached by other machines. \
+                     Listen on 127.0.0.1, or add --dev-any-address if that is what you want",
+                    self.listen
+                )));
+            }
+            return Ok(Access::Dev);
+        }
+        let Some(path) = &self.tokens else {
+            return Err(Failure::Refused(
+                "a server needs to know who may do what. Give --tokens FILE with lines \
+                 `log token subject [read|append]`, or --dev on your own machine"
+                    .into(),
+            ));
+        };
+        let of_file = |error: &dyn std::fmt::Display| {
+            Failure::Refused(format!("--tokens {}: {error}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| of_file(&error))?;
+        let tokens = Tokens::parse(&text).map_err(|error| of_file(&error))?;
+        if tokens.is_empty() {
+            return Err(of_file(&"it holds no token, so nobody could do anything"));
+        }
+        Ok(Access::Tokens(tokens))
+    }
+
+    async fn serve(self, settings: Settings) -> Result<(), Failure> {
+        // Signals are listened for before anybody is told that the server runs.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+        let store = SqliteStore::open(&self.db)?;
+        for log in &self.logs {
+            store.create(log).await?;
+        }
+        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+            Failure::Failed(format!("cannot listen on {}: {error}", self.listen))
+        })?;
+        let address = listener.local_addr().map_err(Failure::failed)?;
+        let app = App::new(store, settings);
+        let server = axum::serve(listener, router(app.clone()))
+            .with_graceful_shutdown(app.clone().closing());
+        let mut server = tokio::spawn(server.into_future());
+        output::line(format_args!("tidelog listens on http://{address}"));
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            ended = &mut server => {
+                return Err(Failure::Failed(format!("the server ended by itself: {ended:?}")));
+            }
+        }
+        tracing::info!("shutting down");
+        app.close();
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            tracing::warn!("some requests did not end in time and are cut off");
+        }
+        Ok(())
+    }
+}

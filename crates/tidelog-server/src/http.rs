@@ -1,0 +1,112 @@
+//! The protocol over HTTP: version 1 of `crates/tidelog-core`'s [`protocol`](tidelog_core::protocol).
+//!
+//! One module for each concern, one file in [`routes`] for each call. A handler does, in this order: who is it, which
+//! log, what do they want, what does the store say. Invariant: every error is a [`problem::Problem`], and nobody can tell
+//! a log that does not exist from one that is not theirs.
+
+mod access;
+mod body;
+mod caps;
+mod cors;
+mod negotiation;
+pub(crate) mod pages;
+mod params;
+mod problem;
+mod routes;
+mod www;
+
+pub use access::{Access, Scope, TokenError, Tokens};
+pub use cors::Origins;
+pub use problem::Problem;
+pub use routes::router;
+
+use crate::store::LogStore;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How a server behaves.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Who may do what.
+    pub access: Access,
+    /// Which web pages may call it from other origins.
+    pub origins: Origins,
+    /// A directory of files to serve beside the protocol.
+    pub www: Option<PathBuf>,
+}
+
+impl Settings {
+    /// No other origins and no files.
+    #[must_use]
+    pub const fn new(access: Access) -> Self {
+        Self {
+            access,
+            origins: Origins::None,
+            www: None,
+        }
+    }
+}
+
+/// What every handler shares.
+#[derive(Debug)]
+pub struct App<S> {
+    shared: Arc<Shared<S>>,
+}
+
+#[derive(Debug)]
+struct Shared<S> {
+    store: S,
+    settings: Settings,
+    closing: watch::Sender<bool>,
+}
+
+impl<S> Clone for App<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: LogStore> App<S> {
+    /// A server over this store.
+    #[must_use]
+    pub fn new(store: S, settings: Settings) -> Self {
+        let closing = watch::Sender::new(false);
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                settings,
+                closing,
+            }),
+        }
+    }
+
+    /// Ends everything that waits: long-polls answer at once, live streams end. Requests that are being answered go on.
+    pub fn close(&self) {
+        self.shared.closing.send_replace(true);
+    }
+
+    pub(crate) fn store(&self) -> &S {
+        &self.shared.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.shared.closing.borrow()
+    }
+
+    /// Resolves when [`App::close`] is called.
+    pub(crate) fn closing(&self) -> impl Future<Output = ()> + Send + use<S> {
+        let mut closing = self.shared.closing.subscribe();
+        async move {
+            // An error means that the server is gone, which is closed too.
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Paths and queries, with problems instead of plain-text refusals.
+
+use super::Problem;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use std::collections::BTreeMap;
+use tidelog_core::{Cursor, Position, StreamId};
+
+use crate::store::After;
+
+/// A part of the path by its name, percent-decoded.
+pub(crate) async fn text_param(parts: &mut Parts, name: &str) -> Result<String, Problem> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Problem::bad_request(format!("the path is not valid: {error}"))
+    };
+    let Path(mut params) = Path::<BTreeMap<String, String>>::from_request_parts(parts, &())
+        .await
+        .map_err(|error| wrong(&error))?;
+    params
+        .remove(name)
+        .ok_or_else(|| wrong(&"a part is missing"))
+}
+
+/// The stream that a path names: `kind/key`, or percent-encoded as one segment.
+#[derive(Debug)]
+pub(crate) struct StreamPath(pub(crate) StreamId);
+
+impl<S: Send + Sync> FromRequestParts<S> for StreamPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = text_param(parts, "stream").await?;
+        let stream =
+            StreamId::new(text).map_err(|error| Problem::bad_request(error.to_string()))?;
+        Ok(Self(stream))
+    }
+}
+
+/// A query, or the problem with it.
+pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query
+        .map(|Query(query)| query)
+        .map_err(|error| Problem::bad_request(error.body_text()))
+}
+
+/// A number that must be at least 1, or its default.
+pub(crate) fn count(name: &str, text: Option<&str>, default: u64) -> Result<u64, Problem> {
+    match text.map(str::parse) {
+        None => Ok(default),
+        Some(Ok(count)) if count > 0 => Ok(count),
+        Some(_) => Err(Problem::bad_request(format!(
+            "{name} is not a number from 1"
+        ))),
+    }
+}
+
+/// A cursor or a plain position; absent, the beginning.
+pub(crate) fn after(text: Option<&str>) -> Result<After, Problem> {
+    let Some(text) = text else {
+        return Ok(After::Position(Position::START));
+    };
+    if let Ok(position) = text.parse::<u64>()
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Ok(After::Position(Position::new(position)));
+    }
+    text.parse::<Cursor>()
+        .map(After::Cursor)
+        .map_err(|error| invalid_cursor(&error.to_string()))
+}
+
+pub(crate) fn invalid_cursor(detail: &str) -> Problem {
+    let detail = format!("{detail}; a plain position from 0 is taken too");
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
+}

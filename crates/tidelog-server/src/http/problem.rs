@@ -1,0 +1,138 @@
+//! Errors as problem documents (RFC 9457).
+
+use crate::store::{LogState, StoreError};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use tidelog_core::LogName;
+use tidelog_core::protocol::PROBLEM;
+
+/// An error with a stable code.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    fields: Map<String, Value>,
+    headers: Vec<(header::HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            status,
+            code,
+            detail,
+            fields: Map::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    pub(crate) fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    pub(crate) fn unknown_log(log: &str) -> Self {
+        // The same words whether it is missing or somebody else's.
+        let shown: String = log.chars().take(64).collect();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown_log",
+            format!("there is no log {shown:?} here"),
+        )
+        .field("log", shown)
+    }
+
+    pub(crate) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn history(self, state: &LogState) -> Self {
+        let head = &state.head;
+        self.field("epoch", state.epoch.to_string()).field(
+            "head",
+            json!({ "position": head.position.value(), "chain": head.chain.to_string() }),
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self {
+            status,
+            code,
+            detail,
+            fields,
+            headers,
+        } = self;
+        let mut document = Map::new();
+        document.insert(
+            "type".into(),
+            format!("https://tidelog.dev/problems/{code}").into(),
+        );
+        document.insert(
+            "title".into(),
+            status.canonical_reason().unwrap_or("Error").into(),
+        );
+        document.insert("status".into(), status.as_u16().into());
+        document.insert("detail".into(), detail.into());
+        document.insert("code".into(), code.into());
+        document.extend(fields);
+        let mut response = (status, Value::Object(document).to_string()).into_response();
+        let set = response.headers_mut();
+        set.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        set.extend(headers);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let unavailable = |code, detail: String| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        };
+        match &error {
+            StoreError::UnknownLog { log } => Self::unknown_log(LogName::as_str(log)),
+            StoreError::ReplicaBound { replica } => {
+                Self::new(StatusCode::FORBIDDEN, "replica_bound", error.to_string())
+                    .field("replica", replica.to_string())
+            }
+            StoreError::CursorMismatch { state } => {
+                Self::new(StatusCode::CONFLICT, "cursor_mismatch", error.to_string()).history(state)
+            }
+            StoreError::CursorAhead { state, .. } => {
+                Self::new(StatusCode::CONFLICT, "cursor_ahead", error.to_string()).history(state)
+            }
+            StoreError::Full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "storage_full",
+                error.to_string(),
+            ),
+            StoreError::Damaged { position, .. } => {
+                tracing::error!(%error, "stored data is damaged");
+                let detail = format!("what is stored at position {position} is damaged");
+                unavailable("unavailable", detail).field("position", position.value())
+            }
+            StoreError::Unavailable { detail } => {
+                tracing::error!(detail, "the database cannot be used");
+                unavailable("unavailable", error.to_string())
+            }
+            StoreError::Busy | StoreError::NotOurs { .. } => {
+                unavailable("unavailable", error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The calls of the protocol and what surrounds each of them.
+
+mod append;
+mod health;
+mod live;
+mod log;
+mod pull;
+mod push;
+mod sse;
+mod stream;
+
+use super::{App, Problem, caps, cors, www};
+use crate::store::{LogState, LogStore};
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use std::time::Instant;
+use tidelog_core::protocol::{CHAIN_HEADER, EPOCH_HEADER, HEAD_HEADER};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Says which version of the protocol's client sends; may be left out.
+pub(crate) const CLIENT_HEADER: &str = "tidelog-client";
+
+/// The whole server as a router.
+#[must_use]
+pub fn router<S: LogStore>(app: App<S>) -> Router {
+    let protocol = Router::new()
+        .route("/logs/{log}", get(log::describe::<S>))
+        .route(
+            "/logs/{log}/commits",
+            get(pull::pull::<S>).post(push::push::<S>),
+        )
+        .route("/logs/{log}/live", get(sse::follow::<S>))
+        .route(
+            "/logs/{log}/streams/{*stream}",
+            get(stream::read::<S>).post(append::append::<S>),
+        )
+        .route("/live", post(live::follow::<S>))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(protocol_headers));
+    let files = match &app.settings().www {
+        Some(directory) => www::files(directory),
+        None => Router::new().fallback(not_found),
+    };
+    Router::new()
+        .nest("/v1", protocol)
+        // A nested router does not answer for its own root with a slash.
+        .route("/v1/", any(not_found))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready::<S>))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(cors::layer(&app.settings().origins))
+        .fallback_service(files)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(trace))
+        .with_state(app)
+}
+
+/// The headers that tell a log's end.
+pub(crate) fn head_headers(state: &LogState) -> HeaderMap {
+    let head = &state.head;
+    let fields = [
+        (EPOCH_HEADER, state.epoch.to_string()),
+        (HEAD_HEADER, head.position.to_string()),
+        (CHAIN_HEADER, head.chain.to_string()),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| {
+        Some((
+            HeaderName::from_static(name),
+            HeaderValue::try_from(value).ok()?,
+        ))
+    });
+    fields.collect()
+}
+
+pub(crate) async fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this path",
+    )
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path does not take this method",
+    )
+}
+
+/// Refuses clients that are too old, and lets nobody keep or sniff an answer.
+async fn protocol_headers(request: Request, next: Next) -> Response {
+    let client = request
+        .headers()
+        .get(CLIENT_HEADER)
+        .map(|value| value.to_str().unwrap_or_default());
+    let mut response = match client.map(str::parse::<u32>) {
+        Some(Ok(version)) if version < caps::MIN_CLIENT => Problem::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "client_too_old",
+            format!(
+                "this server serves clients from version {}; reload the app",
+                caps::MIN_CLIENT
+            ),
+        )
+        .field("minClient", caps::MIN_CLIENT)
+        .into_response(),
+        Some(Err(_)) => Problem::bad_request(format!("the {CLIENT_HEADER} header is not a number"))
+            .into_response(),
+        _ => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    let detail = "the server failed; this is a bug";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+}
+
+/// One line for each request: the route and not the path, so that no id, query or token is written down.
+async fn trace(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    tracing::info!(
+        %method,
+        route = route.as_deref().unwrap_or("(file)"),
+        status = response.status().as_u16(),
+        milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+    );
+    response
+}

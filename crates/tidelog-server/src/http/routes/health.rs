@@ -1,0 +1,25 @@
+//! `GET /healthz`, `GET /readyz`: for whoever runs the server.
+
+use crate::http::{App, Problem};
+use crate::store::LogStore;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// It takes pushes, and does not shut down.
+pub(super) async fn ready<S: LogStore>(State(app): State<App<S>>) -> Result<&'static str, Problem> {
+    if app.is_closing() {
+        let detail = "the server is shutting down";
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            detail,
+        ));
+    }
+    app.store().ready().await?;
+    Ok("ready\n")
+}

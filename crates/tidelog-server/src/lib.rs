@@ -1,0 +1,25 @@
+//! Tidelog's sync server: one process, one SQLite file, many logs.
+//!
+//! - [`store`]: what the server asks of a database, as a contract, and its SQLite implementation: one writer thread,
+//!   group commit across logs, answers only after the transaction is on disk;
+//! - [`http`]: the protocol as an axum [`Router`](axum::Router) over any store, so it can be mounted in other servers;
+//! - [`cli`]: the program `tidelog` (serve, import, export, verify).
+//!
+//! Invariant: every decision about a commit is [`tidelog_core::authority::admit`]'s; this crate only gathers its facts
+//! under the log's lock and stores what it accepts.
+//!
+//! ```no_run
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidelog_server::{http::{self, App, Access, Settings}, store::{LogStore, SqliteStore}};
+//! let store = SqliteStore::open("tidelog.db")?;
+//! store.create(&"todos".parse()?).await?;
+//! let app = App::new(store, Settings::new(Access::Dev));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! axum::serve(listener, http::router(app)).await?;
+//! # Ok(()) }
+//! ```
+
+pub mod cli;
+pub mod clock;
+pub mod http;
+pub mod store;

@@ -1,0 +1,189 @@
+//! What the server asks of a database.
+
+mod candidate;
+mod error;
+mod sqlite;
+
+pub use candidate::{Candidate, MAX_JSON_DEPTH};
+pub use error::StoreError;
+pub use sqlite::{Options, SqliteStore};
+
+use std::future::Future;
+use tidelog_core::protocol::{LogHead, PushResponse};
+use tidelog_core::{
+    ChainHash, Cursor, Epoch, LogName, Position, Recorded, ReplicaId, StreamId, Subject, Version,
+};
+use tokio::sync::watch;
+
+/// Which history a log has, and how far it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogState {
+    /// The history.
+    pub epoch: Epoch,
+    /// Its end.
+    pub head: LogHead,
+}
+
+impl LogState {
+    /// The cursor of a reader that has read everything.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            position: self.head.position,
+            chain: self.head.chain,
+        }
+    }
+}
+
+/// Commits of one replica for one log.
+#[derive(Debug)]
+pub struct Push {
+    /// The log.
+    pub log: LogName,
+    /// Who sends.
+    pub actor: Option<Subject>,
+    /// The replica that made the commits.
+    pub replica: ReplicaId,
+    /// How far the sender has read. [`Cursor::default`] says nothing.
+    pub cursor: Cursor,
+    /// The commits in the order they were made.
+    pub commits: Vec<Candidate>,
+    /// Who numbers them.
+    pub numbering: Numbering,
+}
+
+/// Who gives commits their sequence numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// The replica did.
+    Replica,
+    /// The store does: the next one of the replica. For clients that are no replica.
+    Store,
+}
+
+/// Where a reader stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// After a position, of whatever history.
+    Position(Position),
+    /// At a place of one history.
+    Cursor(Cursor),
+}
+
+/// How much a page may hold. A page holds at least one commit if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageCap {
+    /// About how many bytes of frames.
+    pub bytes: usize,
+    /// How many events.
+    pub events: u64,
+}
+
+/// A confirmed commit as it is stored.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The commit and its place.
+    pub recorded: Recorded,
+    /// The chain hash after it.
+    pub chain: ChainHash,
+    /// Its length as a frame of its own.
+    pub bytes: usize,
+}
+
+/// A run of commits, contiguous in position.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The log at the moment of reading.
+    pub state: LogState,
+    /// The chain hash before the first commit.
+    pub chain_before: ChainHash,
+    /// The commits.
+    pub commits: Vec<Stored>,
+}
+
+/// Which way a stream is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Oldest first.
+    #[default]
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// Which events of a stream to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamRange {
+    /// The first version to return; the stream's end or beginning if absent.
+    pub from: Option<Version>,
+    /// Which way from there.
+    pub direction: Direction,
+    /// How many events at most.
+    pub limit: usize,
+}
+
+/// One event of a stream: the commit that holds it and its index there.
+#[derive(Debug, Clone)]
+pub struct StreamEvent {
+    /// The commit.
+    pub commit: std::sync::Arc<Recorded>,
+    /// The event's index in the commit.
+    pub index: usize,
+    /// The event's version.
+    pub version: Version,
+}
+
+/// A part of a stream.
+#[derive(Debug, Clone)]
+pub struct StreamPage {
+    /// The stream's newest version; 0 if it does not exist.
+    pub version: Version,
+    /// Events in the asked direction.
+    pub events: Vec<StreamEvent>,
+}
+
+/// A database of logs.
+///
+/// Contract:
+///
+/// - [`LogStore::push`] answers only when what it answers is on disk. All facts are read and all changes are written
+///   in one transaction that holds the log's head; an error means that nothing of the push is stored, or that its
+///   end is not known and repeating it is safe.
+/// - Positions of a log have no holes, versions of a stream have no holes, and no reader ever sees an event appear
+///   below a position it has read.
+/// - A replica belongs to the subject of its first stored commit.
+/// - A read sees one moment.
+/// - After a push, every receiver of [`LogStore::watch`] for the log is woken.
+pub trait LogStore: std::fmt::Debug + Send + Sync + 'static {
+    /// Makes a log if there is none of this name.
+    fn create(&self, log: &LogName) -> impl Future<Output = Result<LogState, StoreError>> + Send;
+
+    /// The history and the end of a log.
+    fn state(&self, log: &LogName) -> impl Future<Output = Result<LogState, StoreError>> + Send;
+
+    /// Decides on commits one after the other and stores those that are accepted.
+    fn push(&self, push: Push) -> impl Future<Output = Result<PushResponse, StoreError>> + Send;
+
+    /// Reads whole commits in order. A position inside a commit begins with that commit.
+    fn page(
+        &self,
+        log: &LogName,
+        after: After,
+        cap: PageCap,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// Reads a stream. One that does not exist has version 0 and no events.
+    fn stream(
+        &self,
+        log: &LogName,
+        stream: &StreamId,
+        range: StreamRange,
+    ) -> impl Future<Output = Result<StreamPage, StoreError>> + Send;
+
+    /// Wakes whenever the head of this log has moved. The value is a hint; read the log to know.
+    fn watch(&self, log: &LogName) -> watch::Receiver<Position>;
+
+    /// Can it take pushes?
+    fn ready(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}

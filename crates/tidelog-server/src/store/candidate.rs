@@ -1,0 +1,102 @@
+//! Commits that ask to be stored, with what can be checked of them before they queue.
+
+use tidelog_core::Commit;
+use tidelog_core::authority::{Rejection, RejectionCode};
+use tidelog_core::protocol::json::is_json;
+
+/// How deep the arrays and objects of a payload may nest: what common JSON parsers take.
+pub const MAX_JSON_DEPTH: usize = 128;
+
+/// A commit and, if a payload of it is not JSON, why it can never be stored.
+#[derive(Debug)]
+pub struct Candidate {
+    pub(crate) commit: Commit,
+    pub(crate) rejection: Option<Rejection>,
+}
+
+impl Candidate {
+    /// Checks the payloads of a commit.
+    #[must_use]
+    pub fn new(commit: Commit) -> Self {
+        let rejection = commit.events.iter().enumerate().find_map(|(index, event)| {
+            let wrong = wrong_json(event.data.text()?)?;
+            Some(Rejection {
+                code: RejectionCode::InvalidPayload,
+                message: format!("the data of event {index} {wrong}"),
+            })
+        });
+        Self { commit, rejection }
+    }
+}
+
+/// What keeps a text from being a JSON value that every reader can parse.
+fn wrong_json(text: &str) -> Option<String> {
+    if depth(text) > MAX_JSON_DEPTH {
+        return Some(format!("nests deeper than {MAX_JSON_DEPTH} levels"));
+    }
+    (!is_json(text)).then(|| "is not a JSON value".into())
+}
+
+/// How deep a JSON text nests, in one pass without recursion. For other text the number means nothing.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_JSON_DEPTH, wrong_json};
+
+    fn nested(levels: usize) -> String {
+        format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
+    }
+
+    #[test]
+    fn json_of_any_kind_is_taken() {
+        let deep = nested(MAX_JSON_DEPTH);
+        for text in [
+            "null",
+            "1e400",
+            r#"{"a":"[[[\"[["}"#,
+            "9007199254740993",
+            deep.as_str(),
+        ] {
+            assert_eq!(wrong_json(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_or_too_deep_is_refused() {
+        let (deep, deepest) = (nested(MAX_JSON_DEPTH + 1), nested(100_000));
+        for text in [
+            "",
+            "NaN",
+            "{",
+            "1 2",
+            "'a'",
+            "{\"a\":}",
+            deep.as_str(),
+            deepest.as_str(),
+        ] {
+            assert!(
+                wrong_json(text).is_some(),
+                "{}",
+                &text[..text.len().min(20)]
+            );
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a store could not do what it was asked.
+
+use super::LogState;
+use tidelog_core::{LogName, Position, ReplicaId};
+
+/// Why a store could not do what it was asked. Nothing of the request is stored, unless
+/// [`StoreError::Unavailable`] says otherwise by its end being unknown; repeating a push is always safe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no log of this name.
+    #[error("there is no log {log}")]
+    UnknownLog {
+        /// The name.
+        log: LogName,
+    },
+    /// The replica belongs to another subject.
+    #[error(
+        "the replica {replica} belongs to another subject; nothing was stored. Mint a new replica id for this one"
+    )]
+    ReplicaBound {
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// The cursor is of another history than the log's.
+    #[error("the cursor is of another history of this log; read it again from the beginning of epoch {}", .state.epoch)]
+    CursorMismatch {
+        /// What the log is.
+        state: LogState,
+    },
+    /// The cursor is past the end of the log.
+    #[error("position {position} is past the end of the log, which is {}", .state.head.position)]
+    CursorAhead {
+        /// The position asked for.
+        position: Position,
+        /// What the log is.
+        state: LogState,
+    },
+    /// The disk is full.
+    #[error("the server's disk is full; nothing was stored. Try again later")]
+    Full,
+    /// More pushes wait than may.
+    #[error(
+        "the server has more pushes waiting than it can hold; nothing was stored. Try again shortly"
+    )]
+    Busy,
+    /// The database could not be read or written now.
+    #[error("the server's database cannot be used now; repeating the request is safe")]
+    Unavailable {
+        /// What the database said, for the server's own log.
+        detail: String,
+    },
+    /// What is stored is damaged.
+    #[error("log {log} is damaged at position {position}: {detail}")]
+    Damaged {
+        /// The log.
+        log: LogName,
+        /// The first position known to be damaged.
+        position: Position,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The file is no Tidelog database, or one of a newer build.
+    #[error("the database file cannot be opened: {detail}")]
+    NotOurs {
+        /// What is wrong and what to do.
+        detail: String,
+    },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::NotOurs {
+                detail: "it is not an SQLite database".into(),
+            },
+            _ => Self::Unavailable {
+                detail: error.to_string(),
+            },
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The store on SQLite.
+//!
+//! One thread writes, many connections read. The writer takes every push that waits, decides and stores them all in one
+//! transaction, and answers when `COMMIT` has returned: in WAL mode with `synchronous=FULL` that is when the bytes are on
+//! disk. So one fsync serves everybody who waited for it, of whatever log.
+//!
+//! Nothing is kept in memory between transactions, so other processes (`tidelog import`) may write to the same file.
+
+mod admission;
+mod notify;
+mod reader;
+mod rows;
+mod schema;
+mod writer;
+
+use super::{After, LogState, LogStore, Page, PageCap, Push, StoreError, StreamPage, StreamRange};
+use notify::Heads;
+use reader::Readers;
+use std::path::Path;
+use std::sync::Arc;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::{LogName, Position, StreamId};
+use tokio::sync::watch;
+use writer::Writer;
+
+/// How a database is opened.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The most pages (of 4 KiB) that the file may have; a push that needs more is answered as on a full disk.
+    pub max_pages: Option<u32>,
+}
+
+/// Logs in one SQLite file. Cheap to clone; the writer ends when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+    heads: Heads,
+}
+
+impl SqliteStore {
+    /// Opens or makes a database.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOurs`] for a file of another kind or of a newer build, [`StoreError::Unavailable`] if it cannot be
+    /// opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// Opens or makes a database with options.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let connection = schema::open_writer(path)?;
+        if let Some(pages) = options.max_pages {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        let heads = Heads::default();
+        let writer = Writer::start(connection, heads.clone())?;
+        Ok(Self {
+            writer: Arc::new(writer),
+            readers: Arc::new(Readers::new(path)),
+            heads,
+        })
+    }
+
+    /// Runs a read on a connection of its own, away from the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        let turn = self.readers.turn().await;
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            readers.with(read)
+        })
+        .await
+        .map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })?
+    }
+}
+
+impl LogStore for SqliteStore {
+    async fn create(&self, log: &LogName) -> Result<LogState, StoreError> {
+        self.writer.create(log.clone()).await
+    }
+
+    async fn state(&self, log: &LogName) -> Result<LogState, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| Ok(rows::log(connection, &log)?.state))
+            .await
+    }
+
+    async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
+        self.writer.push(push).await
+    }
+
+    async fn page(&self, log: &LogName, after: After, cap: PageCap) -> Result<Page, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| reader::page(connection, &log, after, cap))
+            .await
+    }
+
+    async fn stream(
+        &self,
+        log: &LogName,
+        stream: &StreamId,
+        range: StreamRange,
+    ) -> Result<StreamPage, StoreError> {
+        let (log, stream) = (log.clone(), stream.clone());
+        self.read(move |connection| reader::stream(connection, &log, &stream, range))
+            .await
+    }
+
+    fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
+        self.heads.watch(log)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.writer.ready()?;
+        self.read(|connection| {
+            connection.query_row("SELECT count(*) FROM logs", [], |_| Ok(()))?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,120 @@
+//! Rows as values: what both the writer and the readers look up.
+
+use crate::store::{LogState, StoreError, Stored};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tidelog_core::protocol::LogHead;
+use tidelog_core::{
+    Attempt, ChainHash, CommitId, Epoch, EventId, LogName, Position, Recorded, StreamHead,
+    StreamId, Timestamp, Version, frame,
+};
+
+/// A log's row.
+#[derive(Debug, Clone)]
+pub(super) struct LogRow {
+    pub(super) id: i64,
+    pub(super) state: LogState,
+    pub(super) recorded_at: Timestamp,
+}
+
+/// A stream's row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamRow {
+    pub(super) id: i64,
+    pub(super) head: StreamHead,
+}
+
+/// Counted things fit SQLite's integers: a log would need centuries to reach 2⁶³ events.
+pub(super) fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn from_sql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// A column that must have exactly `N` bytes.
+pub(super) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+    row.get(column)
+}
+
+pub(super) fn log(connection: &Connection, log: &LogName) -> Result<LogRow, StoreError> {
+    let sql = "SELECT id, epoch, head, chain, recorded_at FROM logs WHERE name = ?1";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row([log.as_str()], |row| {
+            Ok(LogRow {
+                id: row.get(0)?,
+                state: LogState {
+                    epoch: Epoch::from_bytes(blob(row, 1)?),
+                    head: LogHead {
+                        position: Position::new(from_sql(row.get(2)?)),
+                        chain: ChainHash::from_bytes(blob(row, 3)?),
+                    },
+                },
+                recorded_at: Timestamp::from_millis(row.get(4)?),
+            })
+        });
+    row.optional()?
+        .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })
+}
+
+pub(super) fn stream(
+    connection: &Connection,
+    log: i64,
+    stream: &StreamId,
+) -> Result<Option<StreamRow>, StoreError> {
+    let sql = "SELECT id, version, last_commit, last_attempt, last_index FROM streams
+               WHERE log = ?1 AND name = ?2";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row(params![log, stream.as_str()], |row| {
+            Ok(StreamRow {
+                id: row.get(0)?,
+                head: StreamHead {
+                    version: Version::new(from_sql(row.get(1)?)),
+                    last: EventId {
+                        commit: CommitId::from_bytes(blob(row, 2)?),
+                        attempt: Attempt::new(row.get(3)?),
+                        index: row.get(4)?,
+                    },
+                },
+            })
+        });
+    Ok(row.optional()?)
+}
+
+/// Decodes the frame of a commit's row.
+pub(super) fn stored(
+    log: &LogName,
+    position: Position,
+    chain: ChainHash,
+    bytes: &[u8],
+) -> Result<(Stored, ChainHash), StoreError> {
+    let damaged = |detail: String| StoreError::Damaged {
+        log: log.clone(),
+        position,
+        detail,
+    };
+    let frame = frame::decode(bytes).map_err(|error| damaged(error.to_string()))?;
+    let frame::Body::Recorded(mut commits) = frame.body else {
+        return Err(damaged("the stored frame is a local one".into()));
+    };
+    let recorded: Recorded = match (commits.pop(), commits.is_empty()) {
+        (Some(recorded), true) => recorded,
+        _ => return Err(damaged("the stored frame does not hold one commit".into())),
+    };
+    if recorded.position != position {
+        return Err(damaged(format!(
+            "the stored frame is of position {}",
+            recorded.position
+        )));
+    }
+    Ok((
+        Stored {
+            recorded,
+            chain,
+            bytes: bytes.len(),
+        },
+        frame.chain_before,
+    ))
+}

@@ -1,0 +1,112 @@
+//! The file's layout, and how connections to it are opened.
+
+use crate::store::StoreError;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// `TIDE`: marks the file as ours (SQLite's `application_id`).
+const APPLICATION: i32 = 0x5449_4445;
+/// The newest layout that this build reads (SQLite's `user_version`).
+const LAYOUT: i32 = 1;
+
+/// Layout 1. A commit is stored as a recorded frame of its own, exactly as verified; the columns beside it are what
+/// admission and reading look up. Identities are blobs, texts compare byte for byte.
+const LAYOUT_1: &str = "
+CREATE TABLE logs (
+  id          INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL UNIQUE,
+  epoch       BLOB NOT NULL,
+  head        INTEGER NOT NULL,
+  chain       BLOB NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  created_at  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE commits (
+  log         INTEGER NOT NULL REFERENCES logs (id),
+  first       INTEGER NOT NULL,
+  last        INTEGER NOT NULL,
+  id          BLOB NOT NULL,
+  attempt     INTEGER NOT NULL,
+  replica     BLOB NOT NULL,
+  seq         INTEGER NOT NULL,
+  digest      BLOB NOT NULL,
+  chain       BLOB NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  actor       TEXT,
+  frame       BLOB NOT NULL,
+  UNIQUE (log, first),
+  UNIQUE (log, id),
+  UNIQUE (log, replica, seq)
+) STRICT;
+CREATE TABLE streams (
+  id           INTEGER PRIMARY KEY,
+  log          INTEGER NOT NULL REFERENCES logs (id),
+  name         TEXT NOT NULL,
+  version      INTEGER NOT NULL,
+  last_commit  BLOB NOT NULL,
+  last_attempt INTEGER NOT NULL,
+  last_index   INTEGER NOT NULL,
+  UNIQUE (log, name)
+) STRICT;
+CREATE TABLE stream_commits (
+  stream   INTEGER NOT NULL REFERENCES streams (id),
+  first    INTEGER NOT NULL,
+  last     INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (stream, first)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE replicas (
+  log     INTEGER NOT NULL REFERENCES logs (id),
+  replica BLOB NOT NULL,
+  subject TEXT,
+  PRIMARY KEY (log, replica)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the connection that writes, and makes the tables of a new file.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let pragma = |name: &str| -> Result<i32, StoreError> {
+        Ok(transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?)
+    };
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (pragma("application_id")?, pragma("user_version")?) {
+        (0, 0) if tables == 0 => {
+            transaction.execute_batch(LAYOUT_1)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        (APPLICATION, LAYOUT) => {}
+        (APPLICATION, found) => {
+            let detail = format!(
+                "it has layout {found}, and this build reads up to {LAYOUT}; use a newer tidelog"
+            );
+            return Err(StoreError::NotOurs { detail });
+        }
+        _ => {
+            let detail = "it is an SQLite database of another program".into();
+            return Err(StoreError::NotOurs { detail });
+        }
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    Ok(connection)
+}

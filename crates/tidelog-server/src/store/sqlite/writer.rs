@@ -1,0 +1,258 @@
+//! The thread that writes.
+
+use super::admission;
+use super::notify::Heads;
+use crate::clock;
+use crate::store::{LogState, Push, StoreError};
+use rusqlite::{Connection, TransactionBehavior};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::{Epoch, LogName};
+use tokio::sync::oneshot;
+
+/// How many jobs may wait; one more is answered [`StoreError::Busy`].
+const QUEUE: usize = 1_024;
+/// How many pushes share a transaction at most.
+const BATCH_PUSHES: usize = 512;
+/// About how many bytes of commits share a transaction at most.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// How often an idle writer looks whether another process has written to the file.
+const IDLE: Duration = Duration::from_millis(500);
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+#[derive(Debug)]
+enum Job {
+    Push(Box<Push>, Answer<PushResponse>),
+    Create(LogName, Answer<LogState>),
+}
+
+/// A handle on the thread; dropping it finishes what waits, then ends the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<SyncSender<Job>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, heads: Heads) -> Result<Self, StoreError> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("tidelog-writer".into())
+            .spawn(move || {
+                Loop {
+                    connection,
+                    heads,
+                    queue,
+                }
+                .run()
+            })
+            .map_err(|error| StoreError::Unavailable {
+                detail: error.to_string(),
+            })?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(super) async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
+        self.ask(|answer| Job::Push(Box::new(push), answer)).await
+    }
+
+    pub(super) async fn create(&self, log: LogName) -> Result<LogState, StoreError> {
+        self.ask(|answer| Job::Create(log, answer)).await
+    }
+
+    pub(super) fn ready(&self) -> Result<(), StoreError> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        match thread.as_ref() {
+            Some(thread) if !thread.is_finished() => Ok(()),
+            _ => Err(ended()),
+        }
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or_else(ended)?;
+        jobs.try_send(job(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => ended(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer thread ended by a panic");
+        }
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable {
+        detail: "the writer gave no answer".into(),
+    }
+}
+
+struct Loop {
+    connection: Connection,
+    heads: Heads,
+    queue: Receiver<Job>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut seen = None;
+        loop {
+            match self.queue.recv_timeout(IDLE) {
+                Ok(job) => self.serve(job),
+                Err(RecvTimeoutError::Timeout) => seen = self.look_around(seen),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        // The log of what is not yet in the file proper is folded in; failing that, the next opening does it.
+        if let Err(error) = self
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            tracing::warn!(%error, "the write-ahead log could not be folded into the database");
+        }
+    }
+
+    /// Serves a job together with all pushes that wait behind it.
+    fn serve(&mut self, job: Job) {
+        let mut batch = Vec::new();
+        let mut bytes = 0_usize;
+        let mut next = Some(job);
+        while let Some(job) = next.take() {
+            match job {
+                Job::Create(log, answer) => {
+                    // Nobody waits for the answer if its receiver is gone.
+                    let _ = answer.send(self.create(&log));
+                }
+                Job::Push(push, answer) => {
+                    bytes += push
+                        .commits
+                        .iter()
+                        .map(|one| one.commit.weight())
+                        .sum::<usize>();
+                    batch.push((*push, answer));
+                }
+            }
+            if batch.len() < BATCH_PUSHES && bytes < BATCH_BYTES {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        self.write(batch);
+    }
+
+    fn write(&mut self, batch: Vec<(Push, Answer<PushResponse>)>) {
+        if batch.is_empty() {
+            return;
+        }
+        let (pushes, answers): (Vec<Push>, Vec<_>) = batch.into_iter().unzip();
+        let results = match self.guarded(&pushes) {
+            Ok(results) => results,
+            // What fails together may be one push's fault: each gets a transaction of its own.
+            Err(StoreError::Unavailable { .. }) if pushes.len() > 1 => {
+                let alone = pushes
+                    .iter()
+                    .map(|push| self.guarded(std::slice::from_ref(push)));
+                let alone = alone.map(|result| match result {
+                    Ok(mut results) => results.pop().unwrap_or_else(|| Err(ended())),
+                    Err(error) => Err(error),
+                });
+                alone.collect()
+            }
+            Err(error) => pushes.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for ((push, answer), result) in pushes.iter().zip(answers).zip(results) {
+            if let Ok(response) = &result {
+                self.heads.moved(&push.log, response.head.position);
+            }
+            // Nobody waits for the answer if its receiver is gone.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// A transaction whose failure, even by a panic, leaves nothing behind and the thread alive.
+    fn guarded(
+        &mut self,
+        pushes: &[Push],
+    ) -> Result<Vec<Result<PushResponse, StoreError>>, StoreError> {
+        let done = catch_unwind(AssertUnwindSafe(|| self.transaction(pushes)));
+        let results = done.unwrap_or_else(|_| Err(ended()));
+        if let Err(error) = &results {
+            tracing::error!(detail = ?error, pushes = pushes.len(), "a write was rolled back");
+        }
+        results
+    }
+
+    /// Decides on all pushes in one transaction. The answers stand only because it is committed.
+    fn transaction(
+        &mut self,
+        pushes: &[Push],
+    ) -> Result<Vec<Result<PushResponse, StoreError>>, StoreError> {
+        let now = clock::now();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut results = Vec::with_capacity(pushes.len());
+        for push in pushes {
+            match admission::push(&transaction, push, now) {
+                // The disk or the database: nothing of this transaction can be trusted.
+                Err(error @ (StoreError::Full | StoreError::Unavailable { .. })) => {
+                    return Err(error);
+                }
+                // Decided, or refused before anything was written.
+                result => results.push(result),
+            }
+        }
+        transaction.commit()?;
+        Ok(results)
+    }
+
+    fn create(&mut self, log: &LogName) -> Result<LogState, StoreError> {
+        let random = clock::random().map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })?;
+        let now = clock::now();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let row = admission::create(&transaction, log, now, Epoch::mint(now, random))?;
+        transaction.commit()?;
+        Ok(row.state)
+    }
+
+    /// Wakes those who wait for logs that another process has written to.
+    fn look_around(&self, seen: Option<i64>) -> Option<i64> {
+        let version = self
+            .connection
+            .query_row("PRAGMA data_version", [], |row| row.get(0))
+            .ok();
+        if version != seen {
+            for log in self.heads.watched() {
+                if let Ok(row) = super::rows::log(&self.connection, &log) {
+                    self.heads.moved(&log, row.state.head.position);
+                }
+            }
+        }
+        version
+    }
+}
