@@ -4,13 +4,15 @@ import { contentSecurityPolicy } from "./scripts/content-security-policy.ts";
 import { serviceWorker } from "./scripts/service-worker-plugin.ts";
 
 /** Where `tidelog serve` listens while `vite` serves the pages. */
-const server = process.env.TIDELOG_SERVER ?? "http://127.0.0.1:8787";
+const server = process.env.TIDELOG_SERVER ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [react(), contentSecurityPolicy(), serviceWorker()],
   appType: "mpa",
   build: {
     target: "es2022",
+    // The largest is the wasm as text, which only a page without the `.wasm` would fetch.
+    chunkSizeWarningLimit: 2000,
     rolldownOptions: {
       input: {
         landing: "index.html",
