@@ -4,7 +4,7 @@ use super::confirmed::InconsistentLog;
 use super::parked::Parked;
 use super::queue::{Entry, Location, State};
 use super::write::Busy;
-use super::{Notice, ReceiptState, Replica, ResetReason};
+use super::{Departing, Notice, ReceiptState, Replica, ResetReason};
 use crate::frame::{self, Body, Frame};
 use crate::id::CommitId;
 use crate::number::{Position, Timestamp};
@@ -186,13 +186,26 @@ impl Replica {
                 _ => None,
             })
             .collect();
-        self.departing
-            .retain(|departing| still_pending(&departing.id, departing.location));
+        // One that was never on disk as far as this tab knows may be there after all, by a write whose end was unknown.
+        let parked = &self.parked;
+        let mut known = Vec::new();
+        self.departing.retain(|departing| {
+            let there = on_disk.contains_key(&departing.id) || parked.contains_key(&departing.id);
+            match departing.location {
+                None if there && !departing.listed => {
+                    known.push(departing.id);
+                    false
+                }
+                location => still_pending(&departing.id, location),
+            }
+        });
         let leaving: BTreeSet<CommitId> = self.departing.iter().map(|d| d.id).collect();
         let mut replaced = BTreeMap::new();
         let mut fresh = Vec::new();
         let mut durable = Vec::new();
         let mut elsewhere = gone;
+        let on_list = known.into_iter().filter(|id| self.parked.contains_key(id));
+        elsewhere.extend(on_list);
         for mut entry in memory {
             let id = entry.id();
             match entry.state {
@@ -330,7 +343,7 @@ impl Replica {
             self.retries.clear();
             // The records went with the database; they are written again.
             for (id, parked) in core::mem::take(&mut self.parked) {
-                self.departing.push(super::Departing {
+                self.departing.push(Departing {
                     id,
                     location: None,
                     parked: Some(parked),

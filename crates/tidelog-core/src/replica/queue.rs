@@ -58,10 +58,14 @@ impl Entry {
 
     /// The streams it writes or has a condition on.
     pub(super) fn touched(&self) -> impl Iterator<Item = &StreamId> {
-        let commit = &self.local.commit;
-        let written = commit.events.iter().map(|event| &event.stream);
-        written.chain(commit.conditions.iter().map(|condition| &condition.stream))
+        touched(&self.local.commit)
     }
+}
+
+/// The streams that a commit writes or has a condition on.
+pub(super) fn touched(commit: &Commit) -> impl Iterator<Item = &StreamId> {
+    let written = commit.events.iter().map(|event| &event.stream);
+    written.chain(commit.conditions.iter().map(|condition| &condition.stream))
 }
 
 /// The ends of streams with some commits on top that are not confirmed.

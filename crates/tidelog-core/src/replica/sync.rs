@@ -1,6 +1,6 @@
 //! Talking to the server: what to send when, and what its answers mean.
 
-use super::queue::State;
+use super::queue::{State, touched};
 use super::write::Busy;
 use super::{Notice, ParkReason, ReceiptState, Replica};
 use crate::authority::{Rejection, RejectionCode};
@@ -332,6 +332,11 @@ impl Replica {
     fn push(&mut self) -> Option<Request> {
         let mut held: BTreeSet<&StreamId> = BTreeSet::new();
         let mut risky: BTreeSet<&StreamId> = BTreeSet::new();
+        // One that leaves the queue is still pending on disk: if this tab ends now, another one sends it.
+        let leaving = self.departing.iter().filter(|departing| departing.location.is_some());
+        for parked in leaving.filter_map(|departing| departing.parked.as_ref()) {
+            held.extend(touched(&parked.local.commit));
+        }
         let mut commits = Vec::new();
         let mut bytes = 0;
         for entry in &self.queue {

@@ -1,10 +1,12 @@
 //! A server: `authority::admit` around an ordered log in memory.
 
 use std::collections::BTreeMap;
-use tidelog_core::authority::{Admission, Facts, Known, Receipt, admit};
+use tidelog_core::authority::{
+    Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit,
+};
 use tidelog_core::frame;
 use tidelog_core::hash::commit_digest;
-use tidelog_core::protocol::{CommitResult, LogHead, PushResponse};
+use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
 use tidelog_core::{
     Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Position, Recorded, ReplicaId,
     Seq, StreamHead, StreamId, Timestamp,
@@ -44,11 +46,22 @@ impl Server {
         self.known.contains_key(&id)
     }
 
-    pub(super) fn push(&mut self, now: i64, commits: &[Commit]) -> PushResponse {
+    pub(super) fn push(
+        &mut self,
+        now: i64,
+        commits: &[Commit],
+        forbids: &mut impl FnMut(&Commit) -> bool,
+    ) -> PushResponse {
         let results = commits.iter().map(|commit| CommitResult {
             id: commit.id,
             attempt: commit.attempt,
-            verdict: self.admit(now, commit).into(),
+            verdict: if !self.has(commit.id) && forbids(commit) {
+                let code = RejectionCode::Forbidden;
+                let message = String::from("the server's own rule");
+                Verdict::Rejected(Rejection { code, message })
+            } else {
+                self.admit(now, commit).into()
+            },
         });
         let results = results.collect();
         PushResponse {

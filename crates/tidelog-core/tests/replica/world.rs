@@ -31,6 +31,8 @@ pub(super) struct Faults {
     pub(super) put_back: u32,
     pub(super) copy: u32,
     pub(super) restore: u32,
+    pub(super) forbidden: u32,
+    pub(super) flipped: u32,
 }
 
 impl Faults {
@@ -50,10 +52,12 @@ impl Faults {
             lost_hint: some(40, 90),
             kill: some(40, 30),
             leader: some(50, 30),
-            wipe: some(10, 10),
-            put_back: some(10, 10),
-            copy: some(10, 10),
-            restore: some(15, 10),
+            wipe: some(12, 15),
+            put_back: some(15, 60),
+            copy: some(12, 20),
+            restore: some(20, 30),
+            forbidden: some(20, 5),
+            flipped: some(30, 10),
         }
     }
 }
@@ -153,8 +157,8 @@ impl World {
             0..14 => self.append(tab),
             14..40 => self.run(tab),
             40..65 => _ = self.progress(tab),
-            65..88 => _ = self.fly(),
-            88..91 => self.resolve(tab),
+            65..85 => _ = self.fly(),
+            85..91 => self.resolve(tab),
             91..93 => _ = self.hint(),
             93..94 => self.now += self.dice.below(5_000) as i64,
             94 if self.dice.percent(self.faults.leader) => self.change_leader(tab),
@@ -390,7 +394,10 @@ impl World {
                 } else if self.dice.percent(self.faults.no_service) {
                     Err(no_service(&mut self.dice))
                 } else {
-                    let answer = self.server.push(self.now, &commits);
+                    let forbidden = self.faults.forbidden;
+                    let dice = &mut self.dice;
+                    let mut forbids = |_: &Commit| dice.percent(forbidden);
+                    let answer = self.server.push(self.now, &commits, &mut forbids);
                     self.oracle.check_server(&self.server);
                     self.say(|_| format!("server answers {:?}", answer.results));
                     if self.dice.percent(self.faults.lost_answer) {
@@ -431,9 +438,10 @@ impl World {
         if self.dice.percent(self.faults.repeated_answer) {
             let epoch = self.server.epoch;
             let mut old = self.old_answers.iter();
-            let old = old.find(|(tab, old)| *tab == uid && old.epoch == epoch);
-            if let Some((_, old)) = old {
-                answer = Ok(old.clone());
+            let old = old.by_ref().filter(|(tab, old)| *tab == uid && old.epoch == epoch);
+            let old: Vec<_> = old.map(|(_, old)| old).collect();
+            if !old.is_empty() {
+                answer = Ok(old[self.dice.below(old.len())].clone());
             }
         }
         let Some(tab) = self.tabs.iter_mut().find(|tab| tab.uid == uid) else {
@@ -457,6 +465,16 @@ impl World {
             return;
         };
         match answer {
+            Ok((mut frames, head)) if !frames.is_empty() && self.dice.percent(self.faults.flipped) => {
+                let frame = self.dice.below(frames.len());
+                let byte = self.dice.below(frames[frame].len());
+                frames[frame][byte] ^= 1 << self.dice.below(8);
+                let before = tab.replica.head().cursor;
+                if tab.replica.handle_pulled(time, cursor, frames, head).is_err() {
+                    self.oracle.saw("flipped byte");
+                }
+                assert_eq!(tab.replica.head().cursor, before);
+            }
             Ok((frames, head)) => {
                 let result = tab.replica.handle_pulled(time, cursor, frames, head);
                 result.expect("the server's log does not follow");
