@@ -67,7 +67,12 @@ export function App({ shell }: { shell: OfflineShell }) {
             </p>
           </div>
           {found.length > 0 ? (
-            <ApplicationList rows={found} selected={selected} />
+            // A new search is a new list, at its top.
+            <ApplicationList
+              key={`${search.status} ${search.text}`}
+              rows={found}
+              selected={selected}
+            />
           ) : (
             <p className="empty">{emptyWords(rows.length, phase)}</p>
           )}
