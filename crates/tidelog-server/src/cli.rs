@@ -1,9 +1,15 @@
 //! The program `tidelog`.
 
+mod export;
+mod generate;
+mod import;
+mod ndjson;
 mod output;
 mod serve;
+mod verify;
 
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Tidelog's sync server: append-only event logs in one SQLite file, over HTTP.
@@ -17,7 +23,11 @@ use std::process::ExitCode;
     after_help = "\
 Examples:
   tidelog serve --db tidelog.db --listen 127.0.0.1:8080 --dev --log todos
-  tidelog serve --db tidelog.db --listen 0.0.0.0:8080 --log todos --tokens tokens.txt --www dist"
+  tidelog serve --db tidelog.db --listen 0.0.0.0:8080 --log todos --tokens tokens.txt --www dist
+  tidelog import --db tidelog.db --log loans loan-applications.ndjson.gz
+  tidelog import --db tidelog.db --log loans --generate 10000
+  tidelog export --db tidelog.db --log loans -o loans.ndjson
+  tidelog verify --db tidelog.db --log loans"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -27,6 +37,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Import(import::Import),
+    Export(export::Export),
+    Verify(verify::Verify),
 }
 
 /// Runs the program with the process's arguments. Exit codes: 0 done; 1 it failed, or what was verified is damaged;
@@ -35,6 +48,9 @@ enum Command {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Import(import) => import.run(),
+        Command::Export(export) => export.run(),
+        Command::Verify(verify) => verify.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,6 +72,25 @@ enum Failure {
     Refused(String),
     /// It was begun and failed.
     Failed(String),
+}
+
+/// Refuses a database that is not there: only `serve` and `import` make one.
+fn existing(db: &Path) -> Result<(), Failure> {
+    match db.is_file() {
+        true => Ok(()),
+        false => Err(Failure::Refused(format!(
+            "there is no database {}",
+            db.display()
+        ))),
+    }
+}
+
+/// A runtime for commands that do one thing after the other.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)
 }
 
 impl Failure {

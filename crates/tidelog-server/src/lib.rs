@@ -21,5 +21,6 @@
 
 pub mod cli;
 pub mod clock;
+mod derived;
 pub mod http;
 pub mod store;

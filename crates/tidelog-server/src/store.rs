@@ -6,7 +6,7 @@ mod sqlite;
 
 pub use candidate::{Candidate, MAX_JSON_DEPTH};
 pub use error::StoreError;
-pub use sqlite::{Options, SqliteStore};
+pub use sqlite::{Options, SqliteStore, Verified};
 
 use std::future::Future;
 use tidelog_core::protocol::{LogHead, PushResponse};

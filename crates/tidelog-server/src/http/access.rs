@@ -32,7 +32,10 @@ pub enum Scope {
 
 /// Bearer tokens and what they allow. Only digests of tokens are kept.
 #[derive(Default)]
-pub struct Tokens(Vec<(Digest, BTreeMap<LogName, (Subject, Scope)>)>);
+pub struct Tokens(Vec<(Digest, Grants)>);
+
+/// What one token allows, and as whom, by log.
+type Grants = BTreeMap<LogName, (Subject, Scope)>;
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -136,7 +139,7 @@ impl Caller {
         match (&app.settings().access, token) {
             (Access::Dev, token) => Subject::new(token.unwrap_or("dev"))
                 .map(Self::Dev)
-                .map_err(|_| Problem::unauthorized("the token is not a valid subject name")),
+                .map_err(|_why| Problem::unauthorized("the token is not a valid subject name")),
             (Access::Tokens(_), None) => Err(Problem::unauthorized(
                 "this server needs a token: send `Authorization: Bearer <token>`",
             )),
@@ -154,7 +157,7 @@ impl Caller {
         log: &str,
         scope: Scope,
     ) -> Result<(LogName, Subject), Problem> {
-        let name = LogName::new(log).map_err(|_| Problem::unknown_log(log))?;
+        let name = LogName::new(log).map_err(|_why| Problem::unknown_log(log))?;
         let granted = match (self, &app.settings().access) {
             (Self::Dev(subject), Access::Dev) => Some((subject, Scope::Append)),
             (Self::Token(at), Access::Tokens(tokens)) => tokens

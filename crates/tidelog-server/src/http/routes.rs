@@ -25,7 +25,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) const CLIENT_HEADER: &str = "tidelog-client";
 
 /// The whole server as a router.
-#[must_use]
 pub fn router<S: LogStore>(app: App<S>) -> Router {
     let protocol = Router::new()
         .route("/logs/{log}", get(log::describe::<S>))

@@ -2,6 +2,7 @@
 
 use super::stream::etag;
 use crate::clock;
+use crate::derived::derived_uuid;
 use crate::http::access::Appending;
 use crate::http::params::StreamPath;
 use crate::http::{App, Problem, body, negotiation};
@@ -17,8 +18,8 @@ use tidelog_core::condition::Conflict;
 use tidelog_core::protocol::json::Instant;
 use tidelog_core::protocol::{CommitResult, Verdict};
 use tidelog_core::{
-    Attempt, Commit, CommitId, Condition, Cursor, Digest, Event, EventType, Expected, LogName,
-    Meta, Payload, ReplicaId, SchemaVersion, Seq, Subject, Timestamp, Version,
+    Attempt, Commit, CommitId, Condition, Cursor, Event, EventType, Expected, LogName, Meta,
+    Payload, ReplicaId, SchemaVersion, Seq, Subject, Timestamp, Version,
 };
 
 #[derive(Debug, Deserialize)]
@@ -204,23 +205,5 @@ fn minted(id: CommitId) -> Option<Timestamp> {
 
 /// Clients of this call are no replicas; each subject's appends to a log count as one replica's, numbered by the store.
 fn replica(log: &LogName, subject: &Subject) -> ReplicaId {
-    derived_replica(&format!("append\n{log}\n{subject}"))
-}
-
-/// A replica id (UUID version 8) that follows from a text.
-pub(crate) fn derived_replica(text: &str) -> ReplicaId {
-    ReplicaId::from_bytes(derived_uuid(text.as_bytes()))
-}
-
-/// UUID version 8 (RFC 9562) of a digest.
-pub(crate) fn derived_uuid(bytes: &[u8]) -> [u8; 16] {
-    let digest = Digest::of(bytes);
-    let mut uuid = [0; 16];
-    uuid.iter_mut()
-        .zip(digest.as_bytes())
-        .for_each(|(to, from)| *to = *from);
-    let [_, _, _, _, _, _, version, _, variant, ..] = &mut uuid;
-    *version = *version & 0x0f | 0x80;
-    *variant = *variant & 0x3f | 0x80;
-    uuid
+    ReplicaId::from_bytes(derived_uuid(format!("append\n{log}\n{subject}").as_bytes()))
 }

@@ -113,6 +113,6 @@ fn wait(text: Option<&str>) -> Result<Duration, Problem> {
     };
     let seconds: u64 = text
         .parse()
-        .map_err(|_| Problem::bad_request("wait is not a number of seconds from 0"))?;
+        .map_err(|_why| Problem::bad_request("wait is not a number of seconds from 0"))?;
     Ok(Duration::from_secs(seconds).min(MAX_WAIT))
 }

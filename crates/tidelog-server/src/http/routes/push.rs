@@ -121,5 +121,5 @@ fn few_enough(commits: usize) -> Result<(), Problem> {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let text = headers.get(name).map(|value| value.to_str()).transpose();
-    text.map_err(|_| Problem::bad_request(format!("the {name} header is not ASCII text")))
+    text.map_err(|_why| Problem::bad_request(format!("the {name} header is not ASCII text")))
 }

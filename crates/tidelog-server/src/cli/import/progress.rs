@@ -1,0 +1,84 @@
+//! How far an import has come: a bar on a terminal, a line now and then elsewhere.
+
+use crate::cli::output;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::Cell;
+use std::io::IsTerminal;
+
+/// How many events lie between two lines.
+const EVERY: u64 = 50_000;
+
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: ProgressBar,
+    counts_bytes: bool,
+    events: Cell<u64>,
+}
+
+impl Progress {
+    pub(super) fn of_bytes(length: u64) -> Self {
+        let template = "{bar:40} {bytes}/{total_bytes} {msg} events, {elapsed} (left: {eta})";
+        Self::new(
+            ProgressBar::with_draw_target(Some(length), target()),
+            template,
+            true,
+        )
+    }
+
+    pub(super) fn of_events(events: usize) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(events as u64), target());
+        Self::new(
+            bar,
+            "{bar:40} {pos}/{len} events, {elapsed} (left: {eta})",
+            false,
+        )
+    }
+
+    pub(super) fn without_end() -> Self {
+        let bar = ProgressBar::with_draw_target(None, target());
+        Self::new(bar, "{spinner} {bytes} {msg} events, {elapsed}", true)
+    }
+
+    fn new(bar: ProgressBar, template: &str, counts_bytes: bool) -> Self {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            counts_bytes,
+            events: Cell::new(0),
+        }
+    }
+
+    /// The bar, to be moved by whoever reads bytes.
+    pub(super) const fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// So many more events are stored.
+    pub(super) fn stored(&self, events: usize) {
+        let before = self.events.get();
+        let now = before + events as u64;
+        self.events.set(now);
+        if self.bar.is_hidden() {
+            if before / EVERY != now / EVERY {
+                output::note(format_args!("{now} events"));
+            }
+        } else if self.counts_bytes {
+            self.bar.set_message(now.to_string());
+        } else {
+            self.bar.set_position(now);
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    }
+}
