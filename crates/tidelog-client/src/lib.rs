@@ -6,6 +6,7 @@
 //! Invariant: no code of a caller runs while anything here is borrowed; the only callback is [`Options::wake`], and it
 //! only says that [`Log::poll_notice`] has something.
 
+mod answer;
 mod error;
 mod history;
 mod log;

@@ -1,5 +1,6 @@
 //! Push and pull over fetch. Whatever is not an answer of the protocol is a [`SyncError`], never a verdict.
 
+use crate::answer::PushAnswer;
 use crate::options::TokenSource;
 use crate::platform::describe;
 use gloo_timers::callback::Timeout;
@@ -65,9 +66,14 @@ impl Endpoint {
         let response = fetch(&url, "POST", &headers, Some(&body), abort, TIMEOUT_MILLIS).await?;
         expect_type(&response, "application/json")?;
         let body = read(response.json()).await?;
-        serde_wasm_bindgen::from_value(body).map_err(|error| SyncError::BadAnswer {
-            detail: error.to_string(),
-        })
+        serde_wasm_bindgen::from_value::<PushAnswer>(body)
+            .map_err(|error| SyncError::BadAnswer {
+                detail: error.to_string(),
+            })?
+            .into_response(&locals)
+            .map_err(|error| SyncError::BadAnswer {
+                detail: error.to_string(),
+            })
     }
 
     pub(crate) async fn pull(

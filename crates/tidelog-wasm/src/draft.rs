@@ -8,6 +8,7 @@ use tidelog_core::{
     Command, Condition, Event, EventType, Expected, Meta, Payload, Policy, SchemaVersion, StreamId,
     Tag, Timestamp, Version,
 };
+use wasm_bindgen::JsValue;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,22 +26,9 @@ pub(crate) struct DraftJs {
 #[derive(Deserialize)]
 struct ConditionJs {
     stream: String,
-    expected: ExpectedJs,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ExpectedJs {
-    Version(u64),
-    Name(ExpectedName),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum ExpectedName {
-    Any,
-    NoStream,
-    Exists,
+    /// A version, or a name; an untagged enum would make serde buffer every value.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    expected: JsValue,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +87,31 @@ pub(crate) const fn timestamp(millis: f64) -> Timestamp {
     Timestamp::from_millis(millis as i64)
 }
 
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be a whole number that a double holds exactly"
+)]
+fn expected(value: &JsValue) -> Result<Expected, TextError> {
+    let name = value.as_string();
+    match (name.as_deref(), value.as_f64()) {
+        (Some("any"), _) => Ok(Expected::Any),
+        (Some("noStream"), _) | (None, Some(0.0)) => Ok(Expected::NoStream),
+        (Some("exists"), _) => Ok(Expected::Exists),
+        (None, Some(version)) if js_sys::Number::is_safe_integer(value) && version > 0.0 => {
+            Ok(Expected::Exact {
+                exact: Version::new(version as u64),
+                event: None,
+            })
+        }
+        _ => Err(TextError::Form {
+            what: "expected version",
+            found: name.unwrap_or_default(),
+            form: "of any, noStream, exists or a version from 0",
+        }),
+    }
+}
+
 fn reference(text: Option<String>) -> Result<Option<Reference>, TextError> {
     text.map(Reference::new).transpose()
 }
@@ -139,17 +152,7 @@ impl DraftJs {
         let conditions = self.conditions.into_iter().map(|condition| {
             Ok(Condition {
                 stream: StreamId::new(condition.stream)?,
-                expected: match condition.expected {
-                    ExpectedJs::Version(0) | ExpectedJs::Name(ExpectedName::NoStream) => {
-                        Expected::NoStream
-                    }
-                    ExpectedJs::Version(version) => Expected::Exact {
-                        exact: Version::new(version),
-                        event: None,
-                    },
-                    ExpectedJs::Name(ExpectedName::Any) => Expected::Any,
-                    ExpectedJs::Name(ExpectedName::Exists) => Expected::Exists,
-                },
+                expected: expected(&condition.expected)?,
             })
         });
         let command = self.command.map(|command| {
