@@ -234,6 +234,7 @@ impl Replica {
             state: State::Unwritten,
             location: None,
             refused: None,
+            only_copy: false,
             revived: false,
         });
         self.notices.push_back(Notice::Status);

@@ -147,6 +147,7 @@ impl Replica {
                         index,
                     }),
                     refused: None,
+                    only_copy: false,
                     revived: false,
                 })
             }));
@@ -330,6 +331,7 @@ impl Replica {
         if reason == ResetReason::Storage {
             self.new_id = None;
             for entry in &mut self.queue {
+                entry.only_copy |= entry.location.is_some();
                 entry.state = State::Unwritten;
                 entry.location = None;
                 entry.revived = false;

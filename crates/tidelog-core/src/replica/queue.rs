@@ -39,6 +39,8 @@ pub(super) struct Entry {
     pub(super) location: Option<Location>,
     /// The server refused this attempt: why, and how far its log went by then.
     pub(super) refused: Option<(Vec<Conflict>, Position)>,
+    /// It was durable in a database that is gone: memory may hold the only copy, so a write that fails never drops it.
+    pub(super) only_copy: bool,
     /// Brought back from the parked list, where its record stays until this is written.
     pub(super) revived: bool,
 }

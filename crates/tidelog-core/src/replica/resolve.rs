@@ -52,7 +52,8 @@ impl Replica {
             };
             match resolution {
                 None => {
-                    let follows = !keeps && entry.touched().any(|stream| moved.contains(stream));
+                    // Also in a tab that led until now: what it moves must not overtake what another tab wrote.
+                    let follows = entry.touched().any(|stream| moved.contains(stream));
                     if follows && entry.state == State::Pending {
                         changed = true;
                         self.set_unwritten(index);
@@ -312,6 +313,7 @@ impl Replica {
             state: State::Unwritten,
             location: None,
             refused: None,
+            only_copy: false,
             revived: true,
         });
     }

@@ -297,6 +297,7 @@ impl Replica {
                     if let Some(location) = entries.get(&entry.id()) {
                         entry.state = State::Pending;
                         entry.location = Some(*location);
+                        entry.only_copy = false;
                         revived |= core::mem::take(&mut entry.revived)
                             && self.parked.remove(&entry.id()).is_some();
                     }
@@ -423,7 +424,7 @@ impl Replica {
         let mut parked = Vec::new();
         self.queue.retain(|entry| {
             let in_memory = matches!(entry.state, State::Writing | State::Unwritten);
-            let fresh = in_memory && entry.location.is_none();
+            let fresh = in_memory && entry.location.is_none() && !entry.only_copy;
             let hit = entries.contains_key(&entry.id())
                 || entry.touched().any(|stream| streams.contains(stream));
             if fresh && hit {

@@ -61,7 +61,8 @@ impl Oracle {
     }
 
     /// Invariants 2, 6, 7 and 15 of one device after one write.
-    pub(super) fn check_disk(&self, device: usize, disk: &Disk) {
+    pub(super) fn check_disk(&mut self, device: usize, disk: &Disk) {
+        self.parked_ever.extend(disk.content.parked.keys());
         let places = disk.places().unwrap();
         for id in self.promised.get(&device).into_iter().flatten() {
             assert!(

@@ -1,0 +1,257 @@
+//! One device and a server on a bench: nothing happens but what a test asks for.
+
+use super::app::{Rows, command, event};
+use super::dice::Dice;
+use super::disk::{Disk, Fault};
+use super::oracle::Oracle;
+use super::server::Server;
+use super::tab::Tab;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::replica::{Draft, ReceiptState, Replica, Request, RerunAnswer, SyncError};
+use tidelog_core::{
+    Attempt, Commit, CommitId, Condition, Epoch, Event, Expected, Policy, Position, ReplicaId, Seq,
+    StreamId, Timestamp,
+};
+
+pub(super) struct Bench {
+    pub(super) disk: Disk,
+    pub(super) server: Server,
+    pub(super) tabs: Vec<Tab>,
+    pub(super) oracle: Oracle,
+    pub(super) now: i64,
+    dice: Dice,
+    /// Pulls that the server holds back, by tab.
+    waiting: Vec<Option<tidelog_core::Cursor>>,
+    strangers: u64,
+}
+
+pub(super) fn stream(name: &str) -> StreamId {
+    StreamId::new(name).unwrap()
+}
+
+impl Bench {
+    /// Some tabs of one device, open and synced; the first leads.
+    pub(super) fn new(tabs: usize) -> Self {
+        let mut dice = Dice::new(7);
+        let mut bench = Self {
+            disk: Disk::new(ReplicaId::from_bytes(dice.id())),
+            server: Server::new(Epoch::from_bytes(dice.id())),
+            tabs: Vec::new(),
+            oracle: Oracle::default(),
+            now: 1_000,
+            waiting: Vec::new(),
+            strangers: 0,
+            dice,
+        };
+        for _ in 0..tabs {
+            bench.open();
+        }
+        bench.tabs[0].replica.handle_leadership(true);
+        bench.sync(0);
+        bench
+    }
+
+    pub(super) fn open(&mut self) -> usize {
+        let tab = self.tabs.len();
+        self.tabs.push(Tab::open(tab as u64 + 1, 0, &self.disk));
+        self.waiting.push(None);
+        self.save(tab);
+        tab
+    }
+
+    pub(super) const fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
+    pub(super) fn replica(&mut self, tab: usize) -> &mut Replica {
+        &mut self.tabs[tab].replica
+    }
+
+    pub(super) fn id(&mut self) -> CommitId {
+        CommitId::from_bytes(self.dice.id())
+    }
+
+    pub(super) fn drain(&mut self, tab: usize) {
+        let histories = &mut self.oracle.histories;
+        histories.insert(self.server.epoch, self.server.chains.clone());
+        self.tabs[tab].drain(&mut self.oracle);
+        self.tabs[tab].check(Timestamp::default(), &self.oracle);
+    }
+
+    /// Does what a command decides, with a policy.
+    pub(super) fn run(&mut self, tab: usize, on: &str, name: &str, args: &str, policy: Policy) -> CommitId {
+        let command = command(&stream(on), name, args);
+        let RerunAnswer::Events(events) = self.shown(tab).decide(&command) else {
+            panic!("refused");
+        };
+        let mut conditions: Vec<Condition> = Vec::new();
+        for event in &events {
+            let expected = Expected::seen(self.replica(tab).shown_head(&event.stream).as_ref());
+            let stream = event.stream.clone();
+            conditions.push(Condition { stream, expected });
+        }
+        self.append(tab, conditions, events, Some(command), policy)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        tab: usize,
+        conditions: Vec<Condition>,
+        events: Vec<Event>,
+        command: Option<tidelog_core::Command>,
+        policy: Policy,
+    ) -> CommitId {
+        let id = self.id();
+        let draft = Draft { id, conditions, events, command, policy };
+        self.replica(tab).append(draft).unwrap();
+        self.drain(tab);
+        id
+    }
+
+    /// A fact that expects what is shown, to be asked about.
+    pub(super) fn note(&mut self, tab: usize, on: &str, data: &str) -> CommitId {
+        let expected = Expected::seen(self.replica(tab).shown_head(&stream(on)).as_ref());
+        let conditions = vec![Condition { stream: stream(on), expected }];
+        let events = vec![event(&stream(on), "facts.learnt", data)];
+        self.append(tab, conditions, events, None, Policy::Ask)
+    }
+
+    /// Somebody else's event arrives at the server.
+    pub(super) fn stranger(&mut self, on: &str, name: &str, data: &str) {
+        self.strangers += 1;
+        let commit = Commit {
+            id: self.id(),
+            attempt: Attempt::FIRST,
+            replica: ReplicaId::from_bytes([9; 16]),
+            seq: Seq::new(self.strangers),
+            conditions: Vec::new(),
+            events: vec![event(&stream(on), name, data)],
+        };
+        let answer = self.server.push(self.now, &[commit], &mut |_| false);
+        assert_eq!(answer.results.len(), 1);
+    }
+
+    pub(super) fn shown(&self, tab: usize) -> Rows {
+        self.tabs[tab].shown(None)
+    }
+
+    pub(super) fn heard(&self, tab: usize, id: CommitId) -> Option<&ReceiptState> {
+        self.tabs[tab].receipts.get(&id)
+    }
+
+    /// One store request from asking to its answer. Was there one?
+    pub(super) fn store(&mut self, tab: usize, fault: Fault) -> bool {
+        let time = self.time();
+        self.drain(tab);
+        self.tabs[tab].ask(time);
+        self.drain(tab);
+        if !self.tabs[tab].is_asking() {
+            return false;
+        }
+        while self.tabs[tab].is_asking() {
+            self.tabs[tab].progress(time, &mut self.disk, fault, 1_000);
+            self.oracle.check_disk(0, &self.disk);
+        }
+        self.drain(tab);
+        true
+    }
+
+    /// All that the store has to do.
+    pub(super) fn save(&mut self, tab: usize) {
+        while self.store(tab, Fault::None) {}
+    }
+
+    pub(super) fn requests(&mut self, tab: usize) -> Vec<Request> {
+        let time = self.time();
+        let replica = &mut self.tabs[tab].replica;
+        core::iter::from_fn(|| replica.poll_send(time)).collect()
+    }
+
+    /// What a tab wants to push now, after everything is on disk. Pulls among the requests stay unanswered.
+    pub(super) fn pushes(&mut self, tab: usize) -> Vec<Commit> {
+        let mut all = Vec::new();
+        for request in self.requests(tab) {
+            match request {
+                Request::Push { commits, .. } => all.extend(commits),
+                Request::Pull { cursor, .. } => self.waiting[tab] = Some(cursor),
+                _ => unreachable!(),
+            }
+        }
+        all
+    }
+
+    pub(super) fn at_server(&mut self, commits: &[Commit]) -> PushResponse {
+        self.server.push(self.now, commits, &mut |_| false)
+    }
+
+    pub(super) fn pushed(&mut self, tab: usize, answer: Result<PushResponse, SyncError>) {
+        let time = self.time();
+        match answer {
+            Ok(answer) => self.replica(tab).handle_pushed(time, answer),
+            Err(error) => self.replica(tab).handle_push_failed(time, error),
+        }
+        self.drain(tab);
+    }
+
+    /// Answers the pull that is under way. Was there one with something new?
+    pub(super) fn pull(&mut self, tab: usize) -> bool {
+        let Some(cursor) = self.waiting[tab].take() else {
+            return false;
+        };
+        let time = self.time();
+        let news = self.server.pull(cursor, 2, 2);
+        match news {
+            Some((frames, head)) if frames.is_empty() && head == cursor.position => {
+                if self.tabs[tab].replica.status().server_head.is_some() {
+                    self.waiting[tab] = Some(cursor);
+                    return false;
+                }
+                self.replica(tab).handle_pulled(time, cursor, frames, head).unwrap();
+            }
+            Some((frames, head)) => {
+                self.replica(tab).handle_pulled(time, cursor, frames, head).unwrap();
+            }
+            None => self.replica(tab).handle_pull_failed(time, SyncError::HistoryChanged),
+        }
+        self.drain(tab);
+        true
+    }
+
+    /// Stores, pushes and pulls until nothing is left to do; waits for what is put off.
+    pub(super) fn sync(&mut self, tab: usize) {
+        for _ in 0..200 {
+            self.save(tab);
+            let commits = self.pushes(tab);
+            if !commits.is_empty() {
+                let answer = self.at_server(&commits);
+                self.pushed(tab, Ok(answer));
+                continue;
+            }
+            if self.pull(tab) {
+                continue;
+            }
+            match self.tabs[tab].replica.poll_timeout() {
+                Some(at) => self.now = self.now.max(at.millis()),
+                None if self.waiting[tab].is_some() || !self.tabs[tab].replica.status().leader => return,
+                None => {}
+            }
+        }
+        panic!("no rest: {:?}", self.tabs[tab].replica.status());
+    }
+
+    /// Another tab hears that the database has moved on.
+    pub(super) fn hint(&mut self, tab: usize) {
+        let generation = self.disk.content.head.generation;
+        self.replica(tab).handle_hint(generation);
+        self.save(tab);
+    }
+
+    pub(super) fn version(&mut self, tab: usize, on: &str) -> u64 {
+        let head = self.replica(tab).shown_head(&stream(on));
+        head.map_or(0, |head| head.version.value())
+    }
+
+    pub(super) fn position(&mut self, tab: usize) -> Position {
+        self.replica(tab).head().cursor.position
+    }
+}

@@ -1,0 +1,175 @@
+//! Conflicts: noticed on pull, resolved by each commit's own policy, never by anything but a verdict.
+
+use super::app::event;
+use super::bench::{Bench, stream};
+use tidelog_core::replica::{AppendError, Collision, ParkReason, ReceiptState};
+use tidelog_core::{Attempt, Condition, Expected, Policy, Version};
+
+#[test]
+fn a_conflict_is_noticed_on_pull_before_any_push() {
+    let mut bench = Bench::new(1);
+    bench.stranger("facts/0", "facts.learnt", "7");
+    let id = bench.note(0, "facts/0", "1");
+    bench.pull(0);
+    bench.save(0);
+    assert_eq!(bench.heard(0, id), Some(&ReceiptState::Parked));
+    assert!(bench.pushes(0).is_empty());
+}
+
+#[test]
+fn ask_parks_with_what_was_expected_what_is_there_and_their_events() {
+    let mut bench = Bench::new(1);
+    bench.note(0, "facts/0", "1");
+    bench.sync(0);
+    bench.stranger("facts/0", "facts.learnt", "7");
+    bench.stranger("facts/0", "facts.learnt", "8");
+    let id = bench.note(0, "facts/0", "2");
+    bench.sync(0);
+    let parked = &bench.replica(0).parked()[&id];
+    assert_eq!(parked.reason, ParkReason::Conflict);
+    let conflict = &parked.conflicts[0];
+    assert!(matches!(conflict.expected, Expected::Exact { exact, event: Some(_) } if exact.value() == 1));
+    assert_eq!(conflict.actual, Version::new(3));
+    let theirs = Collision {
+        stream: stream("facts/0"),
+        from: Version::new(2),
+        to: Version::new(3),
+    };
+    assert_eq!(parked.theirs(), [theirs]);
+}
+
+#[test]
+fn rerun_decides_again_on_the_new_state() {
+    let mut bench = Bench::new(1);
+    let id = bench.run(0, "counter/0", "counter.add", "2", Policy::Rerun);
+    bench.stranger("counter/0", "counter.added", "3");
+    bench.sync(0);
+    assert_eq!(bench.server.log.len(), 2);
+    let recorded = &bench.server.log[1].commit;
+    assert_eq!((recorded.id, recorded.attempt), (id, Attempt::new(2)));
+}
+
+#[test]
+fn a_command_refused_on_rerun_is_parked_with_its_reason() {
+    let mut bench = Bench::new(1);
+    let id = bench.run(0, "counter/0", "counter.add", "2", Policy::Rerun);
+    bench.stranger("counter/0", "counter.added", "6");
+    bench.sync(0);
+    let reason = &bench.replica(0).parked()[&id].reason;
+    assert!(matches!(reason, ParkReason::Refused { code, .. } if code == "out_of_bounds"));
+}
+
+#[test]
+fn a_command_that_no_longer_exists_is_parked() {
+    let mut bench = Bench::new(1);
+    let command = super::app::command(&stream("facts/0"), "facts.gone", "1");
+    let conditions = vec![Condition { stream: stream("facts/0"), expected: Expected::NoStream }];
+    let events = vec![event(&stream("facts/0"), "facts.learnt", "1")];
+    let id = bench.append(0, conditions, events, Some(command), Policy::Rerun);
+    bench.stranger("facts/0", "facts.learnt", "7");
+    bench.sync(0);
+    assert_eq!(bench.replica(0).parked()[&id].reason, ParkReason::UnknownCommand);
+}
+
+#[test]
+fn a_command_with_nothing_left_to_do_is_confirmed_without_an_event() {
+    let mut bench = Bench::new(1);
+    let id = bench.run(0, "todo/0", "todo.rename", "\"milk\"", Policy::Rerun);
+    bench.stranger("todo/0", "todo.renamed", "\"milk\"");
+    bench.sync(0);
+    assert!(matches!(bench.heard(0, id), Some(ReceiptState::Confirmed(_))));
+    assert_eq!(bench.server.log.len(), 1);
+}
+
+#[test]
+fn rebase_keeps_the_events() {
+    let mut bench = Bench::new(1);
+    let id = bench.run(0, "facts/0", "facts.learn", "\"mine\"", Policy::Rebase);
+    bench.stranger("facts/0", "facts.learnt", "\"mine\"");
+    bench.sync(0);
+    assert_eq!(bench.server.log[1].commit.id, id);
+    assert_eq!(bench.server.log[1].commit.events[0].data.text(), Some("\"mine\""));
+}
+
+#[test]
+fn what_was_built_on_a_parked_commit_follows_its_own_policy_without_it() {
+    let mut bench = Bench::new(1);
+    let asked = bench.note(0, "facts/0", "1");
+    let rebased = bench.run(0, "facts/0", "facts.learn", "2", Policy::Rebase);
+    let asked_too = bench.note(0, "facts/0", "3");
+    bench.stranger("facts/0", "facts.learnt", "7");
+    bench.sync(0);
+    assert!(bench.server.has(rebased));
+    let parked = bench.replica(0).parked();
+    assert!(parked.contains_key(&asked) && parked.contains_key(&asked_too));
+    assert_eq!(parked.len(), 2);
+}
+
+#[test]
+fn a_condition_on_a_stream_that_is_only_read_conflicts_too() {
+    let mut bench = Bench::new(1);
+    let conditions = vec![Condition { stream: stream("facts/1"), expected: Expected::NoStream }];
+    let events = vec![event(&stream("facts/0"), "facts.learnt", "1")];
+    let id = bench.append(0, conditions, events, None, Policy::Ask);
+    bench.stranger("facts/1", "facts.learnt", "7");
+    bench.sync(0);
+    assert_eq!(bench.replica(0).parked()[&id].conflicts[0].stream, stream("facts/1"));
+}
+
+#[test]
+fn an_unrelated_commit_is_not_held_up() {
+    let mut bench = Bench::new(1);
+    let parked = bench.note(0, "facts/0", "1");
+    let other = bench.note(0, "facts/1", "2");
+    bench.stranger("facts/0", "facts.learnt", "7");
+    bench.save(0);
+    let commits = bench.pushes(0);
+    let answer = bench.at_server(&commits);
+    assert!(bench.server.has(other) && !bench.server.has(parked));
+    bench.pushed(0, Ok(answer));
+    assert!(matches!(bench.heard(0, other), Some(ReceiptState::Durable)));
+    bench.sync(0);
+    assert!(matches!(bench.heard(0, other), Some(ReceiptState::Confirmed(_))));
+    assert_eq!(bench.heard(0, parked), Some(&ReceiptState::Parked));
+}
+
+#[test]
+fn a_parked_commit_is_retried_rebased_or_discarded_once_even_from_two_tabs() {
+    for second in 0..3 {
+        let mut bench = Bench::new(2);
+        let id = bench.note(0, "facts/0", "1");
+        bench.stranger("facts/0", "facts.learnt", "7");
+        bench.sync(0);
+        bench.hint(1);
+        bench.replica(0).rebase(id).unwrap();
+        let again = match second {
+            0 => bench.replica(1).retry(id),
+            1 => bench.replica(1).rebase(id),
+            _ => bench.replica(1).discard(id),
+        };
+        assert_eq!(again, Ok(()), "the other tab has not heard yet");
+        bench.drain(1);
+        bench.save(0);
+        bench.save(1);
+        bench.sync(0);
+        bench.hint(1);
+        for tab in [0, 1] {
+            assert!(bench.replica(tab).parked().is_empty());
+            assert_eq!(bench.version(tab, "facts/0"), 2);
+            assert_eq!(bench.replica(tab).discard(id), Err(AppendError::NotParked { id }));
+        }
+        assert_eq!(bench.server.log.len(), 2);
+    }
+}
+
+#[test]
+fn a_discarded_commit_is_gone_for_good() {
+    let mut bench = Bench::new(1);
+    let id = bench.note(0, "facts/0", "1");
+    bench.stranger("facts/0", "facts.learnt", "7");
+    bench.sync(0);
+    bench.replica(0).discard(id).unwrap();
+    bench.oracle.discarded.insert(id);
+    bench.sync(0);
+    assert!(bench.disk.content.parked.is_empty() && !bench.server.has(id));
+}

@@ -1,0 +1,76 @@
+//! Parked commits as bytes.
+
+use super::app::{any_command, any_event};
+use super::dice::Dice;
+use tidelog_core::condition::Conflict;
+use tidelog_core::replica::{ParkReason, Parked};
+use tidelog_core::{
+    Attempt, Commit, CommitId, EventId, Expected, Local, Policy, ReplicaId, Seq, StreamId, Version,
+};
+
+fn any_parked(dice: &mut Dice) -> Parked {
+    let text = |dice: &mut Dice| "é".repeat(dice.below(9));
+    let reason = match dice.below(4) {
+        0 => ParkReason::Conflict,
+        1 => ParkReason::Refused { code: text(dice), message: text(dice) },
+        2 => ParkReason::Rejected { code: text(dice), message: text(dice) },
+        _ => ParkReason::UnknownCommand,
+    };
+    let conflicts = (0..dice.below(4)).map(|index| {
+        let commit = CommitId::from_bytes(dice.id());
+        let event = EventId { commit, attempt: Attempt::new(3), index: 2 };
+        let exact = Version::new(dice.next() >> dice.below(64));
+        Conflict {
+            check_index: index as u32,
+            stream: StreamId::new("facts/ö").unwrap(),
+            expected: match dice.below(5) {
+                0 => Expected::Any,
+                1 => Expected::NoStream,
+                2 => Expected::Exists,
+                3 => Expected::Exact { exact, event: None },
+                _ => Expected::Exact { exact, event: Some(event) },
+            },
+            actual: Version::new(dice.next()),
+        }
+    });
+    let conflicts = conflicts.collect();
+    let commit = Commit {
+        id: CommitId::from_bytes(dice.id()),
+        attempt: Attempt::FIRST,
+        replica: ReplicaId::from_bytes(dice.id()),
+        seq: Seq::new(dice.next() >> 11),
+        conditions: Vec::new(),
+        events: vec![any_event(dice)],
+    };
+    let command = dice.percent(50).then(|| any_command(dice));
+    let local = Local { commit, command, policy: Policy::Ask };
+    Parked { local, reason, conflicts }
+}
+
+#[test]
+fn a_parked_commit_survives_its_bytes() {
+    let mut dice = Dice::new(1);
+    for _ in 0..500 {
+        let parked = any_parked(&mut dice);
+        assert_eq!(Parked::decode(&parked.encode()), Ok(parked));
+    }
+}
+
+#[test]
+fn no_bytes_make_the_decoder_panic() {
+    let mut dice = Dice::new(2);
+    for _ in 0..5_000 {
+        let mut bytes = any_parked(&mut dice).encode();
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(bytes.len());
+            match dice.below(3) {
+                0 => bytes[at] = dice.next() as u8,
+                1 => bytes.truncate(at.max(1)),
+                _ => bytes.insert(at, dice.next() as u8),
+            }
+        }
+        let _whatever = Parked::decode(&bytes);
+        let noise: Vec<u8> = (0..dice.below(60)).map(|_| dice.next() as u8).collect();
+        let _whatever = Parked::decode(&noise);
+    }
+}
