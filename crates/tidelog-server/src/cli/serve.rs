@@ -5,6 +5,7 @@ use crate::http::{Access, App, Origins, Settings, Tokens, router};
 use crate::store::{LogStore, SqliteStore};
 use axum::http::HeaderValue;
 use clap::Args;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +54,7 @@ impl Serve {
         tracing_subscriber::fmt()
             .with_max_level(self.verbosity)
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .init();
         let runtime = tokio::runtime::Builder::new_multi_thread()

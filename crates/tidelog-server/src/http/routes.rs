@@ -141,6 +141,7 @@ async fn trace(request: Request, next: Next) -> Response {
         route = route.as_deref().unwrap_or("(file)"),
         status = response.status().as_u16(),
         milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "answered"
     );
     response
 }

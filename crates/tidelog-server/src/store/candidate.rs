@@ -4,8 +4,8 @@ use tidelog_core::Commit;
 use tidelog_core::authority::{Rejection, RejectionCode};
 use tidelog_core::protocol::json::is_json;
 
-/// How deep the arrays and objects of a payload may nest: what common JSON parsers take.
-pub const MAX_JSON_DEPTH: usize = 128;
+/// How deep the arrays and objects of a payload may nest: the most that `serde_json` parses by default.
+pub const MAX_JSON_DEPTH: usize = 127;
 
 /// A commit and, if a payload of it is not JSON, why it can never be stored.
 #[derive(Debug)]

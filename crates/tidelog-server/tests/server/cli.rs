@@ -1,0 +1,200 @@
+//! import, export and verify.
+
+use crate::harness::{run, text};
+use rusqlite::Connection;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn output(arguments: &[&str], db: &Path) -> String {
+    let output = run(arguments, db);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+fn failure(arguments: &[&str], db: &Path) -> String {
+    let output = run(arguments, db);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stderr)
+}
+
+fn generated(directory: &TempDir) -> (PathBuf, String) {
+    let db = directory.path().join("a.db");
+    output(&["import", "--log", "loans", "--generate", "2050"], &db);
+    let lines = output(&["export", "--log", "loans"], &db);
+    (db, lines)
+}
+
+#[test]
+fn import_export_and_verify_agree() {
+    let directory = TempDir::new().expect("a directory");
+    let (db, lines) = generated(&directory);
+    assert_eq!(lines.lines().count(), 2_050);
+    assert!(output(&["verify", "--log", "loans"], &db).contains("2050 events"));
+
+    let gzipped = directory.path().join("lines.ndjson.gz");
+    let file = std::fs::File::create(&gzipped).expect("a file");
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    encoder.write_all(lines.as_bytes()).expect("written");
+    encoder.finish().expect("written");
+    let gzipped = gzipped.to_str().expect("a path");
+    let other = directory.path().join("b.db");
+    // Another grouping first: the same lines must be found whatever commits they were put into.
+    let first = output(
+        &["import", "--log", "loans", "--limit", "150", gzipped],
+        &other,
+    );
+    assert!(first.contains("150 new, 0 already there"), "{first}");
+    let second = output(&["import", "--log", "loans", gzipped], &other);
+    assert!(second.contains("1900 new, 150 already there"), "{second}");
+    let third = output(&["import", "--log", "loans", gzipped], &other);
+    assert!(third.contains("0 new, 2050 already there"), "{third}");
+    assert_eq!(output(&["export", "--log", "loans"], &other), lines);
+
+    let frames = directory.path().join("frames");
+    let path = frames.to_str().expect("a path");
+    output(
+        &["export", "--log", "loans", "--format", "frames", "-o", path],
+        &db,
+    );
+    let bytes = std::fs::read(&frames).expect("frames");
+    let events: u32 = tidelog_core::frame::split(&bytes)
+        .expect("whole frames")
+        .into_iter()
+        .map(|frame| tidelog_core::frame::header(frame).expect("a header").events)
+        .sum();
+    assert_eq!(events, 2_050);
+}
+
+#[test]
+fn a_wrong_line_is_named_and_what_came_before_it_is_stored() {
+    let directory = TempDir::new().expect("a directory");
+    let (_, lines) = generated(&directory);
+    let lines: Vec<&str> = lines.lines().collect();
+    let import = |name: &str, lines: &[&str]| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, lines.join("\n")).expect("a file");
+        let db = directory.path().join(format!("{name}.db"));
+        let said = failure(
+            &["import", "--log", "loans", file.to_str().expect("a path")],
+            &db,
+        );
+        (said, output(&["verify", "--log", "loans"], &db))
+    };
+    let mut broken = lines.clone();
+    broken[1_234] = "{\"stream\":";
+    let (said, verified) = import("broken", &broken);
+    assert!(
+        said.contains("line 1235") && said.contains("1234 new events were committed"),
+        "{said}"
+    );
+    assert!(verified.contains("1234 events"), "{verified}");
+
+    let mut unknown = lines.clone();
+    let extra = lines[7].replacen('{', "{\"position\":1,", 1);
+    unknown[7] = &extra;
+    assert!(import("unknown", &unknown).0.contains("line 8"));
+
+    // The first line that continues a stream loses what it continues.
+    let stream = |line: &str| line.split(',').next().unwrap_or_default().to_owned();
+    let later = lines
+        .iter()
+        .position(|line| line.contains("\"version\":2"))
+        .expect("a second event");
+    let first = lines
+        .iter()
+        .position(|line| stream(line) == stream(lines[later]))
+        .expect("a first");
+    let mut gap = lines.clone();
+    gap.remove(first);
+    let (said, verified) = import("gap", &gap);
+    assert!(said.contains(&format!("line {later}:")), "{said}");
+    assert!(
+        verified.contains(&format!("{} events", later - 1)),
+        "{verified}"
+    );
+}
+
+#[test]
+fn a_line_that_contradicts_the_log_is_an_error() {
+    let directory = TempDir::new().expect("a directory");
+    let (db, lines) = generated(&directory);
+    let changed = lines.replacen("\"resource\":\"", "\"resource\":\"x", 1);
+    let file = directory.path().join("changed");
+    std::fs::write(&file, changed).expect("a file");
+    let said = failure(
+        &["import", "--log", "loans", file.to_str().expect("a path")],
+        &db,
+    );
+    assert!(
+        said.contains("line 1") && said.contains("another event"),
+        "{said}"
+    );
+}
+
+#[test]
+fn verify_names_the_first_bad_position() {
+    let directory = TempDir::new().expect("a directory");
+    let (db, _) = generated(&directory);
+    for (sql, position) in [
+        (
+            "UPDATE commits SET frame = CAST(substr(frame, 1, length(frame) - 1) || '!' AS BLOB) WHERE first = 501",
+            501,
+        ),
+        (
+            "UPDATE commits SET actor = 'somebody' WHERE first = 501",
+            501,
+        ),
+        (
+            "UPDATE commits SET chain = zeroblob(32) WHERE first = 501",
+            501,
+        ),
+        ("UPDATE commits SET seq = 9999 WHERE first = 501", 501),
+        ("DELETE FROM commits WHERE first = 501", 501),
+        ("DELETE FROM stream_commits WHERE position = 501", 501),
+        (
+            "UPDATE streams SET version = version + 1 WHERE id = 1",
+            2_051,
+        ),
+        ("UPDATE logs SET head = head - 1", 2_051),
+        ("UPDATE logs SET chain = zeroblob(32)", 2_051),
+    ] {
+        let copy = directory.path().join("copy.db");
+        std::fs::copy(&db, &copy).expect("a copy");
+        let changed = Connection::open(&copy)
+            .expect("a database")
+            .execute(sql, [])
+            .expect("changed");
+        assert!(changed > 0, "{sql}");
+        let said = failure(&["verify", "--log", "loans"], &copy);
+        assert!(
+            said.contains(&format!("at position {position}:")),
+            "{sql}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let directory = TempDir::new().expect("a directory");
+    let missing = directory.path().join("missing.db");
+    for command in ["verify", "export"] {
+        let output = run(&[command, "--log", "loans"], &missing);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(!missing.exists());
+    }
+    let (db, _) = generated(&directory);
+    assert!(failure(&["verify", "--log", "none"], &db).contains("there is no log none"));
+    let foreign = directory.path().join("foreign.db");
+    std::fs::write(&foreign, "this is a text").expect("a file");
+    failure(&["verify", "--log", "loans"], &foreign);
+}
