@@ -19,21 +19,26 @@
 //! - Every write names the generation it was made for; a stale one changes nothing and is made again on a fresh view.
 
 mod confirmed;
+mod frames;
 mod load;
 mod notice;
 mod parked;
+mod pull;
+mod push;
 mod queue;
+mod request;
 mod resolve;
 mod rewind;
 mod status;
 mod sync;
 mod write;
+mod written;
 
 pub use confirmed::InconsistentLog;
 pub use notice::{Notice, ReceiptState, RerunAnswer, ResetReason};
 pub use parked::{Collision, ParkReason, Parked};
+pub use request::{Request, SyncError};
 pub use status::{Counts, Phase, Status};
-pub use sync::{Request, SyncError};
 pub use write::StoreRequest;
 
 use crate::commit::{Command, Commit, CommitError, Local, Policy};

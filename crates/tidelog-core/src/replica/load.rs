@@ -115,8 +115,10 @@ impl Replica {
         let kept = |id: &CommitId| before.contains_key(id) && before.get(id) == self.parked.get(id);
         self.retries.retain(kept);
         // What was taken from the list here, but resolved in another tab.
-        self.queue.retain(|entry| !entry.revived || kept(&entry.id()));
-        self.departing.retain(|departing| !departing.listed || kept(&departing.id));
+        self.queue
+            .retain(|entry| !entry.revived || kept(&entry.id()));
+        self.departing
+            .retain(|departing| !departing.listed || kept(&departing.id));
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! lost is sent again and what it still has is recognised by id; every frame of the old history is kept aside as `lost`,
 //! because it may hold others' events that exist nowhere else.
 
-use super::write::{Busy, Frames, put_outcomes, settle};
+use super::frames::{Frames, put_outcomes, settle};
+use super::write::Busy;
 use super::{Replica, ResetReason, StoreRequest};
 use crate::commit::{Local, Policy};
 use crate::cursor::Cursor;

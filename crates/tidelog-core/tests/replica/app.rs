@@ -110,13 +110,21 @@ pub(super) fn command(stream: &StreamId, name: &str, args: &str) -> Command {
 pub(super) fn any_command(dice: &mut Dice) -> Command {
     let key = dice.below(2);
     let (kind, name, args) = match dice.below(8) {
-        0..3 => ("counter", "counter.add", String::from(["1", "-1", "2"][dice.below(3)])),
+        0..3 => (
+            "counter",
+            "counter.add",
+            String::from(["1", "-1", "2"][dice.below(3)]),
+        ),
         3 => ("counter", "counter.move", String::from("0")),
         4..6 => ("todo", "todo.rename", format!("\"t{}\"", dice.below(3))),
         _ => ("facts", "facts.learn", format!("\"f{}\"", dice.below(9))),
     };
     let key = if name == "counter.move" { 1 } else { key };
-    command(&StreamId::new(&format!("{kind}/{key}")).unwrap(), name, &args)
+    command(
+        &StreamId::new(format!("{kind}/{key}")).unwrap(),
+        name,
+        &args,
+    )
 }
 
 /// An event of the kind that a stream has.
@@ -127,5 +135,9 @@ pub(super) fn any_event(dice: &mut Dice) -> Event {
         1 => ("todo", "todo.renamed", format!("\"r{}\"", dice.below(5))),
         _ => ("facts", "facts.learnt", format!("\"g{}\"", dice.below(9))),
     };
-    event(&StreamId::new(&format!("{kind}/{key}")).unwrap(), name, &data)
+    event(
+        &StreamId::new(format!("{kind}/{key}")).unwrap(),
+        name,
+        &data,
+    )
 }

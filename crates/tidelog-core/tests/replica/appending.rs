@@ -24,7 +24,10 @@ fn nothing_is_pushed_before_it_is_durable() {
     assert!(bench.pushes(0).is_empty());
     let time = bench.time();
     bench.tabs[0].ask(time);
-    assert!(bench.pushes(0).is_empty(), "the transaction has not completed");
+    assert!(
+        bench.pushes(0).is_empty(),
+        "the transaction has not completed"
+    );
     while bench.tabs[0].is_asking() {
         bench.tabs[0].progress(time, &mut bench.disk, Fault::None, 1_000);
     }
@@ -35,17 +38,30 @@ fn nothing_is_pushed_before_it_is_durable() {
 fn an_append_that_expects_what_is_not_shown_changes_nothing() {
     let mut bench = Bench::new(1);
     bench.note(0, "facts/0", "1");
-    let expected = Expected::Exact { exact: Version::new(4), event: None };
+    let expected = Expected::Exact {
+        exact: Version::new(4),
+        event: None,
+    };
     let draft = Draft {
         id: bench.id(),
-        conditions: vec![Condition { stream: stream("facts/0"), expected }],
+        conditions: vec![Condition {
+            stream: stream("facts/0"),
+            expected,
+        }],
         events: vec![event(&stream("facts/0"), "facts.learnt", "2")],
         command: None,
         policy: Policy::Ask,
     };
     let error = bench.replica(0).append(draft);
     let (stream, actual) = (stream("facts/0"), Version::new(1));
-    assert_eq!(error, Err(AppendError::VersionConflict { stream, expected, actual }));
+    assert_eq!(
+        error,
+        Err(AppendError::VersionConflict {
+            stream,
+            expected,
+            actual
+        })
+    );
     assert_eq!(bench.version(0, "facts/0"), 1);
 }
 
@@ -100,7 +116,10 @@ fn two_tabs_at_once_give_versions_without_gaps_and_see_each_other() {
     bench.save(0);
     bench.save(1);
     bench.hint(0);
-    assert_eq!((bench.version(0, "facts/0"), bench.version(1, "facts/0")), (4, 4));
+    assert_eq!(
+        (bench.version(0, "facts/0"), bench.version(1, "facts/0")),
+        (4, 4)
+    );
     bench.sync(0);
     bench.hint(1);
     assert_eq!(bench.server.log.len(), 4);
@@ -128,13 +147,19 @@ fn a_wiped_database_begins_again_and_gets_what_only_memory_holds() {
     let id = bench.note(0, "facts/0", "1");
     bench.save(0);
     let old = bench.disk.content.replica;
-    bench.disk.wipe(tidelog_core::ReplicaId::from_bytes([5; 16]));
+    bench
+        .disk
+        .wipe(tidelog_core::ReplicaId::from_bytes([5; 16]));
     bench.oracle.excused.insert(id);
     bench.note(0, "facts/0", "2");
     bench.sync(0);
     assert_ne!(bench.replica(0).id(), old);
     assert!(bench.oracle.sometimes.contains_key("reset"));
-    assert_eq!(bench.server.log.len(), 3, "both of its own are sent, the first again");
+    assert_eq!(
+        bench.server.log.len(),
+        3,
+        "both of its own are sent, the first again"
+    );
     assert_eq!(bench.position(0).value(), 3);
 }
 

@@ -79,7 +79,14 @@ impl Bench {
     }
 
     /// Does what a command decides, with a policy.
-    pub(super) fn run(&mut self, tab: usize, on: &str, name: &str, args: &str, policy: Policy) -> CommitId {
+    pub(super) fn run(
+        &mut self,
+        tab: usize,
+        on: &str,
+        name: &str,
+        args: &str,
+        policy: Policy,
+    ) -> CommitId {
         let command = command(&stream(on), name, args);
         let RerunAnswer::Events(events) = self.shown(tab).decide(&command) else {
             panic!("refused");
@@ -102,7 +109,13 @@ impl Bench {
         policy: Policy,
     ) -> CommitId {
         let id = self.id();
-        let draft = Draft { id, conditions, events, command, policy };
+        let draft = Draft {
+            id,
+            conditions,
+            events,
+            command,
+            policy,
+        };
         self.replica(tab).append(draft).unwrap();
         self.drain(tab);
         id
@@ -111,7 +124,10 @@ impl Bench {
     /// A fact that expects what is shown, to be asked about.
     pub(super) fn note(&mut self, tab: usize, on: &str, data: &str) -> CommitId {
         let expected = Expected::seen(self.replica(tab).shown_head(&stream(on)).as_ref());
-        let conditions = vec![Condition { stream: stream(on), expected }];
+        let conditions = vec![Condition {
+            stream: stream(on),
+            expected,
+        }];
         let events = vec![event(&stream(on), "facts.learnt", data)];
         self.append(tab, conditions, events, None, Policy::Ask)
     }
@@ -206,12 +222,18 @@ impl Bench {
                     self.waiting[tab] = Some(cursor);
                     return false;
                 }
-                self.replica(tab).handle_pulled(time, cursor, frames, head).unwrap();
+                self.replica(tab)
+                    .handle_pulled(time, cursor, frames, head)
+                    .unwrap();
             }
             Some((frames, head)) => {
-                self.replica(tab).handle_pulled(time, cursor, frames, head).unwrap();
+                self.replica(tab)
+                    .handle_pulled(time, cursor, frames, head)
+                    .unwrap();
             }
-            None => self.replica(tab).handle_pull_failed(time, SyncError::HistoryChanged),
+            None => self
+                .replica(tab)
+                .handle_pull_failed(time, SyncError::HistoryChanged),
         }
         self.drain(tab);
         true
@@ -232,7 +254,9 @@ impl Bench {
             }
             match self.tabs[tab].replica.poll_timeout() {
                 Some(at) => self.now = self.now.max(at.millis()),
-                None if self.waiting[tab].is_some() || !self.tabs[tab].replica.status().leader => return,
+                None if self.waiting[tab].is_some() || !self.tabs[tab].replica.status().leader => {
+                    return;
+                }
                 None => {}
             }
         }

@@ -28,7 +28,9 @@ fn ask_parks_with_what_was_expected_what_is_there_and_their_events() {
     let parked = &bench.replica(0).parked()[&id];
     assert_eq!(parked.reason, ParkReason::Conflict);
     let conflict = &parked.conflicts[0];
-    assert!(matches!(conflict.expected, Expected::Exact { exact, event: Some(_) } if exact.value() == 1));
+    assert!(
+        matches!(conflict.expected, Expected::Exact { exact, event: Some(_) } if exact.value() == 1)
+    );
     assert_eq!(conflict.actual, Version::new(3));
     let theirs = Collision {
         stream: stream("facts/0"),
@@ -63,12 +65,18 @@ fn a_command_refused_on_rerun_is_parked_with_its_reason() {
 fn a_command_that_no_longer_exists_is_parked() {
     let mut bench = Bench::new(1);
     let command = super::app::command(&stream("facts/0"), "facts.gone", "1");
-    let conditions = vec![Condition { stream: stream("facts/0"), expected: Expected::NoStream }];
+    let conditions = vec![Condition {
+        stream: stream("facts/0"),
+        expected: Expected::NoStream,
+    }];
     let events = vec![event(&stream("facts/0"), "facts.learnt", "1")];
     let id = bench.append(0, conditions, events, Some(command), Policy::Rerun);
     bench.stranger("facts/0", "facts.learnt", "7");
     bench.sync(0);
-    assert_eq!(bench.replica(0).parked()[&id].reason, ParkReason::UnknownCommand);
+    assert_eq!(
+        bench.replica(0).parked()[&id].reason,
+        ParkReason::UnknownCommand
+    );
 }
 
 #[test]
@@ -77,7 +85,10 @@ fn a_command_with_nothing_left_to_do_is_confirmed_without_an_event() {
     let id = bench.run(0, "todo/0", "todo.rename", "\"milk\"", Policy::Rerun);
     bench.stranger("todo/0", "todo.renamed", "\"milk\"");
     bench.sync(0);
-    assert!(matches!(bench.heard(0, id), Some(ReceiptState::Confirmed(_))));
+    assert!(matches!(
+        bench.heard(0, id),
+        Some(ReceiptState::Confirmed(_))
+    ));
     assert_eq!(bench.server.log.len(), 1);
 }
 
@@ -88,7 +99,10 @@ fn rebase_keeps_the_events() {
     bench.stranger("facts/0", "facts.learnt", "\"mine\"");
     bench.sync(0);
     assert_eq!(bench.server.log[1].commit.id, id);
-    assert_eq!(bench.server.log[1].commit.events[0].data.text(), Some("\"mine\""));
+    assert_eq!(
+        bench.server.log[1].commit.events[0].data.text(),
+        Some("\"mine\"")
+    );
 }
 
 #[test]
@@ -108,12 +122,18 @@ fn what_was_built_on_a_parked_commit_follows_its_own_policy_without_it() {
 #[test]
 fn a_condition_on_a_stream_that_is_only_read_conflicts_too() {
     let mut bench = Bench::new(1);
-    let conditions = vec![Condition { stream: stream("facts/1"), expected: Expected::NoStream }];
+    let conditions = vec![Condition {
+        stream: stream("facts/1"),
+        expected: Expected::NoStream,
+    }];
     let events = vec![event(&stream("facts/0"), "facts.learnt", "1")];
     let id = bench.append(0, conditions, events, None, Policy::Ask);
     bench.stranger("facts/1", "facts.learnt", "7");
     bench.sync(0);
-    assert_eq!(bench.replica(0).parked()[&id].conflicts[0].stream, stream("facts/1"));
+    assert_eq!(
+        bench.replica(0).parked()[&id].conflicts[0].stream,
+        stream("facts/1")
+    );
 }
 
 #[test]
@@ -129,7 +149,10 @@ fn an_unrelated_commit_is_not_held_up() {
     bench.pushed(0, Ok(answer));
     assert!(matches!(bench.heard(0, other), Some(ReceiptState::Durable)));
     bench.sync(0);
-    assert!(matches!(bench.heard(0, other), Some(ReceiptState::Confirmed(_))));
+    assert!(matches!(
+        bench.heard(0, other),
+        Some(ReceiptState::Confirmed(_))
+    ));
     assert_eq!(bench.heard(0, parked), Some(&ReceiptState::Parked));
 }
 
@@ -156,7 +179,10 @@ fn a_parked_commit_is_retried_rebased_or_discarded_once_even_from_two_tabs() {
         for tab in [0, 1] {
             assert!(bench.replica(tab).parked().is_empty());
             assert_eq!(bench.version(tab, "facts/0"), 2);
-            assert_eq!(bench.replica(tab).discard(id), Err(AppendError::NotParked { id }));
+            assert_eq!(
+                bench.replica(tab).discard(id),
+                Err(AppendError::NotParked { id })
+            );
         }
         assert_eq!(bench.server.log.len(), 2);
     }

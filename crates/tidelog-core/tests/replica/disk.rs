@@ -169,9 +169,8 @@ impl Disk {
                 let pending = content.pending.get_mut(first).expect("no pending frame");
                 assert_eq!(pending.outcomes.len(), outcomes.len());
                 let mut places = pending.outcomes.iter().zip(outcomes);
-                let revived = places.any(|(old, new)| {
-                    *old == Outcome::Settled && *new != Outcome::Settled
-                });
+                let revived =
+                    places.any(|(old, new)| *old == Outcome::Settled && *new != Outcome::Settled);
                 assert!(!revived, "a settled commit came back");
                 pending.outcomes.clone_from(outcomes);
                 if outcomes.iter().all(|outcome| *outcome == Outcome::Settled) {
@@ -257,8 +256,10 @@ impl Disk {
 
 impl Content {
     fn log_end(&self) -> Position {
-        self.log.last_key_value().map_or(Position::START, |(_, (frame, _))| {
-            frame::header(frame).unwrap().last_position()
-        })
+        self.log
+            .last_key_value()
+            .map_or(Position::START, |(_, (frame, _))| {
+                frame::header(frame).unwrap().last_position()
+            })
     }
 }

@@ -84,7 +84,11 @@ impl Oracle {
         let mut seqs: BTreeMap<(ReplicaId, StreamId), u64> = BTreeMap::new();
         for recorded in &server.log {
             let commit = &recorded.commit;
-            assert!(!self.failed.contains(&commit.id), "failed {} is on the server", commit.id);
+            assert!(
+                !self.failed.contains(&commit.id),
+                "failed {} is on the server",
+                commit.id
+            );
             if self.unordered {
                 continue;
             }
@@ -116,7 +120,9 @@ impl Oracle {
     /// Invariant 7 when all is quiet: every commit is somewhere, and in one place.
     pub(super) fn check_end(&self, server: &Server, disks: &[Disk]) {
         for (id, origin) in &self.created {
-            let parked = disks.iter().any(|disk| disk.content.parked.contains_key(id));
+            let parked = disks
+                .iter()
+                .any(|disk| disk.content.parked.contains_key(id));
             let confirmed = server.has(*id);
             assert!(!(parked && confirmed), "{id} is confirmed and parked");
             assert!(

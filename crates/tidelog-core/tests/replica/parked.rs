@@ -12,13 +12,23 @@ fn any_parked(dice: &mut Dice) -> Parked {
     let text = |dice: &mut Dice| "é".repeat(dice.below(9));
     let reason = match dice.below(4) {
         0 => ParkReason::Conflict,
-        1 => ParkReason::Refused { code: text(dice), message: text(dice) },
-        2 => ParkReason::Rejected { code: text(dice), message: text(dice) },
+        1 => ParkReason::Refused {
+            code: text(dice),
+            message: text(dice),
+        },
+        2 => ParkReason::Rejected {
+            code: text(dice),
+            message: text(dice),
+        },
         _ => ParkReason::UnknownCommand,
     };
     let conflicts = (0..dice.below(4)).map(|index| {
         let commit = CommitId::from_bytes(dice.id());
-        let event = EventId { commit, attempt: Attempt::new(3), index: 2 };
+        let event = EventId {
+            commit,
+            attempt: Attempt::new(3),
+            index: 2,
+        };
         let exact = Version::new(dice.next() >> dice.below(64));
         Conflict {
             check_index: index as u32,
@@ -28,7 +38,10 @@ fn any_parked(dice: &mut Dice) -> Parked {
                 1 => Expected::NoStream,
                 2 => Expected::Exists,
                 3 => Expected::Exact { exact, event: None },
-                _ => Expected::Exact { exact, event: Some(event) },
+                _ => Expected::Exact {
+                    exact,
+                    event: Some(event),
+                },
             },
             actual: Version::new(dice.next()),
         }
@@ -43,8 +56,16 @@ fn any_parked(dice: &mut Dice) -> Parked {
         events: vec![any_event(dice)],
     };
     let command = dice.percent(50).then(|| any_command(dice));
-    let local = Local { commit, command, policy: Policy::Ask };
-    Parked { local, reason, conflicts }
+    let local = Local {
+        commit,
+        command,
+        policy: Policy::Ask,
+    };
+    Parked {
+        local,
+        reason,
+        conflicts,
+    }
 }
 
 #[test]

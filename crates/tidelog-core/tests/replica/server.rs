@@ -1,9 +1,7 @@
 //! A server: `authority::admit` around an ordered log in memory.
 
 use std::collections::BTreeMap;
-use tidelog_core::authority::{
-    Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit,
-};
+use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit};
 use tidelog_core::frame;
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
@@ -122,9 +120,13 @@ impl Server {
             digest: commit_digest(commit),
             actor: None,
         };
-        assert!(self.known.insert(commit.id, known).is_none(), "stored twice");
+        assert!(
+            self.known.insert(commit.id, known).is_none(),
+            "stored twice"
+        );
         self.seqs.insert((commit.replica, commit.seq), commit.id);
-        self.receipts.insert((commit.id, commit.attempt), receipt.clone());
+        self.receipts
+            .insert((commit.id, commit.attempt), receipt.clone());
         self.log.push(recorded);
     }
 
@@ -141,8 +143,12 @@ impl Server {
         if !known {
             return None;
         }
-        let after = self.log.partition_point(|recorded| recorded.position <= cursor.position);
-        let runs = self.log[after..].chunks(per_frame.max(1)).take(frames.max(1));
+        let after = self
+            .log
+            .partition_point(|recorded| recorded.position <= cursor.position);
+        let runs = self.log[after..]
+            .chunks(per_frame.max(1))
+            .take(frames.max(1));
         let frames = runs.map(|run| {
             let before = Position::new(run[0].position.value() - 1);
             frame::encode_recorded(self.epoch, self.chains[&before], run)

@@ -31,9 +31,10 @@ fn play_all(seeds: impl Iterator<Item = u64>) -> BTreeMap<&'static str, u64> {
                 }
             }
             Err(panic) => {
-                let message = panic.downcast_ref::<String>().cloned().or_else(|| {
-                    panic.downcast_ref::<&str>().map(|text| String::from(*text))
-                });
+                let message = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|text| String::from(*text)));
                 failures.push((seed, message.unwrap_or_default()));
                 if failures.len() >= number("TIDELOG_FAILURES").unwrap_or(1) as usize {
                     break;
@@ -44,7 +45,11 @@ fn play_all(seeds: impl Iterator<Item = u64>) -> BTreeMap<&'static str, u64> {
     for (seed, message) in &failures {
         println!("TIDELOG_SEED={seed}: {message}");
     }
-    assert!(failures.is_empty(), "{} worlds broke an invariant", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} worlds broke an invariant",
+        failures.len()
+    );
     sometimes
 }
 
@@ -59,9 +64,23 @@ fn every_world_keeps_the_invariants_and_comes_to_rest() {
     let sometimes = play_all(first..first + count);
     println!("{sometimes:?}");
     if count >= 200 {
-        for rare in ["parked", "decided again", "nothing left to do", "refused", "failed",
-            "unknown command", "answer lost", "wiped", "copied", "put back", "restored", "reset",
-            "retried", "rebased", "discarded"] {
+        for rare in [
+            "parked",
+            "decided again",
+            "nothing left to do",
+            "refused",
+            "failed",
+            "unknown command",
+            "answer lost",
+            "wiped",
+            "copied",
+            "put back",
+            "restored",
+            "reset",
+            "retried",
+            "rebased",
+            "discarded",
+        ] {
             assert!(sometimes.contains_key(rare), "no world reached: {rare}");
         }
     }

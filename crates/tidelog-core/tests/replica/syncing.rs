@@ -5,7 +5,9 @@ use tidelog_core::replica::{InconsistentLog, ReceiptState, Request, SyncError};
 use tidelog_core::{Epoch, Policy, ReplicaId, frame};
 
 fn network() -> SyncError {
-    SyncError::Network { detail: String::from("cut") }
+    SyncError::Network {
+        detail: String::from("cut"),
+    }
 }
 
 #[test]
@@ -23,7 +25,10 @@ fn a_lost_answer_leads_to_a_duplicate_and_one_confirmation() {
     bench.pushed(0, Ok(second));
     bench.sync(0);
     assert_eq!(bench.server.log.len(), 1);
-    assert!(matches!(bench.heard(0, id), Some(ReceiptState::Confirmed(_))));
+    assert!(matches!(
+        bench.heard(0, id),
+        Some(ReceiptState::Confirmed(_))
+    ));
 }
 
 #[test]
@@ -48,11 +53,22 @@ fn no_error_of_a_request_parks_anything() {
     let detail = String::from("nope");
     let errors = [
         network(),
-        SyncError::Unauthorized { detail: detail.clone() },
-        SyncError::Unavailable { status: 503, detail: detail.clone() },
-        SyncError::BadAnswer { detail: detail.clone() },
+        SyncError::Unauthorized {
+            detail: detail.clone(),
+        },
+        SyncError::Unavailable {
+            status: 503,
+            detail: detail.clone(),
+        },
+        SyncError::BadAnswer {
+            detail: detail.clone(),
+        },
         SyncError::TooLarge,
-        SyncError::Refused { status: 400, code: detail.clone(), detail },
+        SyncError::Refused {
+            status: 400,
+            code: detail.clone(),
+            detail,
+        },
     ];
     let mut bench = Bench::new(1);
     let id = bench.note(0, "facts/0", "1");
@@ -77,10 +93,17 @@ fn commits_reach_a_stream_in_the_order_they_were_made() {
     for number in ["1", "1", "1", "1"] {
         bench.run(0, "counter/0", "counter.add", number, Policy::Rerun);
     }
-    let made: Vec<_> = bench.replica(0).queue().map(|queued| queued.local.commit.id).collect();
+    let made: Vec<_> = bench
+        .replica(0)
+        .queue()
+        .map(|queued| queued.local.commit.id)
+        .collect();
     bench.stranger("counter/0", "counter.added", "1");
     bench.sync(0);
-    let reached: Vec<_> = bench.server.log[1..].iter().map(|recorded| recorded.commit.id).collect();
+    let reached: Vec<_> = bench.server.log[1..]
+        .iter()
+        .map(|recorded| recorded.commit.id)
+        .collect();
     assert_eq!(reached, made);
 }
 
@@ -102,7 +125,11 @@ fn a_pull_that_does_not_follow_changes_nothing_and_says_why() {
     let gap = vec![frames[1].clone()];
     let chain = {
         let recorded = &bench.server.log[3..];
-        vec![frame::encode_recorded(cursor.epoch, Default::default(), recorded)]
+        vec![frame::encode_recorded(
+            cursor.epoch,
+            Default::default(),
+            recorded,
+        )]
     };
     for (lie, says) in [
         (flipped, "checksum"),
@@ -112,7 +139,10 @@ fn a_pull_that_does_not_follow_changes_nothing_and_says_why() {
     ] {
         let (waits, time) = (bench.requests(0), bench.time());
         assert!(waits.is_empty() || matches!(waits[0], Request::Pull { .. }));
-        let error: InconsistentLog = bench.replica(0).handle_pulled(time, cursor, lie, head).unwrap_err();
+        let error: InconsistentLog = bench
+            .replica(0)
+            .handle_pulled(time, cursor, lie, head)
+            .unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
         bench.save(0);
         assert_eq!(bench.replica(0).head().cursor, cursor);
@@ -141,7 +171,10 @@ fn another_tab_takes_over_in_the_middle_of_a_push() {
         assert_eq!(bench.position(tab).value(), 1);
         assert_eq!(bench.replica(tab).counts(), Default::default());
     }
-    assert!(matches!(bench.heard(0, id), Some(ReceiptState::Confirmed(_))), "its own tab hears it");
+    assert!(
+        matches!(bench.heard(0, id), Some(ReceiptState::Confirmed(_))),
+        "its own tab hears it"
+    );
 }
 
 #[test]
@@ -163,7 +196,10 @@ fn a_copied_profile_takes_a_new_id_and_sends_again() {
     assert_ne!(bench.replica(tab).id(), old);
     let stored = bench.disk.content.replica;
     assert_eq!(bench.replica(tab).id(), stored);
-    assert!(matches!(bench.heard(tab, id), Some(ReceiptState::Confirmed(_))));
+    assert!(matches!(
+        bench.heard(tab, id),
+        Some(ReceiptState::Confirmed(_))
+    ));
 }
 
 #[test]
@@ -182,14 +218,25 @@ fn a_restored_server_gets_its_commits_back_and_others_are_kept_as_lost() {
     let answer = bench.at_server(&commits);
     bench.pushed(0, Ok(answer));
     bench.save(0);
-    assert!(matches!(bench.heard(0, acked), Some(ReceiptState::Acked(_))));
+    assert!(matches!(
+        bench.heard(0, acked),
+        Some(ReceiptState::Acked(_))
+    ));
     bench.server = bench.server.restored(Epoch::from_bytes([3; 16]), backup);
     bench.sync(0);
-    let log: Vec<_> = bench.server.log.iter().map(|recorded| recorded.commit.id).collect();
+    let log: Vec<_> = bench
+        .server
+        .log
+        .iter()
+        .map(|recorded| recorded.commit.id)
+        .collect();
     assert_eq!(log, [kept, own, acked]);
     assert_eq!(bench.position(0).value(), 3);
     assert_eq!(bench.replica(0).shown_head(&stream("facts/1")), None);
-    assert!(!bench.disk.content.lost.is_empty(), "the stranger's event is kept aside");
+    assert!(
+        !bench.disk.content.lost.is_empty(),
+        "the stranger's event is kept aside"
+    );
     let stored = bench.disk.content.replica;
     assert_eq!(bench.replica(0).id(), stored);
     assert_ne!(bench.disk.content.replica, ReplicaId::default());

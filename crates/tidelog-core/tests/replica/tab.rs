@@ -5,9 +5,7 @@ use super::disk::{Disk, Fault};
 use super::oracle::Oracle;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::Body;
-use tidelog_core::replica::{
-    Config, Notice, ReceiptState, Replica, RerunAnswer, StoreRequest,
-};
+use tidelog_core::replica::{Config, Notice, ReceiptState, Replica, RerunAnswer, StoreRequest};
 use tidelog_core::store::{Durability, Loaded, StoreError, Written};
 use tidelog_core::{ChainHash, CommitId, Position, StreamId, Timestamp};
 
@@ -241,17 +239,31 @@ impl Tab {
             return;
         }
         let shown = self.shown(None);
-        for stream in ["counter/0", "counter/1", "todo/0", "todo/1", "facts/0", "facts/1"] {
+        for stream in [
+            "counter/0",
+            "counter/1",
+            "todo/0",
+            "todo/1",
+            "facts/0",
+            "facts/1",
+        ] {
             let stream = StreamId::new(stream).unwrap();
             assert_eq!(
                 replica.confirmed_head(&stream),
                 self.rows.head(&stream),
                 "confirmed {stream}"
             );
-            assert_eq!(replica.shown_head(&stream), shown.head(&stream), "shown {stream}");
+            assert_eq!(
+                replica.shown_head(&stream),
+                shown.head(&stream),
+                "shown {stream}"
+            );
         }
         let cursor = replica.head().cursor;
-        assert_eq!(cursor.position, self.position, "the cursor is not what was told");
+        assert_eq!(
+            cursor.position, self.position,
+            "the cursor is not what was told"
+        );
         let mut known = oracle.histories.values();
         assert!(
             self.position == Position::START
@@ -261,7 +273,10 @@ impl Tab {
         let mut ids = BTreeSet::new();
         for queued in replica.queue() {
             let id = queued.local.commit.id;
-            assert!(!self.confirmed.contains(&id), "{id} is confirmed and in the queue");
+            assert!(
+                !self.confirmed.contains(&id),
+                "{id} is confirmed and in the queue"
+            );
             assert!(ids.insert(id), "{id} is twice in the queue");
         }
         let _ = now;

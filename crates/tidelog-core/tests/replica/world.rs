@@ -7,9 +7,9 @@ use super::oracle::{Oracle, Origin};
 use super::server::Server;
 use super::tab::Tab;
 use std::collections::BTreeSet;
+use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::replica::{Draft, Request, RerunAnswer, SyncError};
-use tidelog_core::hash::commit_digest;
 use tidelog_core::{
     Commit, CommitId, Condition, Cursor, Epoch, Expected, Policy, Position, ReplicaId, Timestamp,
 };
@@ -39,7 +39,11 @@ impl Faults {
     /// Each world has some of the faults: a weak mixture of all finds less.
     fn draw(dice: &mut Dice) -> Self {
         let mut some = |chance: u32, most: usize| {
-            if dice.percent(chance) { 1 + dice.below(most) as u32 } else { 0 }
+            if dice.percent(chance) {
+                1 + dice.below(most) as u32
+            } else {
+                0
+            }
         };
         Self {
             lost_request: some(50, 30),
@@ -64,10 +68,25 @@ impl Faults {
 
 #[derive(Debug, Clone)]
 enum Flight {
-    Push { tab: u64, commits: Vec<Commit>, echo: bool },
-    Pull { tab: u64, cursor: Cursor, wait: bool },
-    Pushed { tab: u64, answer: Result<PushResponse, SyncError> },
-    Pulled { tab: u64, cursor: Cursor, answer: Result<(Vec<Vec<u8>>, Position), SyncError> },
+    Push {
+        tab: u64,
+        commits: Vec<Commit>,
+        echo: bool,
+    },
+    Pull {
+        tab: u64,
+        cursor: Cursor,
+        wait: bool,
+    },
+    Pushed {
+        tab: u64,
+        answer: Result<PushResponse, SyncError>,
+    },
+    Pulled {
+        tab: u64,
+        cursor: Cursor,
+        answer: Result<(Vec<Vec<u8>>, Position), SyncError>,
+    },
 }
 
 #[derive(Debug)]
@@ -118,7 +137,12 @@ impl World {
             for tab in 0..1 + world.dice.below(3) {
                 world.open(device);
                 if tab == 0 {
-                    world.tabs.last_mut().unwrap().replica.handle_leadership(true);
+                    world
+                        .tabs
+                        .last_mut()
+                        .unwrap()
+                        .replica
+                        .handle_leadership(true);
                 }
             }
         }
@@ -198,7 +222,11 @@ impl World {
         }
         let ordinal = tab.created;
         tab.created += 1;
-        let origin = Origin { device, tab: uid, ordinal };
+        let origin = Origin {
+            device,
+            tab: uid,
+            ordinal,
+        };
         self.oracle.created.insert(id, origin);
         self.say(|_| format!("tab {uid} appends {id}"));
         self.settle_in(uid);
@@ -223,7 +251,10 @@ impl World {
             }
             if dice.percent(20) {
                 let stream = any_event(dice).stream;
-                if conditions.iter().all(|condition| condition.stream != stream) {
+                if conditions
+                    .iter()
+                    .all(|condition| condition.stream != stream)
+                {
                     let expected = Expected::seen(tab.replica.shown_head(&stream).as_ref());
                     conditions.push(Condition { stream, expected });
                 }
@@ -234,26 +265,48 @@ impl World {
                 _ => Policy::Ask,
             };
             let command = Some(command);
-            return Some(Draft { id, conditions, events, command, policy });
+            return Some(Draft {
+                id,
+                conditions,
+                events,
+                command,
+                policy,
+            });
         }
         let events: Vec<_> = (0..1 + dice.below(3)).map(|_| any_event(dice)).collect();
         let mut conditions: Vec<Condition> = Vec::new();
         for _ in 0..dice.below(3) {
             let stream = any_event(dice).stream;
-            if conditions.iter().any(|condition| condition.stream == stream) {
+            if conditions
+                .iter()
+                .any(|condition| condition.stream == stream)
+            {
                 continue;
             }
             let head = tab.replica.shown_head(&stream);
             let expected = match (dice.below(4), &head) {
                 (0, _) => Expected::Any,
                 (1, Some(_)) => Expected::Exists,
-                (2, Some(head)) => Expected::Exact { exact: head.version, event: None },
+                (2, Some(head)) => Expected::Exact {
+                    exact: head.version,
+                    event: None,
+                },
                 _ => Expected::seen(head.as_ref()),
             };
             conditions.push(Condition { stream, expected });
         }
-        let policy = if dice.percent(50) { Policy::Ask } else { Policy::Rebase };
-        Some(Draft { id, conditions, events, command: None, policy })
+        let policy = if dice.percent(50) {
+            Policy::Ask
+        } else {
+            Policy::Rebase
+        };
+        Some(Draft {
+            id,
+            conditions,
+            events,
+            command: None,
+            policy,
+        })
     }
 
     /// The host's loop once: notices, a store request, what there is to send.
@@ -286,14 +339,23 @@ impl World {
                         );
                     }
                     self.say(|_| {
-                        let ids: Vec<_> = commits.iter().map(|c| (c.id, c.attempt.value())).collect();
+                        let ids: Vec<_> =
+                            commits.iter().map(|c| (c.id, c.attempt.value())).collect();
                         format!("tab {uid} pushes {ids:?}")
                     });
-                    let flight = Flight::Push { tab: uid, commits, echo: false };
+                    let flight = Flight::Push {
+                        tab: uid,
+                        commits,
+                        echo: false,
+                    };
                     self.flights.push(flight);
                 }
                 Request::Pull { cursor, wait } => {
-                    self.flights.push(Flight::Pull { tab: uid, cursor, wait });
+                    self.flights.push(Flight::Pull {
+                        tab: uid,
+                        cursor,
+                        wait,
+                    });
                 }
                 other => panic!("a request this host does not know: {other:?}"),
             }
@@ -309,7 +371,9 @@ impl World {
         };
         tab.drain(&mut self.oracle);
         let current = &self.server.chains;
-        self.oracle.histories.insert(self.server.epoch, current.clone());
+        self.oracle
+            .histories
+            .insert(self.server.epoch, current.clone());
         tab.check(time, &self.oracle);
         if self.tell {
             println!("{:>9}   {}", self.now, tab.summary());
@@ -375,8 +439,12 @@ impl World {
     }
 
     fn land(&mut self, index: usize) -> bool {
-        let network = || SyncError::Network { detail: String::from("injected") };
-        if let Flight::Pull { cursor, wait: true, .. } = &self.flights[index]
+        let network = || SyncError::Network {
+            detail: String::from("injected"),
+        };
+        if let Flight::Pull {
+            cursor, wait: true, ..
+        } = &self.flights[index]
             && cursor.position == self.server.head().position
             && (cursor.position == Position::START || cursor.epoch == self.server.epoch)
         {
@@ -387,7 +455,11 @@ impl World {
             Flight::Push { tab, commits, echo } => {
                 if self.dice.percent(self.faults.repeated_request) {
                     let commits = commits.clone();
-                    self.flights.push(Flight::Push { tab, commits, echo: true });
+                    self.flights.push(Flight::Push {
+                        tab,
+                        commits,
+                        echo: true,
+                    });
                 }
                 let answer = if self.dice.percent(self.faults.lost_request) {
                     Err(network())
@@ -395,8 +467,9 @@ impl World {
                     Err(no_service(&mut self.dice))
                 } else {
                     let forbidden = self.faults.forbidden;
-                    let dice = &mut self.dice;
-                    let mut forbids = |_: &Commit| dice.percent(forbidden);
+                    // Its own rule says the same each time it is asked.
+                    let mut forbids =
+                        |commit: &Commit| u32::from(commit.id.as_bytes()[0]) % 100 < forbidden;
                     let answer = self.server.push(self.now, &commits, &mut forbids);
                     self.oracle.check_server(&self.server);
                     self.say(|_| format!("server answers {:?}", answer.results));
@@ -421,10 +494,18 @@ impl World {
                     let page = self.server.pull(cursor, per_frame, frames);
                     page.ok_or(SyncError::HistoryChanged)
                 };
-                self.flights.push(Flight::Pulled { tab, cursor, answer });
+                self.flights.push(Flight::Pulled {
+                    tab,
+                    cursor,
+                    answer,
+                });
             }
             Flight::Pushed { tab, answer } => self.pushed(tab, answer),
-            Flight::Pulled { tab, cursor, answer } => self.pulled(tab, cursor, answer),
+            Flight::Pulled {
+                tab,
+                cursor,
+                answer,
+            } => self.pulled(tab, cursor, answer),
         }
         true
     }
@@ -438,7 +519,9 @@ impl World {
         if self.dice.percent(self.faults.repeated_answer) {
             let epoch = self.server.epoch;
             let mut old = self.old_answers.iter();
-            let old = old.by_ref().filter(|(tab, old)| *tab == uid && old.epoch == epoch);
+            let old = old
+                .by_ref()
+                .filter(|(tab, old)| *tab == uid && old.epoch == epoch);
             let old: Vec<_> = old.map(|(_, old)| old).collect();
             if !old.is_empty() {
                 answer = Ok(old[self.dice.below(old.len())].clone());
@@ -465,12 +548,18 @@ impl World {
             return;
         };
         match answer {
-            Ok((mut frames, head)) if !frames.is_empty() && self.dice.percent(self.faults.flipped) => {
+            Ok((mut frames, head))
+                if !frames.is_empty() && self.dice.percent(self.faults.flipped) =>
+            {
                 let frame = self.dice.below(frames.len());
                 let byte = self.dice.below(frames[frame].len());
                 frames[frame][byte] ^= 1 << self.dice.below(8);
                 let before = tab.replica.head().cursor;
-                if tab.replica.handle_pulled(time, cursor, frames, head).is_err() {
+                if tab
+                    .replica
+                    .handle_pulled(time, cursor, frames, head)
+                    .is_err()
+                {
                     self.oracle.saw("flipped byte");
                 }
                 assert_eq!(tab.replica.head().cursor, before);
@@ -573,7 +662,11 @@ impl World {
             self.copies.push(None);
             let copy = self.disks.len() - 1;
             self.open(copy);
-            self.tabs.last_mut().unwrap().replica.handle_leadership(true);
+            self.tabs
+                .last_mut()
+                .unwrap()
+                .replica
+                .handle_leadership(true);
         } else if self.dice.percent(self.faults.restore) {
             let epoch = Epoch::from_bytes(self.dice.id());
             self.oracle.saw("restored");
@@ -599,7 +692,9 @@ impl World {
             for at in 0..self.tabs.len() {
                 if self.tabs[at].device == device {
                     let time = self.time();
-                    self.tabs[at].replica.handle_leadership(core::mem::take(&mut leader));
+                    self.tabs[at]
+                        .replica
+                        .handle_leadership(core::mem::take(&mut leader));
                     self.tabs[at].replica.handle_online(time, true);
                     self.tabs[at].replica.handle_kick(time);
                 }
@@ -637,17 +732,28 @@ impl World {
             if moved {
                 continue;
             }
-            let wake = self.tabs.iter().filter_map(|tab| tab.replica.poll_timeout());
+            let wake = self
+                .tabs
+                .iter()
+                .filter_map(|tab| tab.replica.poll_timeout());
             match wake.min() {
                 None => return,
                 Some(at) => {
-                    assert!(at > self.time(), "a timeout in the past: the host would spin");
+                    assert!(
+                        at > self.time(),
+                        "a timeout in the past: the host would spin"
+                    );
                     self.now = at.millis();
                 }
             }
         }
         for tab in &self.tabs {
-            self.say(|_| format!("tab {} of device {}: {:?}", tab.uid, tab.device, tab.replica));
+            self.say(|_| {
+                format!(
+                    "tab {} of device {}: {:?}",
+                    tab.uid, tab.device, tab.replica
+                )
+            });
         }
         panic!("no quiet after faults ended: livelock");
     }
@@ -666,7 +772,10 @@ impl World {
             assert_eq!(status.position, head, "tab {uid} is behind: {status:?}");
             let parked: Vec<_> = tab.replica.parked().keys().collect();
             let stored: Vec<_> = self.disks[tab.device].content.parked.keys().collect();
-            assert_eq!(parked, stored, "tab {uid} and its disk differ in what is parked");
+            assert_eq!(
+                parked, stored,
+                "tab {uid} and its disk differ in what is parked"
+            );
             self.check_receipts(tab);
         }
         self.oracle.check_server(&self.server);
@@ -678,7 +787,8 @@ impl World {
         use tidelog_core::replica::ReceiptState;
         for (id, origin) in &self.oracle.created {
             let oracle = &self.oracle;
-            if origin.tab != tab.uid || oracle.discarded.contains(id) || oracle.excused.contains(id) {
+            if origin.tab != tab.uid || oracle.discarded.contains(id) || oracle.excused.contains(id)
+            {
                 continue;
             }
             let receipt = tab.receipts.get(id);
@@ -689,7 +799,11 @@ impl World {
                 Some(ReceiptState::Failed(_)) => !parked && !self.server.has(*id),
                 _ => false,
             };
-            assert!(right, "{id} ended, and its tab {} heard {receipt:?}", tab.uid);
+            assert!(
+                right,
+                "{id} ended, and its tab {} heard {receipt:?}",
+                tab.uid
+            );
         }
     }
 }
@@ -698,8 +812,13 @@ fn no_service(dice: &mut Dice) -> SyncError {
     let detail = String::from("injected");
     match dice.below(4) {
         0 => SyncError::Unauthorized { detail },
-        1 => SyncError::Unavailable { status: 503, detail },
+        1 => SyncError::Unavailable {
+            status: 503,
+            detail,
+        },
         2 => SyncError::BadAnswer { detail },
-        _ => SyncError::RateLimited { retry_after_millis: Some(2_000) },
+        _ => SyncError::RateLimited {
+            retry_after_millis: Some(2_000),
+        },
     }
 }

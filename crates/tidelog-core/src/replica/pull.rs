@@ -1,0 +1,131 @@
+//! Pulling: a page of the confirmed log is checked whole before anything of it is kept.
+
+use super::{InconsistentLog, Notice, Replica, SyncError};
+use crate::cursor::Cursor;
+use crate::frame::{self, Body, Frame};
+use crate::id::CommitId;
+use crate::number::{Position, Timestamp};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+#[derive(Debug, Clone)]
+pub(super) struct PageFrame {
+    pub(super) first: Position,
+    pub(super) frame: Arc<Frame>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Frames of the confirmed log that wait to be written.
+#[derive(Debug, Clone)]
+pub(super) struct Page {
+    pub(super) frames: Vec<PageFrame>,
+    /// Where they begin.
+    pub(super) after: Cursor,
+    /// Where they end.
+    pub(super) cursor: Cursor,
+}
+
+impl Page {
+    pub(super) fn commit_ids(&self) -> impl Iterator<Item = CommitId> {
+        self.frames.iter().flat_map(|page| match &page.frame.body {
+            Body::Recorded(commits) => commits.iter().map(|recorded| recorded.commit.id).collect(),
+            Body::Local(_) => Vec::new(),
+        })
+    }
+}
+
+impl Replica {
+    /// The answer to a pull: frames that follow the cursor it was asked with, and the server's head. Everything is checked
+    /// (checksum, order, versions, hash chain) before anything is kept.
+    ///
+    /// # Errors
+    /// [`InconsistentLog`] if the answer does not follow what is here. Nothing has changed, and it is asked again later.
+    pub fn handle_pulled(
+        &mut self,
+        now: Timestamp,
+        asked: Cursor,
+        frames: Vec<Vec<u8>>,
+        server_head: Position,
+    ) -> Result<(), InconsistentLog> {
+        if self.sync.pulling.take().is_none() || asked != self.head.cursor {
+            return Ok(());
+        }
+        if frames.is_empty() {
+            self.sync.succeeded();
+            if server_head > self.head.cursor.position {
+                // It says there is more but gives none: do not ask in a tight loop.
+                let detail = String::from("it says that there is more, but sends nothing");
+                self.sync.failed(now, SyncError::BadAnswer { detail });
+            }
+            self.sync.server_head = Some(server_head);
+            self.after_confirm();
+            // Another tab's hint may have been lost; the quiet moment is a good one to look.
+            self.disk.load |= self.sync.caught_up;
+            return Ok(());
+        }
+        match self.check_page(frames) {
+            Ok(page) => {
+                self.sync.succeeded();
+                self.sync.page = Some(page);
+                self.sync.server_head = Some(server_head);
+                self.notices.push_back(Notice::Status);
+                Ok(())
+            }
+            Err(error) => {
+                let detail = error.to_string();
+                self.sync.failed(now, SyncError::BadAnswer { detail });
+                self.notices.push_back(Notice::Status);
+                Err(error)
+            }
+        }
+    }
+
+    fn check_page(&self, frames: Vec<Vec<u8>>) -> Result<Page, InconsistentLog> {
+        let mut cursor = self.head.cursor;
+        let mut heads = BTreeMap::new();
+        let mut page = Vec::new();
+        for bytes in frames {
+            let frame = frame::decode(&bytes)?;
+            let first = cursor.position.next();
+            if cursor.position == Position::START && cursor.epoch == Default::default() {
+                cursor.epoch = frame.epoch;
+            }
+            if frame.epoch != cursor.epoch || frame.chain_before != cursor.chain {
+                return Err(InconsistentLog::Chain { position: first });
+            }
+            for recorded in self.confirmed.check(&frame, cursor.position, &mut heads)? {
+                cursor.chain = cursor.chain.after(recorded);
+                cursor.position = recorded.last_position();
+            }
+            if cursor.position < first {
+                return Err(InconsistentLog::Invalid {
+                    detail: String::from("an empty frame"),
+                });
+            }
+            page.push(PageFrame {
+                first,
+                frame: Arc::new(frame),
+                bytes,
+            });
+        }
+        Ok(Page {
+            frames: page,
+            after: self.head.cursor,
+            cursor,
+        })
+    }
+
+    /// A pull failed.
+    pub fn handle_pull_failed(&mut self, now: Timestamp, error: SyncError) {
+        if self.sync.pulling.take().is_none() {
+            return;
+        }
+        if error == SyncError::HistoryChanged && self.head.cursor.position > Position::START {
+            self.sync.rewind = super::rewind::Rewind::Wanted;
+        }
+        self.sync.failed(now, error);
+        self.notices.push_back(Notice::Status);
+    }
+}

@@ -1,0 +1,249 @@
+//! What a store's answers mean: done, stale, failed, or unknown.
+
+use super::queue::{Location, State};
+use super::write::Busy;
+use super::{Notice, ReceiptState, Replica, ResetReason};
+use crate::id::CommitId;
+use crate::number::Timestamp;
+use crate::store::{Head, Outcome, StoreError, StoreOp, Written};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+const RETRY_MILLIS: i64 = 1_000;
+
+impl Replica {
+    /// The answer to [`StoreRequest::Write`].
+    pub fn handle_written(&mut self, now: Timestamp, result: Result<Written, StoreError>) {
+        let Some(busy) = self.disk.busy.take() else {
+            return;
+        };
+        match result {
+            Ok(Written::Done) => {
+                self.disk.retry_at = None;
+                if self.disk.error.take().is_some() {
+                    self.notices.push_back(Notice::Status);
+                }
+                self.written(busy);
+            }
+            Ok(Written::Stale { .. }) => {
+                self.disk.load = true;
+                self.not_written(busy);
+            }
+            Err(error) => self.failed(now, busy, error),
+        }
+    }
+
+    fn written(&mut self, busy: Busy) {
+        match busy {
+            Busy::Append {
+                entries,
+                departing,
+                ops,
+                head,
+            } => {
+                self.advance(head, ops);
+                if let Some(id) = self.new_id.take() {
+                    self.id = id;
+                }
+                let mut revived = false;
+                for entry in &mut self.queue {
+                    if let Some(location) = entries.get(&entry.id()) {
+                        entry.state = State::Pending;
+                        entry.location = Some(*location);
+                        entry.only_copy = false;
+                        revived |= core::mem::take(&mut entry.revived)
+                            && self.parked.remove(&entry.id()).is_some();
+                    }
+                }
+                for id in entries.into_keys() {
+                    self.receipt(id, ReceiptState::Durable);
+                }
+                if departing > 0 || revived {
+                    self.departed(departing);
+                    self.notices.push_back(Notice::Parked);
+                }
+                self.notices.push_back(Notice::Queue);
+            }
+            Busy::Sync {
+                page,
+                acks,
+                ops,
+                head,
+            } => {
+                self.advance(head, ops);
+                self.acked(acks);
+                if let Some(page) = page {
+                    for page in page.frames {
+                        self.confirm(page.frame);
+                    }
+                    self.after_confirm();
+                }
+            }
+            Busy::Rewind { ops, head } => {
+                self.advance(head, ops);
+                self.rewound(ResetReason::History);
+            }
+            Busy::Load | Busy::Frames | Busy::Reopen => {}
+        }
+    }
+
+    /// The first departing commits are on disk as parked, or gone.
+    fn departed(&mut self, count: usize) {
+        for departing in self.departing.drain(..count).collect::<Vec<_>>() {
+            match departing.parked {
+                Some(parked) => {
+                    self.parked.insert(departing.id, parked);
+                    self.receipt(departing.id, ReceiptState::Parked);
+                }
+                None => {
+                    self.parked.remove(&departing.id);
+                }
+            }
+        }
+    }
+
+    pub(super) fn advance(&mut self, head: Head, ops: Vec<StoreOp>) {
+        self.head = head;
+        for op in ops {
+            match op {
+                StoreOp::AddPending {
+                    first, outcomes, ..
+                } => {
+                    self.pending.insert(first, outcomes);
+                }
+                StoreOp::PutOutcomes { first, outcomes } => {
+                    if outcomes.iter().all(|outcome| *outcome == Outcome::Settled) {
+                        self.pending.remove(&first);
+                    } else {
+                        self.pending.insert(first, outcomes);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Nothing of it is on disk: as if it had not been tried.
+    fn not_written(&mut self, busy: Busy) {
+        if let Busy::Sync { page, .. } = busy {
+            self.sync.page = page;
+        }
+        for entry in &mut self.queue {
+            if entry.state == State::Writing {
+                entry.state = State::Unwritten;
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Timestamp, busy: Busy, error: StoreError) {
+        self.disk.error = Some(error.clone());
+        self.notices.push_back(Notice::Status);
+        match &error {
+            StoreError::ConnectionLost { .. } => {
+                self.disk.reopen = true;
+                if let Busy::Sync { .. } | Busy::Rewind { .. } = busy {
+                    // What the server said can be asked for again.
+                    self.not_written(busy);
+                    self.sync.page = None;
+                    return;
+                }
+                for entry in &mut self.queue {
+                    if entry.state == State::Writing {
+                        entry.state = State::Unresolved;
+                    }
+                }
+            }
+            StoreError::Wiped => {
+                self.not_written(busy);
+                self.disk.reopen = true;
+            }
+            _ => {
+                if let Busy::Append { entries, .. } = &busy {
+                    self.fail_fresh(entries, &error);
+                }
+                self.not_written(busy);
+                self.sync.page = None;
+                self.disk.load = true;
+                self.disk.retry_at = Some(now.plus_millis(RETRY_MILLIS));
+            }
+        }
+    }
+
+    /// The commits of a write that failed, and those decided on top of them, leave memory. A commit of which an earlier
+    /// attempt is on disk stays as that attempt was and is tried again.
+    fn fail_fresh(&mut self, entries: &BTreeMap<CommitId, Location>, error: &StoreError) {
+        let mut streams = BTreeSet::new();
+        let mut failed = Vec::new();
+        let mut parked = Vec::new();
+        self.queue.retain(|entry| {
+            let in_memory = matches!(entry.state, State::Writing | State::Unwritten);
+            let fresh = in_memory && entry.location.is_none() && !entry.only_copy;
+            let hit = entries.contains_key(&entry.id())
+                || entry.touched().any(|stream| streams.contains(stream));
+            if fresh && hit {
+                streams.extend(
+                    entry
+                        .local
+                        .commit
+                        .events
+                        .iter()
+                        .map(|event| event.stream.clone()),
+                );
+                // One that was brought back is still in the parked list.
+                let list = if entry.revived {
+                    &mut parked
+                } else {
+                    &mut failed
+                };
+                list.push(entry.id());
+            }
+            !(fresh && hit)
+        });
+        if failed.is_empty() && parked.is_empty() {
+            return;
+        }
+        for id in failed {
+            self.receipt(id, ReceiptState::Failed(error.clone()));
+        }
+        for id in parked {
+            self.receipt(id, ReceiptState::Parked);
+        }
+        self.unjudged = true;
+        self.queue_changed();
+    }
+
+    /// The answer to [`StoreRequest::Reopen`]. After a failure the host may give up ([`Replica::give_up_storage`]) or have
+    /// it tried again later.
+    pub fn handle_reopened(&mut self, now: Timestamp, result: Result<(), StoreError>) {
+        self.disk.busy = None;
+        match result {
+            Ok(()) => {
+                self.disk.reopen = false;
+                self.disk.load = true;
+                self.disk.error = None;
+            }
+            Err(error) => {
+                self.disk.error = Some(error);
+                self.disk.retry_at = Some(now.plus_millis(RETRY_MILLIS));
+            }
+        }
+        self.notices.push_back(Notice::Status);
+    }
+
+    /// A load or a read failed.
+    pub fn handle_load_failed(&mut self, now: Timestamp, error: StoreError) {
+        let busy = self.disk.busy.take();
+        if let Some(Busy::Frames) = busy {
+            self.sync.frames_failed();
+        }
+        match &error {
+            StoreError::ConnectionLost { .. } | StoreError::Wiped => self.disk.reopen = true,
+            _ => {
+                self.disk.load = true;
+                self.disk.retry_at = Some(now.plus_millis(RETRY_MILLIS));
+            }
+        }
+        self.disk.error = Some(error);
+        self.notices.push_back(Notice::Status);
+    }
+}
