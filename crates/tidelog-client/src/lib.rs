@@ -13,6 +13,7 @@ mod log;
 mod options;
 mod platform;
 mod runtime;
+mod session;
 mod tabs;
 mod transport;
 
@@ -21,4 +22,5 @@ pub use history::RecordedEvent;
 pub use log::{Log, Outcome};
 pub use options::{Options, TokenSource};
 pub use platform::{new_commit_id, now};
+pub use session::{ExecuteError, Model, Receipt, Session, Settled, Subscription};
 pub use tabs::PeerStatus;

@@ -5,6 +5,7 @@ use crate::options::Options;
 use crate::runtime::Runtime;
 use crate::tabs::PeerStatus;
 use std::rc::Rc;
+use tidelog_core::number::Generation;
 use tidelog_core::replica::{Draft, Notice, Parked, Phase, Queued, Replica, RerunAnswer, Status};
 use tidelog_core::store::{Store, StoreError};
 use tidelog_core::{CommitId, Position, StreamHead, StreamId, Version};
@@ -73,6 +74,12 @@ impl Log {
     pub fn answer_rerun(&self, id: CommitId, answer: RerunAnswer) {
         self.runtime.replica.borrow_mut().answer_rerun(id, answer);
         self.runtime.schedule();
+    }
+
+    /// How many write transactions the local database has seen, as this tab knows.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.runtime.replica.borrow().head().generation
     }
 
     /// Looks at the commits that are not confirmed, in order.
