@@ -23,7 +23,7 @@ pub use routes::router;
 use crate::store::LogStore;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How a server behaves.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ struct Shared<S> {
     store: S,
     settings: Settings,
     closing: watch::Sender<bool>,
+    large_pushes: Arc<Semaphore>,
 }
 
 impl<S> Clone for App<S> {
@@ -75,11 +76,13 @@ impl<S: LogStore> App<S> {
     #[must_use]
     pub fn new(store: S, settings: Settings) -> Self {
         let closing = watch::Sender::new(false);
+        let large_pushes = Arc::new(Semaphore::new(caps::LARGE_PUSHES));
         Self {
             shared: Arc::new(Shared {
                 store,
                 settings,
                 closing,
+                large_pushes,
             }),
         }
     }
@@ -95,6 +98,17 @@ impl<S: LogStore> App<S> {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Waits until a body of this length may be decoded; what is returned is held while the commits are in memory.
+    pub(crate) async fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        match bytes {
+            0..=caps::SMALL_PUSH_BYTES => None,
+            _ => Arc::clone(&self.shared.large_pushes)
+                .acquire_owned()
+                .await
+                .ok(),
+        }
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -1,5 +1,7 @@
 //! What the SQLite store promises beside the protocol: group commit, full disks, files of others.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 use tidelog_core::protocol::Verdict;

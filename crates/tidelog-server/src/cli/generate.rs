@@ -95,7 +95,7 @@ impl Iterator for Applications {
         let step = usize::try_from(application.version).unwrap_or(0);
         application.version += 1;
         let ends_badly = !application.is_approved && step == application.last_step;
-        let name = match ENDS.get(usize::from(application.key % 2 == 0)) {
+        let name = match ENDS.get(usize::from(application.key.is_multiple_of(2))) {
             Some(end) if ends_badly => end,
             _ => STEPS.get(step)?,
         };

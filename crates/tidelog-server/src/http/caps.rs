@@ -10,6 +10,10 @@ pub(crate) const PULL_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(30);
 /// How long a body may take to arrive.
 pub(crate) const BODY_TIME: Duration = Duration::from_secs(60);
+/// Up to how many bytes a push is small: any number of those is decoded at once.
+pub(crate) const SMALL_PUSH_BYTES: usize = 256 * 1024;
+/// How many larger pushes are in memory at once; decoded, a body takes many times its bytes.
+pub(crate) const LARGE_PUSHES: usize = 8;
 /// How many events a read of a stream returns.
 pub(crate) const STREAM_EVENTS: u64 = 1_000;
 /// How many logs one live call may follow.

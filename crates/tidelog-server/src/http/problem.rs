@@ -78,10 +78,7 @@ impl IntoResponse for Problem {
             headers,
         } = self;
         let mut document = Map::new();
-        document.insert(
-            "type".into(),
-            format!("https://tidelog.dev/problems/{code}").into(),
-        );
+        document.insert("type".into(), format!("urn:tidelog:problem:{code}").into());
         document.insert(
             "title".into(),
             status.canonical_reason().unwrap_or("Error").into(),

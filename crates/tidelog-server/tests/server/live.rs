@@ -148,7 +148,7 @@ fn a_shutdown_ends_everything_that_waits_and_the_process() {
         rest.starts_with("HTTP/1.1 200") && rest.contains("\"commits\":[]"),
         "{rest}"
     );
-    while let Some(line) = lines.next() {
+    for line in lines {
         assert_eq!(line.expect("a clean end"), "{}");
     }
     assert!(server.wait().success());

@@ -1,6 +1,6 @@
 //! Reading a log: frames and JSON, cursors, waiting.
 
-use crate::harness::{Server, commit, run, uuid};
+use crate::harness::{Server, commit, run, send, uuid};
 use serde_json::json;
 use tidelog_core::{ChainHash, Recorded, frame};
 
@@ -180,6 +180,27 @@ fn nobody_may_keep_an_answer_and_other_origins_see_the_headers() {
     for name in ["tidelog-epoch", "tidelog-head", "tidelog-chain", "etag"] {
         assert!(exposed.contains(name), "{exposed}");
     }
+    let asked = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+        (
+            "access-control-request-headers",
+            "authorization,content-type,tidelog-replica",
+        ),
+    ];
+    let preflight = send(
+        "OPTIONS",
+        &server.url("/v1/logs/todos/commits"),
+        &asked,
+        None,
+    );
+    let preflight = preflight.expect("an answer");
+    assert_eq!(preflight.status, 200);
+    assert!(
+        preflight
+            .header("access-control-allow-headers")
+            .contains("tidelog-replica")
+    );
     server
         .get_with("/v1/logs/todos/commits", &[("accept", "text/html")])
         .is_problem(406, "not_acceptable");

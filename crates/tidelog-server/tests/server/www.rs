@@ -9,6 +9,7 @@ fn server() -> Server {
         ("www/todomvc/index.html", "<!doctype html>todos"),
         ("www/todomvc/assets/app-1a2b3c.js", "let a;"),
         ("www/todomvc/assets/core.wasm", "\0asm"),
+        ("www/todomvc/assets/app-1a2b3c.js.gz", "gzipped"),
         ("www/v1/secret", "never"),
         ("outside", "never"),
     ] {
@@ -33,6 +34,18 @@ fn pages_assets_and_wasm_have_the_right_headers() {
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     let script = server.get("/todomvc/assets/app-1a2b3c.js");
     assert!(script.header("cache-control").contains("immutable"));
+    let gzipped = server.get_with(
+        "/todomvc/assets/app-1a2b3c.js",
+        &[("accept-encoding", "gzip")],
+    );
+    assert_eq!(
+        (gzipped.header("content-encoding"), &gzipped.body[..]),
+        ("gzip", &b"gzipped"[..])
+    );
+    assert_eq!(
+        gzipped.header("content-type"),
+        script.header("content-type")
+    );
     assert_eq!(
         server
             .get("/todomvc/assets/core.wasm")

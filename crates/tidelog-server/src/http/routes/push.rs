@@ -31,6 +31,7 @@ pub(super) async fn push<S: LogStore>(
 ) -> Result<(HeaderMap, Json<PushResponse>), Problem> {
     let encoding = negotiation::content(&headers)?;
     let bytes = body::read(&headers, body).await?;
+    let _room = app.room_for(bytes.len()).await;
     let sent = match encoding {
         Encoding::Json => body::decode(bytes, from_json).await?,
         Encoding::Frames => {

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{Epoch, LogName};
 use tokio::sync::oneshot;
@@ -20,7 +20,7 @@ const QUEUE: usize = 1_024;
 const BATCH_PUSHES: usize = 512;
 /// About how many bytes of commits share a transaction at most.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// How often an idle writer looks whether another process has written to the file.
+/// How often the writer looks whether another process has written to the file.
 const IDLE: Duration = Duration::from_millis(500);
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -117,12 +117,16 @@ struct Loop {
 
 impl Loop {
     fn run(mut self) {
-        let mut seen = None;
+        let (mut seen, mut looked) = (None, Instant::now());
         loop {
             match self.queue.recv_timeout(IDLE) {
                 Ok(job) => self.serve(job),
-                Err(RecvTimeoutError::Timeout) => seen = self.look_around(seen),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if looked.elapsed() >= IDLE {
+                seen = self.look_around(seen);
+                looked = Instant::now();
             }
         }
         // The log of what is not yet in the file proper is folded in; failing that, the next opening does it.
