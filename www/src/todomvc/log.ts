@@ -24,8 +24,9 @@ export function give(
     onRefused(error instanceof Error ? error.message : String(error));
   try {
     const receipt = command();
-    receipt.durable.catch(report);
-    if (!receipt.ok) onRefused(receipt.reason?.message ?? "That is not possible.");
+    // A refused command is never written: its `durable` would say the same once more, later.
+    if (receipt.ok) receipt.durable.catch(report);
+    else onRefused(receipt.reason?.message ?? "That is not possible.");
     return receipt;
   } catch (error) {
     if (error instanceof TidelogError && error.code === "not_ready") {
