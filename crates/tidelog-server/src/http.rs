@@ -1,6 +1,6 @@
 //! The protocol over HTTP: version 1 of `crates/tidelog-core`'s [`protocol`](tidelog_core::protocol).
 //!
-//! One module for each concern, one file in [`routes`] for each call. A handler does, in this order: who is it, which
+//! One module for each concern, one file in `routes` for each call. A handler does, in this order: who is it, which
 //! log, what do they want, what does the store say. Invariant: every error is a [`problem::Problem`], and nobody can tell
 //! a log that does not exist from one that is not theirs.
 
