@@ -26,7 +26,13 @@ const commit = (seq, stream, expected) => ({
   seq,
   conditions: [{ stream, expected }],
   events: [
-    { stream, type: "todo.added", schema: 1, data: { title: "Milk" }, occurredAt: "2026-01-01T00:00:00Z" },
+    {
+      stream,
+      type: "todo.added",
+      schema: 1,
+      data: { title: "Milk" },
+      occurredAt: "2026-01-01T00:00:00Z",
+    },
   ],
 });
 
@@ -85,7 +91,10 @@ test("one event is appended where the stream has the version that was seen", asy
 test("a wait ends with the next commit", async () => {
   const { head } = await (await get("")).json();
   const waiting = get(`/commits?after=${head.position}&wait=30`);
-  await post("/commits", { replica: randomUUID(), commits: [commit(1, `todo/${randomUUID()}`, "any")] });
+  await post("/commits", {
+    replica: randomUUID(),
+    commits: [commit(1, `todo/${randomUUID()}`, "any")],
+  });
   const page = await (await waiting).json();
   assert.equal(page.commits.length, 1);
 });
@@ -100,7 +109,10 @@ test("a live connection tells when the head moves", async () => {
     signal: ended.signal,
   });
   assert.equal(response.status, 200);
-  await post("/commits", { replica: randomUUID(), commits: [commit(1, `todo/${randomUUID()}`, "any")] });
+  await post("/commits", {
+    replica: randomUUID(),
+    commits: [commit(1, `todo/${randomUUID()}`, "any")],
+  });
   let text = "";
   for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
     text += chunk;
@@ -115,11 +127,23 @@ test("what is wrong is a problem with a code, and nothing is stored", async () =
   const { head } = await (await get("")).json();
   await problem(await fetch(`${server.base}/v1/logs/none`), 404, "unknown_log");
   await problem(await get("/commits?after=-1"), 400, "invalid_cursor");
-  const ahead = await problem(await get(`/commits?after=${head.position + 1}`), 409, "cursor_ahead");
+  const ahead = await problem(
+    await get(`/commits?after=${head.position + 1}`),
+    409,
+    "cursor_ahead",
+  );
   assert.deepEqual(ahead.head, head);
   const sneaky = commit(1, "todo/1", "any");
   sneaky.events[0].position = 1;
-  await problem(await post("/commits", { replica: randomUUID(), commits: [sneaky] }), 400, "bad_request");
-  await problem(await post("/commits", {}, { "content-type": "text/plain" }), 415, "unsupported_media_type");
+  await problem(
+    await post("/commits", { replica: randomUUID(), commits: [sneaky] }),
+    400,
+    "bad_request",
+  );
+  await problem(
+    await post("/commits", {}, { "content-type": "text/plain" }),
+    415,
+    "unsupported_media_type",
+  );
   assert.deepEqual((await (await get("")).json()).head, head);
 });
