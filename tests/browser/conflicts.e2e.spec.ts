@@ -1,9 +1,10 @@
 /** Two people change the same things while neither reaches the server. */
+
+import type { BrowserContext } from "@playwright/test";
 import { expect, test } from "../support/demo.ts";
-import { type ServerEvent, eventsOf } from "../support/server-log.ts";
+import { eventsOf, type ServerEvent } from "../support/server-log.ts";
 import type { TideServer } from "../support/tide-server.ts";
 import { backOnline, converged, TodoPage } from "../support/todo-page.ts";
-import type { BrowserContext } from "@playwright/test";
 
 type NewBrowser = () => Promise<BrowserContext>;
 

@@ -27,6 +27,7 @@ export class FaultyProxy {
   readonly #server: Server;
   readonly #target: URL;
   #answersToLose = 0;
+  #cutsPulls = false;
   #portal: string | undefined;
   #portalHits = 0;
 
@@ -58,6 +59,12 @@ export class FaultyProxy {
     this.#answersToLose = count;
   }
 
+  /** Pulls end without an answer, so that only the answer to a push can tell the browser what was stored. */
+  cutPulls(cut: boolean): void {
+    this.#cutsPulls = cut;
+    if (cut) this.#server.closeAllConnections();
+  }
+
   /** From now on every request gets this page, with status 200. */
   capture(html: string): void {
     this.#portal = html;
@@ -85,6 +92,10 @@ export class FaultyProxy {
     if (this.#portal !== undefined) {
       if (request.url?.startsWith("/v1/")) this.#portalHits += 1;
       response.writeHead(200, { "content-type": "text/html" }).end(this.#portal);
+      return;
+    }
+    if (this.#cutsPulls && request.method === "GET" && request.url?.includes("/commits?")) {
+      response.destroy();
       return;
     }
     const isPush = request.method === "POST" && /\/commits$/.test(request.url ?? "");

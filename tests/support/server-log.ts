@@ -99,7 +99,7 @@ export class RawWriter {
 }
 
 /** Of a replica that has read nothing. */
-const NO_CURSOR = `${"0".repeat(8)}-0000-0000-0000-${"0".repeat(12)}:0:${"0".repeat(64)}`;
+export const NO_CURSOR = `${"0".repeat(8)}-0000-0000-0000-${"0".repeat(12)}:0:${"0".repeat(64)}`;
 
 export function authorization(token: string | undefined): Record<string, string> {
   return token === undefined ? {} : { authorization: `Bearer ${token}` };
