@@ -12,8 +12,8 @@ use crate::{Outcome, build, setup};
 
 /// Event histories of 13,087 real loan applications, if somebody put them beside the checkout.
 const REAL_LOANS: &str = "../shared/data/loan-applications.ndjson.gz";
-/// How many applications to invent when they did not.
-const INVENTED_LOANS: &str = "13087";
+/// How many events to invent when they did not: as many as the real ones.
+const INVENTED_LOANS: &str = "262200";
 
 /// Serves the demo until it is interrupted. `PORT` chooses the port.
 pub(crate) fn run(project: &Project) -> Outcome {
@@ -88,6 +88,7 @@ fn import(project: &Project, server: &Path, database: &Path) -> Outcome {
                 .map_err(|error| format!("cannot move {}: {error}", from.display()))?;
         }
     }
+    let _an_empty_folder_does_no_harm = fs::remove_dir(&fresh);
     Ok(())
 }
 
