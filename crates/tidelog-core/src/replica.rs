@@ -147,6 +147,8 @@ pub struct Replica {
     head: Head,
     /// Is the chain hash of the head's cursor the one at its position? Not while a load is half-way.
     chain_known: bool,
+    /// How far the store's log went when it was last loaded.
+    stored: Position,
     opened: bool,
     closed: bool,
     confirmed: Confirmed,
@@ -177,6 +179,7 @@ impl Replica {
             id: ReplicaId::default(),
             head: Head::default(),
             chain_known: true,
+            stored: Position::START,
             opened: false,
             closed: false,
             confirmed: Confirmed::default(),

@@ -128,7 +128,16 @@ struct StatusJs {
     parked: usize,
     leader: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<ReplayedJs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsErrorText>,
+}
+
+/// How much of the local log has been read, while it is being opened.
+#[derive(Serialize)]
+struct ReplayedJs {
+    done: f64,
+    total: f64,
 }
 
 /// A failure of this tab, or what the tab that talks to the server says of one.
@@ -166,6 +175,10 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
         pending: counts.unwritten + counts.pending + counts.acked,
         parked: counts.parked,
         leader: status.leader,
+        replayed: (status.phase == Phase::Opening).then(|| ReplayedJs {
+            done: position,
+            total: number(status.stored.value()),
+        }),
         error: own.map(JsErrorText::Own).or(peer_error),
     })
 }

@@ -69,6 +69,7 @@ impl Replica {
             self.head.cursor.epoch = frame.epoch;
             self.confirm(Arc::new(frame));
         }
+        self.stored = theirs.position;
         if loaded.more {
             self.disk.load = true;
             self.notices.push_back(Notice::Status);

@@ -49,6 +49,8 @@ pub struct Status {
     pub phase: Phase,
     /// The newest confirmed position here.
     pub position: Position,
+    /// The newest confirmed position of the local database: how far replaying has to go.
+    pub stored: Position,
     /// The newest position of the server, as last heard.
     pub server_head: Option<Position>,
     /// How many commits are where.
@@ -86,6 +88,7 @@ impl Replica {
         Status {
             phase: self.phase(),
             position: self.head.cursor.position,
+            stored: self.stored.max(self.head.cursor.position),
             server_head: self.sync.server_head,
             counts: self.counts(),
             leader: self.sync.leader,

@@ -75,8 +75,12 @@ impl Sync {
         if error == SyncError::TooLarge {
             self.push_limit = (self.push_limit / 2).max(1);
         }
-        self.failures = self.failures.saturating_add(1);
-        self.next_at = Some(now.plus_millis(i64::try_from(delay).unwrap_or(i64::MAX)));
+        // A push and a pull that fail together are one failure.
+        let asked_to_wait = matches!(error, SyncError::RateLimited { .. });
+        if asked_to_wait || self.next_at.is_none_or(|at| at <= now) {
+            self.failures = self.failures.saturating_add(1);
+            self.next_at = Some(now.plus_millis(i64::try_from(delay).unwrap_or(i64::MAX)));
+        }
         self.error = Some(error);
     }
 
@@ -123,11 +127,12 @@ impl Replica {
 
     /// The platform says whether there is a network.
     pub fn handle_online(&mut self, now: Timestamp, online: bool) {
+        if online {
+            // Also when it was thought to be there: a server that was away may be back with the network.
+            self.sync.kick(now);
+        }
         if self.sync.online != online {
             self.sync.online = online;
-            if online {
-                self.sync.kick(now);
-            }
             self.notices.push_back(Notice::Status);
         }
     }
@@ -154,7 +159,8 @@ impl Replica {
             self.sync.pulling = Some(self.head.cursor);
             return Some(Request::Pull {
                 cursor: self.head.cursor,
-                wait: self.sync.caught_up,
+                // The first answer after a failure has to come at once: it is what ends the bad news.
+                wait: self.sync.caught_up && self.sync.error.is_none(),
             });
         }
         None
