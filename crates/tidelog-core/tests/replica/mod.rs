@@ -10,6 +10,7 @@ mod dice;
 mod disk;
 mod oracle;
 mod parked;
+mod recovery;
 mod server;
 mod simulation;
 mod syncing;

@@ -1,0 +1,80 @@
+//! Coming back after the server was away.
+
+use super::bench::Bench;
+use tidelog_core::replica::{Phase, Request, SyncError};
+use tidelog_core::{Cursor, Timestamp};
+
+fn network() -> SyncError {
+    SyncError::Network { detail: String::from("cut") }
+}
+
+fn pull(bench: &mut Bench) -> Option<(Cursor, bool)> {
+    bench.requests(0).into_iter().find_map(|request| match request {
+        Request::Pull { cursor, wait } => Some((cursor, wait)),
+        _ => None,
+    })
+}
+
+/// A bench whose long poll is under way.
+fn live() -> Bench {
+    let mut bench = Bench::new(1);
+    // The pull that synced it may still be counted as under way.
+    let time = bench.time();
+    bench.replica(0).handle_pull_failed(time, network());
+    bench.now += 60_000;
+    let (cursor, _) = pull(&mut bench).unwrap();
+    let (time, head) = (bench.time(), cursor.position);
+    bench.replica(0).handle_pulled(time, cursor, Vec::new(), head).unwrap();
+    bench.save(0);
+    assert_eq!(bench.replica(0).status().phase, Phase::Live);
+    bench
+}
+
+#[test]
+fn a_caught_up_replica_waits_for_news() {
+    assert!(matches!(pull(&mut live()), Some((_, true))));
+}
+
+#[test]
+fn the_first_pull_after_a_failure_does_not_wait() {
+    let mut bench = live();
+    pull(&mut bench).unwrap();
+    let time = bench.time();
+    bench.replica(0).handle_pull_failed(time, network());
+    assert_eq!(bench.replica(0).status().phase, Phase::Offline);
+    bench.now += 60_000;
+    let (cursor, wait) = pull(&mut bench).unwrap();
+    assert!(!wait, "its answer is what says that the server is back");
+    let (time, head) = (bench.time(), cursor.position);
+    bench.replica(0).handle_pulled(time, cursor, Vec::new(), head).unwrap();
+    assert_eq!(bench.replica(0).status().phase, Phase::Live);
+}
+
+#[test]
+fn a_push_and_a_pull_that_fail_together_are_one_failure() {
+    let delay = |with_push: bool| {
+        let mut bench = live();
+        if with_push {
+            bench.note(0, "facts/0", "1");
+            bench.save(0);
+        }
+        let time = bench.time();
+        assert!(!bench.requests(0).is_empty());
+        bench.replica(0).handle_pull_failed(time, network());
+        bench.replica(0).handle_push_failed(time, network());
+        let Some(next) = bench.replica(0).poll_timeout() else { panic!("it never tries again") };
+        next.millis() - time.millis()
+    };
+    assert_eq!(delay(false), delay(true));
+}
+
+#[test]
+fn an_online_event_is_a_reason_to_try_at_once() {
+    let mut bench = live();
+    pull(&mut bench).unwrap();
+    let time: Timestamp = bench.time();
+    bench.replica(0).handle_pull_failed(time, network());
+    assert!(pull(&mut bench).is_none(), "it backs off");
+    bench.replica(0).handle_online(time, true);
+    assert!(pull(&mut bench).is_some());
+}
