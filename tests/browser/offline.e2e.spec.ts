@@ -1,0 +1,98 @@
+/** The installed app: after one visit it needs the server only to sync. */
+import { expect, test } from "../support/demo.ts";
+import { eventsOf } from "../support/server-log.ts";
+import { converged, TodoPage } from "../support/todo-page.ts";
+
+test("TodoMVC opens, takes todos and keeps them with the server stopped, and syncs when it is back", async ({
+  tide,
+  context,
+  newBrowser,
+}) => {
+  const todos = await TodoPage.open(context, tide);
+  await todos.add("Before");
+  await todos.synced();
+  await todos.installed();
+  await tide.stop();
+
+  const fromNetwork: string[] = [];
+  todos.page.on("response", (response) => {
+    if (!response.fromServiceWorker()) fromNetwork.push(response.url());
+  });
+  await todos.page.reload();
+  await expect(todos.titles).toHaveText(["Before"]);
+  expect(fromNetwork).toEqual([]);
+  await todos.offline();
+  await expect(todos.statusLine).toContainText("Offline");
+
+  await todos.add("While it is away");
+  await expect(todos.items.nth(1)).toHaveAttribute("data-sync", "pending");
+  await expect(todos.statusLine).toContainText("1 pending");
+  await todos.page.reload();
+  await expect(todos.titles).toHaveText(["Before", "While it is away"]);
+
+  await tide.start();
+  await todos.retryNow();
+  await todos.synced();
+  await expect(todos.statusLine).toHaveText("Live");
+  await expect(todos.items.nth(1)).toHaveAttribute("data-sync", "synced");
+  expect(await eventsOf(tide, "todos")).toHaveLength(2);
+  const elsewhere = await TodoPage.open(await newBrowser(), tide);
+  await converged([todos, elsewhere], ["Before", "While it is away"]);
+});
+
+test("it syncs by itself when the server is back, without anybody touching the page", async ({
+  tide,
+  context,
+}) => {
+  const todos = await TodoPage.open(context, tide);
+  await todos.synced();
+  await tide.stop();
+  await todos.offline();
+  await todos.add("Bread");
+  await tide.start();
+  await todos.synced();
+  expect(await eventsOf(tide, "todos")).toHaveLength(1);
+});
+
+test("one visit to TodoMVC is enough for the loan desk to open with the server stopped", async ({
+  tide,
+  context,
+}) => {
+  const todos = await TodoPage.open(context, tide);
+  await todos.installed();
+  await tide.stop();
+  const { page } = todos;
+  await page.goto(tide.url("/loans/"));
+  await expect(page.getByRole("heading", { name: "Loan desk" })).toBeVisible();
+  await expect(page.getByRole("status")).toHaveText("Offline");
+  await page.goto(tide.url("/"));
+  await expect(page.getByRole("link", { name: /TodoMVC/ }).first()).toBeVisible();
+});
+
+test("it can be installed: a manifest with icons that exist", async ({ tide, context }) => {
+  const todos = await TodoPage.open(context, tide);
+  await todos.installed();
+  const session = await context.newCDPSession(todos.page);
+  const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+  // The test's browser profile is like a private window, from which nothing can be installed.
+  const problems = installabilityErrors.filter(({ errorId }) => errorId !== "in-incognito");
+  expect(problems).toEqual([]);
+
+  const href = await todos.page.locator("link[rel=manifest]").getAttribute("href");
+  const answer = await todos.page.request.get(tide.url(href ?? ""));
+  const manifest = (await answer.json()) as {
+    name: string;
+    start_url: string;
+    display: string;
+    icons: readonly { src: string }[];
+  };
+  expect(manifest).toMatchObject({
+    name: expect.stringContaining("Tidelog"),
+    display: "standalone",
+  });
+  expect((await todos.page.request.get(tide.url(manifest.start_url))).ok()).toBe(true);
+  for (const { src } of manifest.icons) {
+    const icon = await todos.page.request.get(tide.url(src));
+    expect(icon.headers()["content-type"], src).toBe("image/png");
+  }
+});
