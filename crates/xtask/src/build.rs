@@ -120,7 +120,7 @@ fn wasm(project: &Project) -> Outcome {
         let smaller = glue.join("smaller.wasm");
         let mut optimise = command(&project.root, "node_modules/.bin/wasm-opt", WASM_FEATURES);
         optimise
-            .args(["-Oz", "--strip-debug"])
+            .args(["-Oz", "--strip-debug", "--strip-target-features"])
             .arg(&output)
             .arg("-o")
             .arg(&smaller);
