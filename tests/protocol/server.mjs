@@ -1,4 +1,4 @@
-// Starts `tidelog serve` for a test: the program of TIDELOG_BIN, or the newest of this workspace's builds.
+// Starts `tidelog serve` for a test: the program of TIDELOG_SERVER, or the newest of this workspace's builds.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 function program() {
-  if (process.env.TIDELOG_BIN) return process.env.TIDELOG_BIN;
+  if (process.env.TIDELOG_SERVER) return process.env.TIDELOG_SERVER;
   const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
   const built = ["debug", "release"]
     .map((profile) => join(target, profile, "tidelog"))
