@@ -182,6 +182,31 @@ test("a conflict does not hold up what else was done offline", async ({ tide, ne
   ]);
 });
 
+test("a retry that the todo's own rules refuse stays parked with the reason", async ({
+  tide,
+  newBrowser,
+}) => {
+  const { ann, bob } = await annAndBob(tide, newBrowser, ["Bread", "Milk"]);
+  await tide.stop();
+  await ann.offline();
+  await bob.offline();
+  await ann.remove("Bread");
+  await bob.rename("Bread", "White bread");
+  await bob.page.context().setOffline(true);
+  await backOnline(tide, [ann]);
+  await ann.synced();
+  await bob.page.context().setOffline(false);
+  await bob.synced();
+  await expect(bob.conflicts).toContainText("Someone else removed “Bread”.");
+
+  await bob.conflicts.getByRole("button", { name: "Retry" }).click();
+  await expect(bob.conflicts).toContainText("Someone removed this todo meanwhile.");
+  await expect(bob.conflicts).toContainText("You renamed “Bread” to “White bread”.");
+  await bob.conflicts.getByRole("button", { name: "Discard mine" }).click();
+  await expect(bob.conflicts).toHaveCount(0);
+  await converged([ann, bob], ["Milk"]);
+});
+
 test("saving an edit of a todo that changed meanwhile keeps the text and says so", async ({
   tide,
   newBrowser,

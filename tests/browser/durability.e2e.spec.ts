@@ -1,6 +1,7 @@
 /** What `durable` promised outlives a reload and the death of the tab. */
 import type { BrowserContext, Page } from "@playwright/test";
 import { expect, test } from "../support/demo.ts";
+import { OwnBrowser } from "../support/own-browser.ts";
 import { eventsOf } from "../support/server-log.ts";
 import type { TideServer } from "../support/tide-server.ts";
 import { TodoPage } from "../support/todo-page.ts";
@@ -92,6 +93,37 @@ test("the tab's process dies mid-write: everything that was durable is there, on
   const stored = (await eventsOf(tide, "todos")).map(({ stream }) => stream);
   expect(stored).toEqual(expect.arrayContaining(promised.map((key) => `todo/${key}`)));
   expect(new Set(stored).size).toBe(stored.length);
+});
+
+test("the whole browser is killed mid-write: everything that was durable is there, once", async ({
+  tide,
+  launchOptions,
+}) => {
+  const { executablePath = "", args = [] } = launchOptions;
+  const browser = await OwnBrowser.create(executablePath, args);
+  try {
+    const before = await browser.start();
+    const first = await alone(tide, before);
+    const { heard, enough } = await witnessOf(before, 25);
+    const writing = appendWithoutEnd(first.page).catch(() => "the browser is gone");
+    await enough;
+    await browser.kill9();
+    await writing;
+    const promised = [...heard];
+
+    const second = await TodoPage.open(await browser.start(), tide);
+    for (const key of promised) {
+      expect(await second.historyOf(key), key).toMatchObject([{ version: 1, type: "todo.added" }]);
+    }
+    await tide.start();
+    await second.retryNow();
+    await second.synced();
+    const stored = (await eventsOf(tide, "todos")).map(({ stream }) => stream);
+    expect(stored).toEqual(expect.arrayContaining(promised.map((key) => `todo/${key}`)));
+    expect(new Set(stored).size).toBe(stored.length);
+  } finally {
+    await browser.dispose();
+  }
 });
 
 test("a receipt can be asked for again after a reload", async ({ tide, context }) => {

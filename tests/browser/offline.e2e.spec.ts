@@ -1,4 +1,8 @@
 /** The installed app: after one visit it needs the server only to sync. */
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "../support/demo.ts";
 import { eventsOf } from "../support/server-log.ts";
 import { converged, TodoPage } from "../support/todo-page.ts";
@@ -14,13 +18,13 @@ test("TodoMVC opens, takes todos and keeps them with the server stopped, and syn
   await todos.installed();
   await tide.stop();
 
-  const fromNetwork: string[] = [];
+  const fromCache: string[] = [];
   todos.page.on("response", (response) => {
-    if (!response.fromServiceWorker()) fromNetwork.push(response.url());
+    if (response.fromServiceWorker()) fromCache.push(response.url());
   });
   await todos.page.reload();
   await expect(todos.titles).toHaveText(["Before"]);
-  expect(fromNetwork).toEqual([]);
+  expect(fromCache.filter((url) => url.endsWith(".wasm"))).toHaveLength(1);
   await todos.offline();
   await expect(todos.statusLine).toContainText("Offline");
 
@@ -67,6 +71,41 @@ test("one visit to TodoMVC is enough for the loan desk to open with the server s
   await expect(page.getByRole("status")).toHaveText("Offline");
   await page.goto(tide.url("/"));
   await expect(page.getByRole("link", { name: /TodoMVC/ }).first()).toBeVisible();
+});
+
+test("a new version of the app waits until it is asked for, and keeps the todos", async ({
+  tide,
+  context,
+}) => {
+  const todos = await TodoPage.open(context, tide);
+  await todos.add("Bread");
+  await todos.synced();
+  await todos.installed();
+
+  const folder = await mkdtemp(join(tmpdir(), "tidelog-www-"));
+  try {
+    await cp(fileURLToPath(new URL("../../www/dist", import.meta.url)), folder, {
+      recursive: true,
+    });
+    const page = join(folder, "todomvc/index.html");
+    const worker = join(folder, "sw.js");
+    await writeFile(page, (await readFile(page, "utf8")).replace("<title>", "<title>New "));
+    // The hash over the build's files names its cache.
+    const version = /`[0-9a-f]{16}`/;
+    const script = await readFile(worker, "utf8");
+    expect(script).toMatch(version);
+    await writeFile(worker, script.replace(version, "`0123456789abcdef`"));
+    await tide.restart({ www: folder });
+
+    await todos.page.reload();
+    await expect(todos.page).not.toHaveTitle(/^New/);
+    await todos.page.getByRole("button", { name: "New version: reload" }).click();
+    await expect(todos.page).toHaveTitle(/^New/);
+    await expect(todos.page.locator("html")).toHaveAttribute("data-offline", "ready");
+    await expect(todos.titles).toHaveText(["Bread"]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test("it can be installed: a manifest with icons that exist", async ({ tide, context }) => {

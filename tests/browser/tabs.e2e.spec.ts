@@ -122,3 +122,27 @@ test("the tab that talks to the server is closed: another takes over", async ({
   const elsewhere = await TodoPage.open(await newBrowser(), tide);
   await converged([two, elsewhere], ["Before", "After"]);
 });
+
+test("the tab that talks to the server dies: another takes over what it had not sent", async ({
+  tide,
+  context,
+}) => {
+  const one = await TodoPage.open(context, tide);
+  await one.synced();
+  const two = await TodoPage.open(context, tide);
+  await two.synced();
+  await tide.stop();
+  await one.offline();
+  await one.addDurably("Bread");
+  const crashed = one.page.waitForEvent("crash");
+  const session = await context.newCDPSession(one.page);
+  session.send("Page.crash").catch(() => undefined);
+  await crashed;
+
+  await expect.poll(async () => (await two.status()).leader).toBe(true);
+  await expect(two.titles).toHaveText(["Bread"]);
+  await tide.start();
+  await two.retryNow();
+  await two.synced();
+  expect(await eventsOf(tide, "todos")).toHaveLength(1);
+});

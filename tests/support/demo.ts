@@ -7,7 +7,6 @@ import { type BrowserContext, type BrowserContextOptions, expect } from "@playwr
 import { test as served } from "./tide-server.ts";
 
 export { expect } from "@playwright/test";
-export type { TideServer } from "./tide-server.ts";
 
 interface Demo {
   /** Another person's or another device's browser: storage and service worker of its own. */
@@ -24,14 +23,14 @@ export const test = served.extend<Demo>({
     expect(complaints, "what pages complained about").toEqual([]);
   },
   context: async ({ context, complaints }, use) => {
-    watch(context, complaints);
+    await watch(context, complaints);
     await use(context);
   },
   newBrowser: async ({ browser, complaints }, use) => {
     const opened: BrowserContext[] = [];
     await use(async (options) => {
       const context = await browser.newContext(options);
-      watch(context, complaints);
+      await watch(context, complaints);
       opened.push(context);
       return context;
     });
@@ -39,12 +38,16 @@ export const test = served.extend<Demo>({
   },
 });
 
-function watch(context: BrowserContext, complaints: string[]): void {
+async function watch(context: BrowserContext, complaints: string[]): Promise<void> {
+  await context.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+      console.error(`the page's policy (${violatedDirective}) stopped ${blockedURI}`);
+    });
+  });
   context.on("weberror", (error) => complaints.push(`uncaught: ${String(error.error())}`));
   context.on("console", (message) => {
     const text = message.text();
     if (message.type() === "error" && !isExpected(text)) complaints.push(`console: ${text}`);
-    else if (/content.security.policy/i.test(text)) complaints.push(`policy: ${text}`);
   });
 }
 
