@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "@playwright/test";
@@ -36,6 +37,18 @@ test("the tarball holds the built package and no sources", () => {
 
 test("a strict TypeScript consumer type-checks, declarations included", () => {
   assert.equal(run(consumer.folder, "npm", "run", "--silent", "check"), "");
+});
+
+test("the README's example type-checks", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const example = readme.match(/```ts\n([\s\S]*?)```/)?.[1];
+  assert.ok(example, "README.md has an example");
+  writeFileSync(join(consumer.folder, "src/readme.ts"), example);
+  try {
+    assert.equal(run(consumer.folder, "npm", "run", "--silent", "check"), "");
+  } finally {
+    rmSync(join(consumer.folder, "src/readme.ts"));
+  }
 });
 
 test("Node imports the package, defines a stream and creates a log without a browser", () => {

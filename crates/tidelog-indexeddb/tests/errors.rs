@@ -188,6 +188,37 @@ async fn a_handle_that_is_still_finishing_blocks_nobody() {
     assert_eq!(deleted, Ok(()));
 }
 
+/// The deletions are asked for at every stage of the opening; neither ever waits for the other for good.
+#[wasm_bindgen_test]
+async fn deletions_during_an_opening_do_no_harm() {
+    drop(fresh("deleted-while-opening").await);
+    for stage in 0..8 {
+        let deletions = async {
+            for _ in 0..stage {
+                let exists = IndexedDbStore::exists(&log("deleted-while-opening"), None).await;
+                assert!(exists.is_ok(), "asking goes on: {exists:?}");
+            }
+            faults::deletion_is_blocked(&database("deleted-while-opening")).await
+        };
+        let opening = open("deleted-while-opening");
+        let (opened, deleted) = futures_util::future::join(opening, deletions).await;
+        assert!(deleted.is_ok(), "the deletion ends: {deleted:?}");
+        let store = opened.expect("the opening ends with a handle");
+        let appended = append(&store).await;
+        assert!(
+            matches!(appended, Ok(Written::Done) | Err(StoreError::Wiped)),
+            "not {appended:?}"
+        );
+        let expected = usize::from(appended.is_ok());
+        assert_eq!(
+            stored("deleted-while-opening").await.len(),
+            expected,
+            "stage {stage}"
+        );
+        Browser.wipe("deleted-while-opening").await;
+    }
+}
+
 #[wasm_bindgen_test]
 async fn an_empty_database_of_somebody_else_is_made_ours() {
     Browser.wipe("empty").await;

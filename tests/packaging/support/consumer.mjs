@@ -41,7 +41,7 @@ export function makeConsumer() {
     ),
   );
   cpSync(TEMPLATE, folder, { recursive: true });
-  const tools = [locked("vite"), locked("typescript")];
+  const tools = [locked("vite"), locked("typescript"), locked("zod")];
   const quiet = ["--no-audit", "--no-fund", "--prefer-offline"];
   run(folder, "npm", "install", ...quiet, join(folder, packed.filename), ...tools);
   return {
