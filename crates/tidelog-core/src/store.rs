@@ -269,8 +269,11 @@ impl StoreError {
 /// - [`Store::write`] is atomic: after it, either all changes and the new head are there or none is. `Done` means that
 ///   the transaction completed, not that its requests succeeded. It reads replica, head and generation in the same
 ///   transaction; another replica is [`StoreError::Wiped`], another generation [`Written::Stale`].
-/// - A taken key of `AddPending` or `AddLog` aborts the transaction ([`StoreError::Aborted`]).
+/// - A taken key of `AddPending` or `AddLog` aborts the transaction ([`StoreError::Aborted`]). So do outcomes
+///   for a frame that is not there or has another number of commits, a frame without outcomes, a head whose generation is not
+///   `expected` and one, and a key outside 1..=2^53-1.
 /// - [`Store::load`] sees one moment.
+/// - Frames are opaque: the order of keys is kept, and whether positions follow without a gap is the reader's to check.
 /// - Bytes come back as they went in.
 pub trait Store {
     /// Runs one transaction.
