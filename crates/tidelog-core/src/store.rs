@@ -214,9 +214,9 @@ pub enum StoreError {
         /// The newest this build reads.
         newest: u32,
     },
-    /// The database was deleted or replaced while it was open. What it held is gone.
+    /// The database was deleted, or it has another replica id than the writer knows. Open and load again.
     #[error(
-        "the local database was deleted by the browser or the user; it starts again from the server"
+        "the local database was deleted or replaced; it is opened again and starts from what is there"
     )]
     Wiped,
     /// Something stored is damaged.

@@ -5,14 +5,19 @@ use tidelog_core::replica::{Phase, Request, SyncError};
 use tidelog_core::{Cursor, Timestamp};
 
 fn network() -> SyncError {
-    SyncError::Network { detail: String::from("cut") }
+    SyncError::Network {
+        detail: String::from("cut"),
+    }
 }
 
 fn pull(bench: &mut Bench) -> Option<(Cursor, bool)> {
-    bench.requests(0).into_iter().find_map(|request| match request {
-        Request::Pull { cursor, wait } => Some((cursor, wait)),
-        _ => None,
-    })
+    bench
+        .requests(0)
+        .into_iter()
+        .find_map(|request| match request {
+            Request::Pull { cursor, wait } => Some((cursor, wait)),
+            _ => None,
+        })
 }
 
 /// A bench whose long poll is under way.
@@ -24,7 +29,10 @@ fn live() -> Bench {
     bench.now += 60_000;
     let (cursor, _) = pull(&mut bench).unwrap();
     let (time, head) = (bench.time(), cursor.position);
-    bench.replica(0).handle_pulled(time, cursor, Vec::new(), head).unwrap();
+    bench
+        .replica(0)
+        .handle_pulled(time, cursor, Vec::new(), head)
+        .unwrap();
     bench.save(0);
     assert_eq!(bench.replica(0).status().phase, Phase::Live);
     bench
@@ -46,7 +54,10 @@ fn the_first_pull_after_a_failure_does_not_wait() {
     let (cursor, wait) = pull(&mut bench).unwrap();
     assert!(!wait, "its answer is what says that the server is back");
     let (time, head) = (bench.time(), cursor.position);
-    bench.replica(0).handle_pulled(time, cursor, Vec::new(), head).unwrap();
+    bench
+        .replica(0)
+        .handle_pulled(time, cursor, Vec::new(), head)
+        .unwrap();
     assert_eq!(bench.replica(0).status().phase, Phase::Live);
 }
 
@@ -62,7 +73,9 @@ fn a_push_and_a_pull_that_fail_together_are_one_failure() {
         assert!(!bench.requests(0).is_empty());
         bench.replica(0).handle_pull_failed(time, network());
         bench.replica(0).handle_push_failed(time, network());
-        let Some(next) = bench.replica(0).poll_timeout() else { panic!("it never tries again") };
+        let Some(next) = bench.replica(0).poll_timeout() else {
+            panic!("it never tries again")
+        };
         next.millis() - time.millis()
     };
     assert_eq!(delay(false), delay(true));
