@@ -28,6 +28,7 @@ pub mod frame;
 pub mod hash;
 pub mod id;
 pub mod limits;
+pub mod map;
 pub mod number;
 pub mod projection;
 pub mod protocol;

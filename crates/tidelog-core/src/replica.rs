@@ -46,10 +46,11 @@ use crate::condition::{Condition, Conflict};
 use crate::event::Event;
 use crate::expected::Expected;
 use crate::id::{CommitId, ReplicaId};
+use crate::map::Map;
 use crate::number::{Attempt, Generation, Position, Seq, Timestamp, Version};
 use crate::store::{Durability, Head, Outcome, StoreError};
 use crate::stream::{StreamHead, StreamId};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use confirmed::Confirmed;
 use queue::{Entry, Heads, Location, State};
@@ -154,8 +155,8 @@ pub struct Replica {
     confirmed: Confirmed,
     queue: Vec<Entry>,
     heads: Heads,
-    pending: BTreeMap<Seq, Vec<Outcome>>,
-    parked: BTreeMap<CommitId, Parked>,
+    pending: Map<Seq, Vec<Outcome>>,
+    parked: Map<CommitId, Parked>,
     departing: Vec<Departing>,
     /// Parked commits whose command waits to be decided again.
     retries: VecDeque<CommitId>,
@@ -185,8 +186,8 @@ impl Replica {
             confirmed: Confirmed::default(),
             queue: Vec::new(),
             heads: Heads::default(),
-            pending: BTreeMap::new(),
-            parked: BTreeMap::new(),
+            pending: Map::new(),
+            parked: Map::new(),
             departing: Vec::new(),
             retries: VecDeque::new(),
             rerun: None,
@@ -303,7 +304,7 @@ impl Replica {
 
     /// The parked commits by id.
     #[must_use]
-    pub const fn parked(&self) -> &BTreeMap<CommitId, Parked> {
+    pub const fn parked(&self) -> &Map<CommitId, Parked> {
         &self.parked
     }
 

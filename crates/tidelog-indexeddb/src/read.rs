@@ -11,8 +11,8 @@ use crate::schema::meta::{FORMAT, HEAD, REPLICA};
 use crate::schema::stores::{LOG, LOST, META, OUTCOME, PARKED, PENDING};
 use futures_util::future::{join, join_all, join3};
 use rexie::{Direction, KeyRange, Store, Transaction};
-use std::collections::BTreeMap;
 use tidelog_core::limits::FRAME_TARGET_BYTES;
+use tidelog_core::map::Map;
 use tidelog_core::store::{Head, Loaded, ParkedRecord, PendingFrame, StoreError};
 use tidelog_core::{Position, ReplicaId, Seq, frame};
 use wasm_bindgen::JsValue;
@@ -120,8 +120,7 @@ impl Reader<'_> {
     async fn pending(&self) -> Result<Vec<PendingFrame>, StoreError> {
         let frames = self.entries(PENDING, None, None).await?;
         let outcomes = self.entries(OUTCOME, None, None).await?;
-        let mut outcomes: BTreeMap<u64, JsValue> =
-            numbered(OUTCOME, outcomes)?.into_iter().collect();
+        let mut outcomes: Map<u64, JsValue> = numbered(OUTCOME, outcomes)?.into_iter().collect();
         let mut pending = Vec::with_capacity(frames.len());
         for (first, value) in numbered(PENDING, frames)? {
             let outcomes = outcomes

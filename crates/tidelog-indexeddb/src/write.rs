@@ -8,7 +8,7 @@ use crate::raw::{Answer, Transaction};
 use crate::record;
 use crate::schema::meta::{FORMAT, HEAD, REPLICA};
 use crate::schema::stores::{LOG, LOST, META, OUTCOME, PARKED, PENDING};
-use std::collections::BTreeMap;
+use tidelog_core::map::Map;
 use tidelog_core::store::{Outcome, StoreError, StoreOp, WriteBatch, Written};
 use wasm_bindgen::JsValue;
 use web_sys::IdbRequest;
@@ -185,7 +185,7 @@ async fn checked(
         }));
     }
 
-    let mut commits = BTreeMap::new();
+    let mut commits = Map::new();
     for (first, answer) in outcomes {
         let value = answer.value().await.map_err(failed)?;
         if !value.is_undefined() {
@@ -199,7 +199,7 @@ async fn checked(
 }
 
 /// Follows the changes in order: outcomes may only replace those of a frame that is there, one for each commit.
-fn check_outcomes(ops: &[StoreOp], mut commits: BTreeMap<u64, usize>) -> Result<(), Failure> {
+fn check_outcomes(ops: &[StoreOp], mut commits: Map<u64, usize>) -> Result<(), Failure> {
     for op in ops {
         match op {
             StoreOp::AddPending {

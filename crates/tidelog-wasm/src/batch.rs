@@ -2,17 +2,17 @@
 
 use crate::error::number;
 use js_sys::{Array, Float64Array, JsString, Object, Reflect, Uint32Array};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidelog_client::RecordedEvent;
 use tidelog_core::frame::{Body, Frame};
+use tidelog_core::map::Map;
 use tidelog_core::{Event, Recorded};
 use wasm_bindgen::JsValue;
 
 /// A text per number, by the address of the shared text: the texts of a frame are shared.
 #[derive(Default)]
 struct Dictionary {
-    numbers: BTreeMap<(usize, usize), u32>,
+    numbers: Map<(usize, usize), u32>,
     texts: Array,
 }
 

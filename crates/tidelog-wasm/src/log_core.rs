@@ -7,9 +7,9 @@ use crate::{notice, parked};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, Object, Promise};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use tidelog_client::{ClientError, Log, Options, Outcome, new_commit_id, now};
+use tidelog_core::map::Map;
 use tidelog_core::store::Durability;
 use tidelog_core::{CommitId, LogName, Position, StreamId, Subject};
 use wasm_bindgen::prelude::*;
@@ -169,7 +169,7 @@ impl LogCore {
         let id = commit_id(id)?;
         let log = &self.inner;
         Ok(log.with_queue(|queue| {
-            let mut later: BTreeMap<StreamId, u64> = BTreeMap::new();
+            let mut later: Map<StreamId, u64> = Map::new();
             let mut found = None;
             for queued in queue {
                 if queued.local.commit.id == id {

@@ -3,8 +3,8 @@
 use crate::error::{JsExpected, number};
 use crate::notice::{CommandJs, js};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use tidelog_client::RecordedEvent;
+use tidelog_core::map::Map;
 use tidelog_core::replica::{ParkReason, Parked};
 use tidelog_core::{Commit, Event, Expected, StreamId};
 use wasm_bindgen::JsValue;
@@ -82,7 +82,7 @@ fn event(event: &Event, commit: String, version: u64) -> EventJs {
 
 /// The events of a parked commit with the versions they were to have; 0 where nothing was expected of their stream.
 fn mine(commit: &Commit) -> Vec<EventJs> {
-    let mut next: BTreeMap<&StreamId, u64> = BTreeMap::new();
+    let mut next: Map<&StreamId, u64> = Map::new();
     for condition in &commit.conditions {
         match condition.expected {
             Expected::NoStream => next.insert(&condition.stream, 1),

@@ -1,6 +1,7 @@
 //! Growing byte sections and the dictionary.
 
 use crate::id::{CommitId, ReplicaId};
+use crate::map::Map;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -50,8 +51,9 @@ impl Section {
 /// Gives each text and each replica of a frame a number, in the order of first use.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary<'a> {
+    /// A commit may hold thousands of texts in any order: a sorted vector would move too much memory.
     texts: BTreeMap<&'a str, u64>,
-    replicas: BTreeMap<ReplicaId, u64>,
+    replicas: Map<ReplicaId, u64>,
     text_bytes: Section,
     replica_bytes: Section,
 }

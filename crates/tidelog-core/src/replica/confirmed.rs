@@ -2,6 +2,7 @@
 
 use crate::commit::Recorded;
 use crate::frame::{Body, Frame};
+use crate::map::Map;
 use crate::number::{Position, Version};
 use crate::stream::{StreamHead, StreamId};
 use alloc::collections::BTreeMap;
@@ -93,7 +94,7 @@ impl Confirmed {
         &self,
         frame: &'f Frame,
         position: Position,
-        heads: &mut BTreeMap<StreamId, Version>,
+        heads: &mut Map<StreamId, Version>,
     ) -> Result<&'f [Recorded], InconsistentLog> {
         let Body::Recorded(commits) = &frame.body else {
             return Err(InconsistentLog::NotRecorded);

@@ -4,14 +4,14 @@ use super::queue::Location;
 use crate::commit::Local;
 use crate::frame;
 use crate::limits::FRAME_TARGET_BYTES;
+use crate::map::Map;
 use crate::number::Seq;
 use crate::store::{Outcome, StoreOp};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 pub(super) fn mark(
-    pending: &BTreeMap<Seq, Vec<Outcome>>,
-    outcomes: &mut BTreeMap<Seq, Vec<Outcome>>,
+    pending: &Map<Seq, Vec<Outcome>>,
+    outcomes: &mut Map<Seq, Vec<Outcome>>,
     location: Location,
     outcome: Outcome,
 ) {
@@ -27,8 +27,8 @@ pub(super) fn mark(
 }
 
 pub(super) fn settle(
-    pending: &BTreeMap<Seq, Vec<Outcome>>,
-    outcomes: &mut BTreeMap<Seq, Vec<Outcome>>,
+    pending: &Map<Seq, Vec<Outcome>>,
+    outcomes: &mut Map<Seq, Vec<Outcome>>,
     location: Option<Location>,
 ) {
     if let Some(location) = location {
@@ -36,7 +36,7 @@ pub(super) fn settle(
     }
 }
 
-pub(super) fn put_outcomes(outcomes: BTreeMap<Seq, Vec<Outcome>>) -> impl Iterator<Item = StoreOp> {
+pub(super) fn put_outcomes(outcomes: Map<Seq, Vec<Outcome>>) -> impl Iterator<Item = StoreOp> {
     outcomes
         .into_iter()
         .map(|(first, outcomes)| StoreOp::PutOutcomes { first, outcomes })

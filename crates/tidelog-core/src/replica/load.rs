@@ -7,9 +7,9 @@ use super::write::Busy;
 use super::{Departing, Notice, ReceiptState, Replica, ResetReason};
 use crate::frame::{self, Body, Frame};
 use crate::id::CommitId;
+use crate::map::{Map, Set};
 use crate::number::{Position, Timestamp};
 use crate::store::{Loaded, Outcome, PendingFrame, StoreError};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -50,7 +50,7 @@ impl Replica {
         }
         for bytes in &loaded.log {
             let frame = frame::decode(bytes).map_err(|error| corrupt("log", &error))?;
-            let mut heads = BTreeMap::new();
+            let mut heads = Map::new();
             let commits = self
                 .confirmed
                 .check(&frame, self.head.cursor.position, &mut heads)
@@ -101,7 +101,7 @@ impl Replica {
     }
 
     fn install_parked(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
-        let mut parked = BTreeMap::new();
+        let mut parked = Map::new();
         for record in &loaded.parked {
             let record_of = Parked::decode(&record.record);
             parked.insert(
@@ -161,7 +161,7 @@ impl Replica {
 
     fn merge(&mut self, disk: Vec<Entry>) {
         let memory = core::mem::take(&mut self.queue);
-        let on_disk: BTreeMap<CommitId, (Location, State)> = disk
+        let on_disk: Map<CommitId, (Location, State)> = disk
             .iter()
             .filter_map(|entry| Some((entry.id(), (entry.location?, entry.state))))
             .collect();
@@ -203,8 +203,8 @@ impl Replica {
                 location => still_pending(&departing.id, location),
             }
         });
-        let leaving: BTreeSet<CommitId> = self.departing.iter().map(|d| d.id).collect();
-        let mut replaced = BTreeMap::new();
+        let leaving: Set<CommitId> = self.departing.iter().map(|d| d.id).collect();
+        let mut replaced = Map::new();
         let mut fresh = Vec::new();
         let mut durable = Vec::new();
         let mut elsewhere = gone;
@@ -281,7 +281,7 @@ impl Replica {
         };
         self.cancel_rerun();
         self.confirmed.extend(commits);
-        let ids: BTreeSet<CommitId> = commits.iter().map(|recorded| recorded.commit.id).collect();
+        let ids: Set<CommitId> = commits.iter().map(|recorded| recorded.commit.id).collect();
         let mut settled = Vec::new();
         self.queue.retain(|entry| {
             let confirmed = ids.contains(&entry.id());

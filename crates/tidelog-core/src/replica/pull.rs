@@ -4,8 +4,8 @@ use super::{InconsistentLog, Notice, Replica, SyncError};
 use crate::cursor::Cursor;
 use crate::frame::{self, Body, Frame};
 use crate::id::CommitId;
+use crate::map::Map;
 use crate::number::{Position, Timestamp};
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -84,7 +84,7 @@ impl Replica {
 
     fn check_page(&self, frames: Vec<Vec<u8>>) -> Result<Page, InconsistentLog> {
         let mut cursor = self.head.cursor;
-        let mut heads = BTreeMap::new();
+        let mut heads = Map::new();
         let mut page = Vec::new();
         for bytes in frames {
             let frame = frame::decode(&bytes)?;

@@ -6,10 +6,10 @@ use crate::authority::{Rejection, RejectionCode};
 use crate::expected::Expected;
 use crate::id::ReplicaId;
 use crate::limits::{MAX_BODY_BYTES, MAX_PUSH_COMMITS};
+use crate::map::Set;
 use crate::number::{Position, Timestamp};
 use crate::protocol::{PushResponse, Verdict};
 use crate::stream::StreamId;
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -17,8 +17,8 @@ impl Replica {
     /// Pending commits in local order. One is held back behind an earlier one that is not sent, or that may fail without
     /// taking it along; unrelated ones pass.
     pub(super) fn push(&mut self) -> Option<Request> {
-        let mut held: BTreeSet<&StreamId> = BTreeSet::new();
-        let mut risky: BTreeSet<&StreamId> = BTreeSet::new();
+        let mut held: Set<&StreamId> = Set::new();
+        let mut risky: Set<&StreamId> = Set::new();
         // One that leaves the queue is still pending on disk: if this tab ends now, another one sends it.
         let leaving = self
             .departing

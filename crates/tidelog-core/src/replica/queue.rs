@@ -4,9 +4,9 @@ use super::confirmed::Confirmed;
 use crate::commit::{Commit, Local};
 use crate::condition::Conflict;
 use crate::id::CommitId;
+use crate::map::Map;
 use crate::number::{Attempt, Position, Seq, Version};
 use crate::stream::{StreamHead, StreamId};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Where a commit stands on disk: which pending frame, and which of its commits.
@@ -72,7 +72,7 @@ pub(super) fn touched(commit: &Commit) -> impl Iterator<Item = &StreamId> {
 
 /// The ends of streams with some commits on top that are not confirmed.
 #[derive(Debug, Default)]
-pub(super) struct Heads(BTreeMap<StreamId, StreamHead>);
+pub(super) struct Heads(Map<StreamId, StreamHead>);
 
 impl Heads {
     pub(super) fn of(&self, stream: &StreamId, confirmed: &Confirmed) -> Option<StreamHead> {

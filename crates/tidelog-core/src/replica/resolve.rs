@@ -10,9 +10,9 @@ use crate::commit::{Commit, Local, Policy};
 use crate::condition::{Condition, Conflict};
 use crate::expected::Expected;
 use crate::id::CommitId;
+use crate::map::Set;
 use crate::number::Attempt;
 use crate::stream::{StreamHead, StreamId};
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -34,7 +34,7 @@ impl Replica {
         self.unjudged = false;
         let mut heads = Heads::default();
         // Streams with a commit that goes back to the end of the line: what comes after it there must follow.
-        let mut moved: BTreeSet<StreamId> = BTreeSet::new();
+        let mut moved: Set<StreamId> = Set::new();
         let mut changed = false;
         let mut index = 0;
         while let Some(entry) = self.queue.get(index) {
@@ -247,7 +247,7 @@ impl Replica {
             .iter()
             .map(|condition| condition.stream.clone())
             .collect();
-        let new: BTreeSet<StreamId> = local
+        let new: Set<StreamId> = local
             .commit
             .events
             .iter()

@@ -10,9 +10,9 @@ use super::{Replica, ResetReason, StoreRequest};
 use crate::commit::{Local, Policy};
 use crate::cursor::Cursor;
 use crate::frame::{self, Body};
+use crate::map::Map;
 use crate::number::{Position, Timestamp};
 use crate::store::{Durability, StoreError, StoreOp};
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -110,7 +110,7 @@ impl Replica {
             ops.push(StoreOp::AddLost { frame: bytes });
         }
         // What the old history had not confirmed comes after what it had, and is sent again even if it was acked.
-        let mut outcomes = BTreeMap::new();
+        let mut outcomes = Map::new();
         for entry in &self.queue {
             if entry.location.is_some() {
                 settle(&self.pending, &mut outcomes, entry.location);

@@ -5,9 +5,9 @@ use super::frames::{Frames, mark, put_outcomes, settle};
 use super::pull::Page;
 use super::queue::{Location, State};
 use crate::id::CommitId;
+use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
 use crate::store::{Durability, Head, Outcome, StoreError, StoreOp, WriteBatch};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -48,7 +48,7 @@ pub(super) enum Busy {
     Frames,
     Reopen,
     Append {
-        entries: BTreeMap<CommitId, Location>,
+        entries: Map<CommitId, Location>,
         departing: usize,
         ops: Vec<StoreOp>,
         head: Head,
@@ -114,7 +114,7 @@ impl Replica {
     fn append_request(&mut self, now: Timestamp) -> Option<StoreRequest> {
         let may_retry = self.may_retry(now);
         let mut ops = Vec::new();
-        let mut outcomes: BTreeMap<Seq, Vec<Outcome>> = BTreeMap::new();
+        let mut outcomes: Map<Seq, Vec<Outcome>> = Map::new();
         let mut head = self.head;
         if let Some(replica) = self.new_id {
             ops.push(StoreOp::SetReplica { replica });
@@ -134,7 +134,7 @@ impl Replica {
             }
         }
         let mut frames = Frames::default();
-        let mut entries = BTreeMap::new();
+        let mut entries = Map::new();
         for entry in &mut self.queue {
             let fresh = entry.location.is_none() && !entry.revived;
             if entry.state != State::Unwritten || !(fresh || may_retry) {
@@ -177,7 +177,7 @@ impl Replica {
         if !self.may_retry(now) || (self.sync.page.is_none() && self.sync.acks.is_empty()) {
             return None;
         }
-        let mut outcomes: BTreeMap<Seq, Vec<Outcome>> = BTreeMap::new();
+        let mut outcomes: Map<Seq, Vec<Outcome>> = Map::new();
         let mut ops = Vec::new();
         let mut head = self.head;
         let acks = self.sync.acks.len();

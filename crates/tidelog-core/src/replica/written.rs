@@ -4,9 +4,9 @@ use super::queue::{Location, State};
 use super::write::Busy;
 use super::{Notice, ReceiptState, Replica, ResetReason};
 use crate::id::CommitId;
+use crate::map::{Map, Set};
 use crate::number::Timestamp;
 use crate::store::{Head, Outcome, StoreError, StoreOp, Written};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 const RETRY_MILLIS: i64 = 1_000;
@@ -171,8 +171,8 @@ impl Replica {
 
     /// The commits of a write that failed, and those decided on top of them, leave memory. A commit of which an earlier
     /// attempt is on disk stays as that attempt was and is tried again.
-    fn fail_fresh(&mut self, entries: &BTreeMap<CommitId, Location>, error: &StoreError) {
-        let mut streams = BTreeSet::new();
+    fn fail_fresh(&mut self, entries: &Map<CommitId, Location>, error: &StoreError) {
+        let mut streams = Set::new();
         let mut failed = Vec::new();
         let mut parked = Vec::new();
         self.queue.retain(|entry| {
