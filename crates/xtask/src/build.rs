@@ -119,8 +119,11 @@ fn wasm(project: &Project) -> Outcome {
         say("wasm: optimising for size");
         let smaller = glue.join("smaller.wasm");
         let mut optimise = command(&project.root, "node_modules/.bin/wasm-opt", WASM_FEATURES);
+        // Merging a function into its only caller saves bytes, but not compressed ones: the numbers of the locals of a large
+        // function repeat less.
         optimise
-            .args(["-Oz", "--strip-debug", "--strip-target-features"])
+            .args(["-Oz", "--one-caller-inline-max-function-size=0"])
+            .args(["--strip-debug", "--strip-target-features"])
             .arg(&output)
             .arg("-o")
             .arg(&smaller);
