@@ -8,6 +8,7 @@
 
 mod answer;
 mod error;
+mod fields;
 mod history;
 mod log;
 mod options;
@@ -18,6 +19,7 @@ mod tabs;
 mod transport;
 
 pub use error::ClientError;
+pub use fields::{FieldError, Fields};
 pub use history::RecordedEvent;
 pub use log::{Log, Outcome};
 pub use options::{Options, TokenSource};

@@ -3,8 +3,9 @@
 //! Nothing here is needed for correctness. A lost hint costs time, and two leaders cost bandwidth; the database's
 //! transactions and the server's verdicts decide.
 
+use crate::fields::{FieldError, Fields};
 use js_sys::{Function, Object, Promise, Reflect};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -25,7 +26,7 @@ extern "C" {
 }
 
 /// What the tab that talks to the server says of the connection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerStatus {
     /// The phase's name.
@@ -39,8 +40,8 @@ pub struct PeerStatus {
 }
 
 /// What tabs tell each other.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Hint {
     /// The database's generation after a write.
     pub(crate) generation: f64,
@@ -48,6 +49,33 @@ pub(crate) struct Hint {
     pub(crate) status: Option<PeerStatus>,
     /// A tab that has just opened asks the leader to say its status.
     pub(crate) hello: bool,
+}
+
+impl Hint {
+    fn read(message: &JsValue) -> Result<Self, FieldError> {
+        let hint = Fields::of(message);
+        let status = hint.value("status");
+        Ok(Self {
+            generation: hint.number("generation")?,
+            status: if status.is_undefined() {
+                None
+            } else {
+                Some(PeerStatus::read(Fields::of(&status))?)
+            },
+            hello: hint.value("hello").is_truthy(),
+        })
+    }
+}
+
+impl PeerStatus {
+    fn read(status: Fields<'_>) -> Result<Self, FieldError> {
+        Ok(Self {
+            phase: status.text("phase")?,
+            head: status.value("head").as_f64(),
+            error: status.optional_text("error")?,
+            message: status.optional_text("message")?,
+        })
+    }
 }
 
 /// The channel between the tabs of one database.
@@ -61,7 +89,7 @@ impl Channel {
     pub(crate) fn open(name: &str, heard: impl Fn(Hint) + 'static) -> Option<Self> {
         let channel = BroadcastChannel::new(name).ok()?;
         let listener = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Ok(hint) = serde_wasm_bindgen::from_value::<Hint>(event.data()) {
+            if let Ok(hint) = Hint::read(&event.data()) {
                 heard(hint);
             }
         });

@@ -1,11 +1,11 @@
 //! Push and pull over fetch. Whatever is not an answer of the protocol is a [`SyncError`], never a verdict.
 
-use crate::answer::PushAnswer;
+use crate::answer::push_response;
+use crate::fields::Fields;
 use crate::options::TokenSource;
 use crate::platform::describe;
 use gloo_timers::callback::Timeout;
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
-use serde::Deserialize;
 use tidelog_core::cursor::Cursor;
 use tidelog_core::protocol::{CURSOR_HEADER, FRAMES, HEAD_HEADER, PushResponse, REPLICA_HEADER};
 use tidelog_core::replica::SyncError;
@@ -29,13 +29,6 @@ pub(crate) struct Endpoint {
 pub(crate) struct Pulled {
     pub(crate) frames: Vec<Vec<u8>>,
     pub(crate) head: Position,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Problem {
-    code: String,
-    detail: String,
 }
 
 impl Endpoint {
@@ -66,14 +59,7 @@ impl Endpoint {
         let response = fetch(&url, "POST", &headers, Some(&body), abort, TIMEOUT_MILLIS).await?;
         expect_type(&response, "application/json")?;
         let body = read(response.json()).await?;
-        serde_wasm_bindgen::from_value::<PushAnswer>(body)
-            .map_err(|error| SyncError::BadAnswer {
-                detail: error.to_string(),
-            })?
-            .into_response(&locals)
-            .map_err(|error| SyncError::BadAnswer {
-                detail: error.to_string(),
-            })
+        push_response(&body, &locals).map_err(|error| bad(&error.to_string()))
     }
 
     pub(crate) async fn pull(
@@ -211,13 +197,13 @@ async fn fetch(
 async fn refusal(response: Response) -> SyncError {
     let status = response.status();
     let is_problem = expect_type(&response, "application/problem+json").is_ok();
-    let problem: Problem = if is_problem {
-        let body = read(response.json()).await.unwrap_or(JsValue::NULL);
-        serde_wasm_bindgen::from_value(body).unwrap_or_default()
+    let problem = if is_problem {
+        read(response.json()).await.unwrap_or_default()
     } else {
-        Problem::default()
+        JsValue::UNDEFINED
     };
-    let Problem { code, detail } = problem;
+    let said = |field| Fields::of(&problem).text(field).unwrap_or_default();
+    let (code, detail) = (said("code"), said("detail"));
     match status {
         401 => SyncError::Unauthorized { detail },
         429 => SyncError::RateLimited {

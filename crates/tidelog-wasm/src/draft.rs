@@ -1,6 +1,6 @@
 //! What JavaScript appends and answers, parsed into the vocabulary.
 
-use serde::Deserialize;
+use tidelog_client::{FieldError, Fields};
 use tidelog_core::event::Reference;
 use tidelog_core::replica::{Draft, RerunAnswer};
 use tidelog_core::text::{SharedText, TextError};
@@ -10,73 +10,118 @@ use tidelog_core::{
 };
 use wasm_bindgen::JsValue;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DraftJs {
-    id: String,
-    occurred_at: f64,
-    #[serde(default)]
-    conditions: Vec<ConditionJs>,
-    events: Vec<EventJs>,
-    #[serde(default)]
-    command: Option<CommandJs>,
-    policy: Policy,
+/// Why a draft is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DraftError {
+    #[error("{0}")]
+    Field(#[from] FieldError),
+    #[error("{0}")]
+    Text(#[from] TextError),
 }
 
-#[derive(Deserialize)]
-struct ConditionJs {
-    stream: String,
-    /// A version, or a name; an untagged enum would make serde buffer every value.
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    expected: JsValue,
+/// A commit to append.
+pub(crate) fn draft(draft: &JsValue) -> Result<Draft, DraftError> {
+    let draft = Fields::of(draft);
+    let mut conditions = Vec::new();
+    for one in draft.list("conditions")? {
+        conditions.push(condition(Fields::of(&one))?);
+    }
+    let command_given = draft.value("command");
+    Ok(Draft {
+        id: draft.text("id")?.parse()?,
+        conditions,
+        events: events(draft, timestamp(draft.number("occurredAt")?))?,
+        command: if command_given.is_undefined() {
+            None
+        } else {
+            Some(command(Fields::of(&command_given))?)
+        },
+        policy: policy(&draft.text("policy")?)?,
+    })
 }
 
-#[derive(Deserialize)]
-pub(crate) struct EventJs {
-    stream: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    schema: u32,
-    data: String,
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-    #[serde(default)]
-    meta: Option<MetaJs>,
+/// The answer to a rerun: its events happen at the given time unless it says another.
+pub(crate) fn answer(answer: &JsValue, now: Timestamp) -> Result<RerunAnswer, DraftError> {
+    let answer = Fields::of(answer);
+    let refused = answer.value("refused");
+    if !answer.value("events").is_undefined() {
+        let occurred_at = answer.value("occurredAt").as_f64().map_or(now, timestamp);
+        Ok(RerunAnswer::Events(events(answer, occurred_at)?))
+    } else if !refused.is_undefined() {
+        let refused = Fields::of(&refused);
+        Ok(RerunAnswer::Refused {
+            code: refused.text("code")?,
+            message: refused.text("message")?,
+        })
+    } else {
+        Ok(RerunAnswer::UnknownCommand)
+    }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct MetaJs {
-    #[serde(default)]
-    correlation_id: Option<String>,
-    #[serde(default)]
-    causation_id: Option<String>,
-    #[serde(default)]
-    device: Option<String>,
+fn events(of: Fields<'_>, occurred_at: Timestamp) -> Result<Vec<Event>, DraftError> {
+    let mut events = Vec::new();
+    for one in of.list("events")? {
+        events.push(event(Fields::of(&one), occurred_at)?);
+    }
+    Ok(events)
 }
 
-#[derive(Deserialize)]
-struct CommandJs {
-    stream: String,
-    name: String,
-    args: String,
+fn event(event: Fields<'_>, occurred_at: Timestamp) -> Result<Event, DraftError> {
+    let mut tags = Vec::new();
+    for tag in event.list("tags")? {
+        let tag = tag.as_string().ok_or(FieldError {
+            field: "tags",
+            form: "a list of texts",
+        })?;
+        tags.push(Tag::new(tag)?);
+    }
+    let meta = event.value("meta");
+    let meta = Fields::of(&meta);
+    let reference = |field| -> Result<Option<Reference>, DraftError> {
+        let text = meta.optional_text(field)?;
+        Ok(text.map(Reference::new).transpose()?)
+    };
+    Ok(Event {
+        stream: StreamId::new(event.text("stream")?)?,
+        event_type: EventType::new(event.text("type")?)?,
+        schema: SchemaVersion::new(event.small("schema")?),
+        data: Payload::Json(SharedText::from(event.text("data")?.as_str())),
+        occurred_at,
+        tags,
+        meta: Meta {
+            correlation_id: reference("correlationId")?,
+            causation_id: reference("causationId")?,
+            device: reference("device")?,
+        },
+    })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AnswerJs {
-    #[serde(default)]
-    events: Option<Vec<EventJs>>,
-    #[serde(default)]
-    refused: Option<RefusedJs>,
-    #[serde(default)]
-    occurred_at: Option<f64>,
+fn command(command: Fields<'_>) -> Result<Command, DraftError> {
+    Ok(Command {
+        stream: StreamId::new(command.text("stream")?)?,
+        name: EventType::new(command.text("name")?)?,
+        args: SharedText::from(command.text("args")?.as_str()),
+    })
 }
 
-#[derive(Deserialize)]
-struct RefusedJs {
-    code: String,
-    message: String,
+fn condition(condition: Fields<'_>) -> Result<Condition, DraftError> {
+    Ok(Condition {
+        stream: StreamId::new(condition.text("stream")?)?,
+        expected: expected(&condition.value("expected"))?,
+    })
+}
+
+fn policy(name: &str) -> Result<Policy, TextError> {
+    match name {
+        "rerun" => Ok(Policy::Rerun),
+        "rebase" => Ok(Policy::Rebase),
+        "ask" => Ok(Policy::Ask),
+        _ => Err(TextError::Form {
+            what: "policy",
+            found: name.into(),
+            form: "of rerun, rebase or ask",
+        }),
+    }
 }
 
 #[allow(
@@ -109,76 +154,5 @@ fn expected(value: &JsValue) -> Result<Expected, TextError> {
             found: name.unwrap_or_default(),
             form: "of any, noStream, exists or a version from 0",
         }),
-    }
-}
-
-fn reference(text: Option<String>) -> Result<Option<Reference>, TextError> {
-    text.map(Reference::new).transpose()
-}
-
-impl EventJs {
-    fn parse(self, occurred_at: Timestamp) -> Result<Event, TextError> {
-        let meta = self.meta.unwrap_or_default();
-        Ok(Event {
-            stream: StreamId::new(self.stream)?,
-            event_type: EventType::new(self.event_type)?,
-            schema: SchemaVersion::new(self.schema),
-            data: Payload::Json(SharedText::from(self.data.as_str())),
-            occurred_at,
-            tags: self
-                .tags
-                .unwrap_or_default()
-                .into_iter()
-                .map(Tag::new)
-                .collect::<Result<_, _>>()?,
-            meta: Meta {
-                correlation_id: reference(meta.correlation_id)?,
-                causation_id: reference(meta.causation_id)?,
-                device: reference(meta.device)?,
-            },
-        })
-    }
-}
-
-fn parse_events(events: Vec<EventJs>, occurred_at: Timestamp) -> Result<Vec<Event>, TextError> {
-    events
-        .into_iter()
-        .map(|event| event.parse(occurred_at))
-        .collect()
-}
-
-impl DraftJs {
-    pub(crate) fn parse(self) -> Result<Draft, TextError> {
-        let conditions = self.conditions.into_iter().map(|condition| {
-            Ok(Condition {
-                stream: StreamId::new(condition.stream)?,
-                expected: expected(&condition.expected)?,
-            })
-        });
-        let command = self.command.map(|command| {
-            Ok(Command {
-                stream: StreamId::new(command.stream)?,
-                name: EventType::new(command.name)?,
-                args: SharedText::from(command.args.as_str()),
-            })
-        });
-        Ok(Draft {
-            id: self.id.parse()?,
-            conditions: conditions.collect::<Result<_, TextError>>()?,
-            events: parse_events(self.events, timestamp(self.occurred_at))?,
-            command: command.transpose()?,
-            policy: self.policy,
-        })
-    }
-}
-
-impl AnswerJs {
-    pub(crate) fn parse(self, occurred_at: Timestamp) -> Result<RerunAnswer, TextError> {
-        let occurred_at = self.occurred_at.map_or(occurred_at, timestamp);
-        Ok(match (self.events, self.refused) {
-            (Some(events), _) => RerunAnswer::Events(parse_events(events, occurred_at)?),
-            (None, Some(RefusedJs { code, message })) => RerunAnswer::Refused { code, message },
-            (None, None) => RerunAnswer::UnknownCommand,
-        })
     }
 }

@@ -1,14 +1,13 @@
 //! The one exported class.
 
 use crate::batch::{self, set};
-use crate::draft::{AnswerJs, DraftJs};
+use crate::draft;
 use crate::error::{invalid, number, throw};
 use crate::{notice, parked};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, Object, Promise};
-use serde::Deserialize;
 use std::rc::Rc;
-use tidelog_client::{ClientError, Log, Options, Outcome, new_commit_id, now};
+use tidelog_client::{ClientError, Fields, Log, Options, Outcome, new_commit_id, now};
 use tidelog_core::map::Map;
 use tidelog_core::store::Durability;
 use tidelog_core::{CommitId, LogName, Position, StreamId, Subject};
@@ -20,30 +19,6 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 #[derive(Debug)]
 pub struct LogCore {
     inner: Log,
-}
-
-#[derive(Deserialize)]
-struct OptionsJs {
-    log: String,
-    user: String,
-    #[serde(default)]
-    url: Option<String>,
-    durability: DurabilityJs,
-    #[serde(default, with = "serde_wasm_bindgen::preserve")]
-    wake: JsValue,
-    #[serde(default, with = "serde_wasm_bindgen::preserve")]
-    token: JsValue,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum DurabilityJs {
-    Strict,
-    Relaxed,
-}
-
-fn parse<T: for<'de> Deserialize<'de>>(what: &str, value: JsValue) -> Result<T, JsValue> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| invalid(what, &error))
 }
 
 fn commit_id(id: &str) -> Result<CommitId, JsValue> {
@@ -73,19 +48,23 @@ impl LogCore {
     /// `invalid_argument` if an option is not valid.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Self, JsValue> {
-        let options: OptionsJs = parse("options", options)?;
-        let wake = options
-            .wake
+        let fields = Fields::of(&options);
+        let bad = |error| invalid("options", &error);
+        let text = |field| fields.text(field).map_err(bad);
+        let wake = fields
+            .value("wake")
             .dyn_into::<Function>()
             .map_err(|_other| invalid("options", &"wake is not a function"))?;
+        let token = fields.value("token").dyn_into::<Function>();
         let inner = Log::new(Options {
-            log: LogName::new(options.log).map_err(|error| invalid("log name", &error))?,
-            user: Subject::new(options.user).map_err(|error| invalid("user", &error))?,
-            url: options.url,
-            token: options.token.dyn_into::<Function>().ok().map(token_source),
-            durability: match options.durability {
-                DurabilityJs::Strict => Durability::Strict,
-                DurabilityJs::Relaxed => Durability::Relaxed,
+            log: LogName::new(text("log")?).map_err(|error| invalid("log name", &error))?,
+            user: Subject::new(text("user")?).map_err(|error| invalid("user", &error))?,
+            url: fields.optional_text("url").map_err(bad)?,
+            token: token.ok().map(token_source),
+            durability: match text("durability")?.as_str() {
+                "strict" => Durability::Strict,
+                "relaxed" => Durability::Relaxed,
+                _ => return Err(invalid("options", &"durability is strict or relaxed")),
             },
             wake: Rc::new(move || {
                 // What a callback throws is its own affair; it must not stop the log.
@@ -119,8 +98,7 @@ impl LogCore {
     /// # Errors
     /// `version_conflict`, `commit_too_large`, `not_ready`, `closed`, `invalid_argument`, …
     pub fn append(&self, draft: JsValue) -> Result<JsValue, JsValue> {
-        let draft: DraftJs = parse("draft", draft)?;
-        let draft = draft.parse().map_err(|error| invalid("draft", &error))?;
+        let draft = draft::draft(&draft).map_err(|error| invalid("draft", &error))?;
         let versions = self.inner.append(draft).map_err(throw)?;
         let appended = Object::new();
         let versions: Array = versions
@@ -212,12 +190,7 @@ impl LogCore {
     #[wasm_bindgen(js_name = answerRerun)]
     pub fn answer_rerun(&self, id: &str, answer: JsValue) -> Result<(), JsValue> {
         let id = commit_id(id)?;
-        let parsed = parse::<AnswerJs>("answer", answer).and_then(|answer| {
-            answer
-                .parse(now())
-                .map_err(|error| invalid("answer", &error))
-        });
-        match parsed {
+        match draft::answer(&answer, now()) {
             Ok(answer) => {
                 self.inner.answer_rerun(id, answer);
                 Ok(())
@@ -230,7 +203,7 @@ impl LogCore {
                         message: "the command's events are not valid".into(),
                     },
                 );
-                Err(error)
+                Err(invalid("answer", &error))
             }
         }
     }
