@@ -1,6 +1,6 @@
 //! What a machine needs before anything can be built: each thing is looked for first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::project::Project;
 use crate::run::{check, command, read, say};
@@ -36,20 +36,38 @@ pub(crate) fn browser(project: &Project) -> Outcome {
     packages::install(project, &missing)
 }
 
-/// The standard library for wasm.
+/// The standard library for wasm, and its sources if they can be had.
 pub(crate) fn wasm_target(project: &Project) -> Outcome {
-    let sysroot = read(command(&project.root, "rustc", ["--print", "sysroot"]))?;
-    let library = Path::new(sysroot.trim()).join("lib/rustlib/wasm32-unknown-unknown/lib");
+    let library = rustlib(project)?.join("wasm32-unknown-unknown/lib");
     if library.is_dir() {
         say("rust: wasm32-unknown-unknown is there");
-        return Ok(());
+    } else {
+        say("rust: adding the target wasm32-unknown-unknown");
+        rustup(project, ["target", "add", "wasm32-unknown-unknown"])?;
     }
-    say("rust: adding the target wasm32-unknown-unknown");
-    check(command(
-        &project.root,
-        "rustup",
-        ["target", "add", "wasm32-unknown-unknown"],
-    ))
+    if !has_std_sources(project)? {
+        say("rust: adding the sources of std");
+        if let Err(error) = rustup(project, ["component", "add", "rust-src"]) {
+            say(&format!("rust: going on without them, because {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// Are the sources of `std` there?
+pub(crate) fn has_std_sources(project: &Project) -> Outcome<bool> {
+    Ok(rustlib(project)?
+        .join("src/rust/library/Cargo.lock")
+        .is_file())
+}
+
+fn rustlib(project: &Project) -> Outcome<PathBuf> {
+    let sysroot = read(command(&project.root, "rustc", ["--print", "sysroot"]))?;
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib"))
+}
+
+fn rustup(project: &Project, arguments: [&str; 3]) -> Outcome {
+    check(command(&project.root, "rustup", arguments))
 }
 
 /// `npm ci` when the lock file is not the one that was installed last.
