@@ -24,6 +24,8 @@ pub(super) struct Content {
     pub(super) log: BTreeMap<Position, (Vec<u8>, Vec<CommitId>)>,
     pub(super) parked: BTreeMap<CommitId, Vec<u8>>,
     pub(super) lost: Vec<Vec<u8>>,
+    /// It got another replica id: what the earlier one wrote counts as somebody else's.
+    pub(super) renamed: bool,
 }
 
 /// How a write goes wrong.
@@ -56,6 +58,7 @@ impl Content {
             log: BTreeMap::new(),
             parked: BTreeMap::new(),
             lost: Vec::new(),
+            renamed: false,
         }
     }
 
@@ -68,6 +71,17 @@ impl Content {
 
     pub(super) fn log_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
         self.log.values().flat_map(|(_, ids)| ids.iter().copied())
+    }
+
+    /// What a history that is no more had of an earlier replica id of this device: kept aside to be exported.
+    pub(super) fn kept_aside(&self) -> BTreeSet<CommitId> {
+        let frames = self.lost.iter().filter(|_| self.renamed);
+        let bodies = frames.map(|bytes| frame::decode(bytes).unwrap().body);
+        let commits = bodies.flat_map(|body| match body {
+            Body::Recorded(commits) => commits,
+            Body::Local(_) => panic!("a local frame among the lost"),
+        });
+        commits.map(|recorded| recorded.commit.id).collect()
     }
 
     /// Every commit is in one place.
@@ -193,7 +207,10 @@ impl Disk {
             StoreOp::RemoveParked { id } => {
                 content.parked.remove(id);
             }
-            StoreOp::SetReplica { replica } => content.replica = *replica,
+            StoreOp::SetReplica { replica } => {
+                content.replica = *replica;
+                content.renamed = true;
+            }
             StoreOp::AddLost { frame } => content.lost.push(frame.clone()),
         }
     }

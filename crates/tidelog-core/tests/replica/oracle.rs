@@ -64,9 +64,11 @@ impl Oracle {
     pub(super) fn check_disk(&mut self, device: usize, disk: &Disk) {
         self.parked_ever.extend(disk.content.parked.keys());
         let places = disk.places().unwrap();
+        let aside = disk.content.kept_aside();
         for id in self.promised.get(&device).into_iter().flatten() {
             assert!(
                 places.contains(id)
+                    || aside.contains(id)
                     || self.satisfied.contains(id)
                     || self.discarded.contains(id)
                     || self.excused.contains(id),
@@ -124,10 +126,12 @@ impl Oracle {
                 .iter()
                 .any(|disk| disk.content.parked.contains_key(id));
             let confirmed = server.has(*id);
+            let mut aside = disks.iter().filter(|disk| disk.content.renamed);
             assert!(!(parked && confirmed), "{id} is confirmed and parked");
             assert!(
                 parked
                     || confirmed
+                    || aside.any(|disk| disk.content.kept_aside().contains(id))
                     || self.failed.contains(id)
                     || self.satisfied.contains(id)
                     || self.discarded.contains(id)

@@ -636,6 +636,8 @@ impl World {
             self.excuse(device);
             let replica = ReplicaId::from_bytes(self.dice.id());
             self.disks[device].wipe(replica);
+            // A tab that was behind may hold the only copy, and decide an attempt anew.
+            self.disks[device].rolled_back = true;
         } else if self.faults.put_back > 0 && self.dice.percent(30) {
             self.copies[device] = Some(self.disks[device].content.clone());
         } else if self.dice.percent(self.faults.put_back)
@@ -682,7 +684,11 @@ impl World {
 
     /// Faults end. Within a bound of rounds everything is confirmed or parked, and all tabs agree.
     pub(super) fn heal(&mut self) {
-        self.faults = Faults::default();
+        // A rule of the server's own is no fault: it stays.
+        self.faults = Faults {
+            forbidden: self.faults.forbidden,
+            ..Faults::default()
+        };
         self.say(|_| String::from("faults end"));
         for device in 0..self.disks.len() {
             if self.tabs.iter().all(|tab| tab.device != device) {
