@@ -116,10 +116,22 @@ impl Replica {
         let kept = |id: &CommitId| before.contains_key(id) && before.get(id) == self.parked.get(id);
         self.retries.retain(kept);
         // What was taken from the list here, but resolved in another tab.
-        self.queue
-            .retain(|entry| !entry.revived || kept(&entry.id()));
-        self.departing
-            .retain(|departing| !departing.listed || kept(&departing.id));
+        let mut undone = Vec::new();
+        self.queue.retain(|entry| {
+            let stays = !entry.revived || kept(&entry.id());
+            undone.extend((!stays).then(|| entry.id()));
+            stays
+        });
+        self.departing.retain(|departing| {
+            let stays = !departing.listed || kept(&departing.id);
+            undone.extend((!stays).then_some(departing.id));
+            stays
+        });
+        // Resolved there without success: what was told here is no longer true.
+        undone.retain(|id| self.parked.contains_key(id));
+        for id in undone {
+            self.receipt(id, ReceiptState::Parked);
+        }
         Ok(())
     }
 

@@ -85,8 +85,12 @@ impl Replica {
             return;
         };
         let here = self.head.cursor;
-        let other = here.position > Position::START && response.epoch != here.epoch;
-        if other || self.sync.left == Some(response.epoch) {
+        let other = if here.position > Position::START {
+            response.epoch != here.epoch
+        } else {
+            self.sync.left == Some(response.epoch)
+        };
+        if other {
             // Verdicts of another history say nothing about this one. The next pull finds out.
             self.sync.failed(now, SyncError::HistoryChanged);
             self.notices.push_back(Notice::Status);

@@ -28,6 +28,23 @@ pub(super) struct Content {
     pub(super) renamed: bool,
 }
 
+/// What a store or a server does wrong, so that the oracle proves that it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Bug {
+    #[default]
+    None,
+    /// A parked commit is not kept.
+    ParkingForgotten,
+    /// A stale writer is let through.
+    NoFence,
+    /// Now and then a transaction completes and is not there.
+    WriteNotKept,
+    /// Now and then an accepted commit is not stored.
+    AckedNotStored,
+    /// Conditions are not looked at.
+    StaleExpectationTaken,
+}
+
 /// How a write goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -45,6 +62,7 @@ pub(super) struct Disk {
     pub(super) life: u64,
     /// What every attempt that was ever written here said.
     pub(super) written: BTreeMap<(CommitId, Attempt), Digest>,
+    pub(super) bug: Bug,
     /// Attempts may be written twice with other bytes: an older copy was put back.
     pub(super) rolled_back: bool,
 }
@@ -103,6 +121,7 @@ impl Disk {
             content: Content::new(replica),
             life: 0,
             written: BTreeMap::new(),
+            bug: Bug::None,
             rolled_back: false,
         }
     }
@@ -128,10 +147,14 @@ impl Disk {
             return Err(StoreError::Wiped);
         }
         let actual = self.content.head.generation;
-        if batch.expected != actual {
+        if batch.expected != actual && self.bug != Bug::NoFence {
             return Ok(Written::Stale { actual });
         }
-        assert_eq!(batch.head.generation, actual.next());
+        if self.bug == Bug::WriteNotKept && actual.value() % 7 == 6 {
+            self.content.head.generation = batch.head.generation;
+            return Ok(Written::Done);
+        }
+        assert_eq!(batch.head.generation, batch.expected.next());
         let mut after = self.content.clone();
         for op in &batch.ops {
             self.apply(&mut after, op);
@@ -200,6 +223,7 @@ impl Disk {
                 content.log.insert(*first, (frame.clone(), ids));
             }
             StoreOp::ClearLog => content.log.clear(),
+            StoreOp::PutParked { .. } if self.bug == Bug::ParkingForgotten => {}
             StoreOp::PutParked { id, record } => {
                 assert_eq!(Parked::decode(record).unwrap().local.commit.id, *id);
                 content.parked.insert(*id, record.clone());

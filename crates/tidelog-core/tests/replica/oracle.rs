@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::server::Server;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::replica::ReceiptState;
-use tidelog_core::{ChainHash, CommitId, Epoch, Position, ReplicaId, StreamId};
+use tidelog_core::{ChainHash, CommitId, Epoch, Position, ReplicaId, StreamHead, StreamId};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
@@ -80,10 +80,11 @@ impl Oracle {
         }
     }
 
-    /// Invariants 8 and 15 of a server.
+    /// Invariants 5, 8 and 15 of a server.
     pub(super) fn check_server(&self, server: &Server) {
         let mut ordinals: BTreeMap<(u64, StreamId), (usize, CommitId)> = BTreeMap::new();
         let mut seqs: BTreeMap<(ReplicaId, StreamId), u64> = BTreeMap::new();
+        let mut heads: BTreeMap<StreamId, StreamHead> = BTreeMap::new();
         for recorded in &server.log {
             let commit = &recorded.commit;
             assert!(
@@ -91,6 +92,19 @@ impl Oracle {
                 "failed {} is on the server",
                 commit.id
             );
+            for condition in &commit.conditions {
+                let head = heads.get(&condition.stream);
+                assert!(
+                    condition.expected.holds(head),
+                    "{} was taken with a stale expectation",
+                    commit.id
+                );
+            }
+            for versions in &recorded.versions {
+                let version = versions.last;
+                let last = commit.last_on(&versions.stream).unwrap();
+                heads.insert(versions.stream.clone(), StreamHead { version, last });
+            }
             if self.unordered {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::app::{any_command, any_event};
 use super::dice::Dice;
-use super::disk::{Content, Disk, Fault};
+use super::disk::{Bug, Content, Disk, Fault};
 use super::oracle::{Oracle, Origin};
 use super::server::Server;
 use super::tab::Tab;
@@ -153,6 +153,13 @@ impl World {
     fn say(&self, what: impl FnOnce(&Self) -> String) {
         if self.tell {
             println!("{:>9} {}", self.now, what(self));
+        }
+    }
+
+    pub(super) fn plant(&mut self, bug: Bug) {
+        self.server.bug = bug;
+        for disk in &mut self.disks {
+            disk.bug = bug;
         }
     }
 
