@@ -194,9 +194,16 @@ impl Replica {
         self.notices.push_back(Notice::Status);
     }
 
-    /// An acked commit whose position was read without finding it there: the history that took it is gone.
+    /// An acked commit whose position was read without finding it there, or lies behind the server's end, goes back to
+    /// pending: the history that took it is gone.
     pub(super) fn send_lost_again(&mut self) {
         let here = self.head.cursor.position;
+        let at_end = self.sync.server_head.is_some_and(|head| head <= here);
+        let here = if self.sync.leader && at_end {
+            Position::new(u64::MAX)
+        } else {
+            here
+        };
         for entry in &mut self.queue {
             if matches!(entry.state, State::Acked(position) if position <= here) {
                 entry.state = State::Pending;
