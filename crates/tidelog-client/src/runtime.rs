@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 use tidelog_core::number::Generation;
-use tidelog_core::replica::{Config, Phase, Replica, Request, StoreRequest};
+use tidelog_core::replica::{Config, Replica, Request, StoreRequest};
 use tidelog_core::store::{Store, StoreError, Written};
 use tidelog_core::{Position, ReplicaId};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
@@ -385,7 +385,7 @@ impl Runtime {
             return;
         }
         let peer = PeerStatus {
-            phase: phase_name(status.phase).to_owned(),
+            phase: status.phase.name().to_owned(),
             head: status.server_head.map(|head| head.value() as f64),
             error: status
                 .sync_error
@@ -485,19 +485,5 @@ impl Runtime {
     /// The first positions of the frames to read for one stream.
     pub(crate) fn frames_of(&self, stream: &tidelog_core::StreamId) -> Vec<Position> {
         self.replica.borrow().frames_of(stream)
-    }
-}
-
-/// The name of a phase, the same in every language.
-pub(crate) const fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Opening => "opening",
-        Phase::Local => "local",
-        Phase::Follower | Phase::CatchingUp => "catching-up",
-        Phase::Offline => "offline",
-        Phase::Live => "live",
-        Phase::Blocked => "blocked",
-        Phase::Closed => "closed",
-        _ => "error",
     }
 }

@@ -164,7 +164,7 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
     });
     let phase = match (&peer, status.phase) {
         (Some(peer), _) => peer.phase.clone(),
-        (None, phase) => phase_name(phase).to_owned(),
+        (None, phase) => phase.name().to_owned(),
     };
     let head = head.or_else(|| peer.as_ref().and_then(|peer| peer.head));
     let counts = status.counts;
@@ -181,19 +181,6 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
         }),
         error: own.map(JsErrorText::Own).or(peer_error),
     })
-}
-
-const fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Opening => "opening",
-        Phase::Local => "local",
-        Phase::Follower | Phase::CatchingUp => "catching-up",
-        Phase::Offline => "offline",
-        Phase::Live => "live",
-        Phase::Blocked => "blocked",
-        Phase::Closed => "closed",
-        _ => "error",
-    }
 }
 
 #[derive(Serialize)]

@@ -29,6 +29,23 @@ pub enum Phase {
     Closed,
 }
 
+impl Phase {
+    /// Its name, the same in every language. A follower that has heard nothing from the tab that leads is catching up.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Local => "local",
+            Self::Follower | Self::CatchingUp => "catching-up",
+            Self::Offline => "offline",
+            Self::Live => "live",
+            Self::Blocked => "blocked",
+            Self::Error => "error",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// How many commits are where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
