@@ -45,11 +45,12 @@ struct Columns {
     occurred_at: Vec<f64>,
 }
 
+/// A time as JavaScript counts it.
 #[allow(
     clippy::cast_precision_loss,
     reason = "times of this age are exact in a double"
 )]
-const fn millis(time: tidelog_core::Timestamp) -> f64 {
+pub(crate) const fn millis(time: tidelog_core::Timestamp) -> f64 {
     time.millis() as f64
 }
 

@@ -349,12 +349,6 @@ impl LogCore {
         notice::status(&status, peer)
     }
 
-    /// Tells the log whether there is a network, where the platform's own events do not.
-    #[wasm_bindgen(js_name = setOnline)]
-    pub fn set_online(&self, online: bool) {
-        self.inner.set_online(online);
-    }
-
     /// Look again now: at the database and at the server.
     pub fn kick(&self) {
         self.inner.kick();

@@ -1,5 +1,6 @@
 //! Parked commits with both sides' events.
 
+use crate::batch::millis;
 use crate::error::{JsExpected, number};
 use crate::notice::{CommandJs, js};
 use serde::Serialize;
@@ -55,14 +56,6 @@ struct EventJs {
     recorded_at: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "times of this age are exact in a double"
-)]
-const fn millis(time: tidelog_core::Timestamp) -> f64 {
-    time.millis() as f64
 }
 
 fn event(event: &Event, commit: String, version: u64) -> EventJs {
