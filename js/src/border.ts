@@ -19,6 +19,18 @@ export interface CoreOptions {
   readonly token?: () => Promise<string | undefined>;
   /** Called when `poll` has something to say. It may be called from inside any call. */
   readonly wake: () => void;
+  /** Confirmed events to keep on this device; everything when left out. Needs `url`. `since` is in milliseconds. */
+  readonly retain?: { readonly newest: number } | { readonly since: number };
+  /** `false`: snapshots are neither read nor written. */
+  readonly snapshots: boolean;
+  /** The folds whose snapshots to look for when opening. */
+  readonly folds: readonly FoldName[];
+}
+
+/** A fold as snapshots know it: of another version, a snapshot is not used. */
+export interface FoldName {
+  readonly name: string;
+  readonly version: number;
 }
 
 export interface DraftEvent {
@@ -52,26 +64,131 @@ export interface Appended {
   readonly versions: readonly number[];
 }
 
-/** A run of confirmed commits as columns. */
+/**
+ * A frame, or a part of one, as columns. The position of event `i` is `firstPosition + i`: a batch of the
+ * log has no holes. A batch of one stream has, so it brings `positions`.
+ */
 export interface Batch {
+  /** Of event 0. */
   readonly firstPosition: number;
   readonly count: number;
-  readonly streams: readonly string[];
-  readonly types: readonly string[];
-  readonly commitIds: readonly string[];
-  /** For each commit. */
+  /** So many events at the front are folded already (the frame straddles the cursor). */
+  readonly skip: number;
+  /** The dictionary, joined by "\n" (names hold no control characters). */
+  readonly names: string;
+  /** 36 characters for each commit, joined. */
+  readonly commitIds: string;
+  /** For each commit: the index behind its last event. */
+  readonly commitEnd: Uint32Array;
   readonly recordedAt: Float64Array;
-  readonly actors: readonly (string | undefined)[];
-  /** For each event: indexes into `streams`, `types`, `commitIds`. */
+  /** For each commit: 0 for none, else an index into `names` plus 1. */
+  readonly actor: Uint32Array;
+  /** For each event: indexes into `names`. */
   readonly stream: Uint32Array;
   readonly type: Uint32Array;
-  readonly commit: Uint32Array;
   readonly schema: Uint32Array;
   readonly version: Float64Array;
-  readonly position: Float64Array;
   readonly occurredAt: Float64Array;
+  /** Payloads joined by ",". One that was erased is `null`. */
+  readonly data: string;
+  /** Only of the events that have some, in order. */
+  readonly extras?: readonly EventExtras[];
+  /** Only in batches of `readStream`. */
+  readonly positions?: Float64Array;
+}
+
+export interface EventExtras {
+  /** Index of the event in its batch. */
+  readonly event: number;
+  readonly tags?: readonly string[];
+  readonly meta?: EventMeta;
+}
+
+/** What a read answers: `more` says that a further call has something to give. */
+export interface BatchPage {
+  readonly batches: readonly Batch[];
+  readonly more: boolean;
+}
+
+/**
+ * Said while opening and before any batch: the state of fold `name` after `position`, in groups of
+ * buckets (the texts that `saveSnapshot` was given). `last` is true on a fold's last group.
+ */
+export interface SnapshotNotice {
+  readonly kind: "snapshot";
+  readonly name: string;
+  readonly version: number;
+  readonly position: number;
+  readonly buckets: readonly string[];
+  readonly last: boolean;
+}
+
+/** Frames from position `from` on failed their checksum. `refetch`: the server is asked for them again. */
+export interface DamagedNotice {
+  readonly kind: "damaged";
+  readonly from: number;
+  readonly refetch: boolean;
+}
+
+/** A bucket that changed since the last snapshot of its fold. */
+export interface ChangedBucket {
+  readonly bucket: number;
+  readonly data: string;
+}
+
+export interface FoldSnapshot extends FoldName {
+  /** How many buckets the fold has. */
+  readonly buckets: number;
+  /** Every bucket that holds something is in `changed`; those of before are dropped. */
+  readonly whole: boolean;
+  readonly changed: readonly ChangedBucket[];
+}
+
+/** Events to import as columns. */
+export interface ImportBatch {
+  readonly streams: readonly string[];
+  readonly types: readonly string[];
+  /** For each event: indexes into `streams` and `types`. */
+  readonly stream: Uint32Array;
+  readonly type: Uint32Array;
+  readonly occurredAt: Float64Array;
+  readonly schema: Uint32Array;
   /** Payloads joined by ",". */
   readonly data: string;
+  /** For each event: end of its payload in `data`, in UTF-16 units. */
+  readonly ends: Uint32Array;
+  /** For each commit: the index behind its last event. */
+  readonly commitEnd: Uint32Array;
+}
+
+export interface Imported {
+  readonly events: number;
+  readonly commits: number;
+}
+
+/** `from..=to` are not on this device. */
+export interface Gap {
+  readonly from: number;
+  readonly to: number;
+  readonly reason: string;
+}
+
+export interface CoreStorage {
+  /** Confirmed events on this device. */
+  readonly events: number;
+  /** Position of the oldest of them; 0 for none. */
+  readonly oldest: number;
+  readonly frames: number;
+  readonly segments: number;
+  readonly quarantined: number;
+  readonly lost: number;
+  /** Of our frames as they are encoded. */
+  readonly bytes: number;
+  readonly gaps: readonly Gap[];
+  /** What the browser says of the whole origin, in bytes; left out where it does not say. */
+  readonly usage?: number;
+  readonly quota?: number;
+  readonly persisted?: boolean;
 }
 
 export interface QueueEntry {
@@ -121,6 +238,8 @@ export type Notice =
   | RerunNotice
   | { readonly kind: "status" }
   | { readonly kind: "parked" }
+  | SnapshotNotice
+  | DamagedNotice
   | { readonly kind: "reset"; readonly reason: string };
 
 export type RerunAnswer =
@@ -177,6 +296,22 @@ export interface LogCore {
   newCommitId(): string;
   /** Throws a {@link CoreError}: `version_conflict`, `commit_too_large`, `closed`, … */
   append(draft: Draft): Appended;
+  /**
+   * The usual commit, of one event without tags and meta, on its own stream: `append` without the objects.
+   * Returns the version of the event and throws what `append` throws.
+   */
+  appendFlat(
+    id: string,
+    occurredAt: number,
+    policy: Policy,
+    stream: string,
+    type: string,
+    schema: number,
+    data: string,
+    commandName: string | undefined,
+    commandArgs: string | undefined,
+    expected: Expected | undefined,
+  ): number;
   /** To be called until `undefined` after each wake, `open` and `append`. */
   poll(): Notice | undefined;
   /** Commits not confirmed yet, in order. */
@@ -185,10 +320,51 @@ export interface LogCore {
   answerRerun(id: string, answer: RerunAnswer): void;
   /** Shown version: confirmed and queue. */
   version(stream: string): number;
-  /** Confirmed events of one stream. */
-  history(stream: string): Promise<readonly Batch[]>;
-  /** Confirmed events from `position` on, it included, about `limit` of them; `undefined` past the end. */
-  logFrom(position: number, limit: number): Promise<Batch | undefined>;
+  /**
+   * Frames that hold positions in `from..=to`, whole and in the asked order, about `maxBytes` of them.
+   * What was pruned comes from the server: rejects with `history_not_available` where it cannot be reached.
+   */
+  readLog(from: number, to: number, backward: boolean, maxBytes: number): Promise<BatchPage>;
+  /** Confirmed events of one stream with versions in `from..=to`, about `limit` of them, in the asked order. */
+  readStream(
+    stream: string,
+    from: number,
+    to: number,
+    backward: boolean,
+    limit: number,
+  ): Promise<BatchPage>;
+  /** The last position recorded at or before `millis`; 0 for none. */
+  positionAt(millis: number): Promise<number>;
+  /** Raw whole frames from the one that holds `position` on; `undefined` past the end. */
+  framesFrom(position: number, maxBytes: number): Promise<Uint8Array | undefined>;
+  /** What is not confirmed, parked commits too, as frames of this device. */
+  unconfirmed(): Promise<Uint8Array>;
+  /** The frames that were lost or quarantined. */
+  lost(): Promise<Uint8Array>;
+  /** Resolves when durable. */
+  importEvents(batch: ImportBatch): Promise<Imported>;
+  /**
+   * Whole frames. A local log takes them if they continue it, and rejects with `import_mismatch` if not; a
+   * synced one appends their commits, and so do both with frames of a device. Commits known already are skipped.
+   */
+  importFrames(bytes: Uint8Array): Promise<Imported & { readonly skipped: number }>;
+  /** The position at which this tab should save snapshots now; 0 for not now. */
+  snapshotDue(): number;
+  /** The same, whether or not it is worth it yet: 0 only if this tab cannot. */
+  snapshotNow(): number;
+  /** False: not written, for the log went on or another tab was faster. */
+  saveSnapshot(position: number, folds: readonly FoldSnapshot[]): Promise<boolean>;
+  /** Runs maintenance until there is nothing left to do. */
+  compact(): Promise<{ readonly sealed: number }>;
+  forgetSnapshots(): Promise<void>;
+  storage(): Promise<CoreStorage>;
+  /** Asks the browser not to evict this origin; its answer. */
+  persist(): Promise<boolean>;
+  /** Recomputes checksums and hash chain of a slice. Rejects with `log_tampered` or `database_corrupt`. */
+  verify(
+    from: number,
+    maxBytes: number,
+  ): Promise<{ readonly position: number; readonly done: boolean }>;
   parked(): Promise<readonly ParkedInfo[]>;
   /** These three reject with `not_parked`. The parked commit is gone when a notice says so. */
   retry(id: string): Promise<void>;
