@@ -159,6 +159,8 @@ export interface ImportBatch {
   readonly ends: Uint32Array;
   /** For each commit: the index behind its last event. */
   readonly commitEnd: Uint32Array;
+  /** Only of the events that have some, in order. */
+  readonly extras?: readonly EventExtras[];
 }
 
 export interface Imported {
@@ -203,6 +205,8 @@ export interface QueuedEvent {
   readonly schema: number;
   readonly version: number;
   readonly data: string;
+  readonly tags?: readonly string[];
+  readonly meta?: EventMeta;
 }
 
 export interface QueuedCommit {
@@ -223,6 +227,13 @@ export interface ReceiptNotice {
   readonly error?: CoreError;
 }
 
+/** One notice for many receipts: all of these are durable. */
+export interface DurableNotice {
+  readonly kind: "durable";
+  /** 36 characters for each commit, joined. */
+  readonly ids: string;
+}
+
 export interface RerunNotice {
   readonly kind: "rerun";
   readonly id: string;
@@ -238,6 +249,7 @@ export type Notice =
   | RerunNotice
   | { readonly kind: "status" }
   | { readonly kind: "parked" }
+  | DurableNotice
   | SnapshotNotice
   | DamagedNotice
   | { readonly kind: "reset"; readonly reason: string };
