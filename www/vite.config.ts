@@ -18,6 +18,8 @@ export default defineConfig({
         landing: "index.html",
         todomvc: "todomvc/index.html",
         loans: "loans/index.html",
+        bench: "bench/index.html",
+        benchRun: "bench/run/index.html",
       },
     },
   },

@@ -1,0 +1,98 @@
+/**
+ * `npm run bench`: runs the benchmark page (`www/src/bench`) in a headless Chromium, prints its table and writes its rows.
+ *
+ *     node tests/bench/run.mjs --url http://127.0.0.1:4000 [--json FILE] [--events N] [--rounds N]
+ *                              [--only figure,…] [--peers name,…] [--quick]
+ *
+ * The page decides what is measured and how; this gives it fresh pages, weighs them, and profiles of its own for the bytes
+ * on disk. Exit code 0 also when a bar is missed; 1 if a result was wrong or nothing could be measured.
+ */
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { Browser } from "./browser.mjs";
+import { tableOf } from "./table.mjs";
+
+const { values: given } = parseArgs({
+  options: {
+    url: { type: "string" },
+    json: { type: "string" },
+    events: { type: "string" },
+    rounds: { type: "string" },
+    only: { type: "string" },
+    peers: { type: "string" },
+    quick: { type: "boolean", default: false },
+  },
+});
+
+const options = {
+  events: wholeNumber("events", given.quick ? 10_000 : 100_000),
+  rounds: wholeNumber("rounds", given.quick ? 1 : 3),
+  quick: given.quick,
+  only: listOf(given.only) ?? [],
+  peers: listOf(given.peers),
+};
+if (given.url === undefined) throw new Error("--url is missing: where is the page served?");
+
+const browser = await Browser.start(given.url);
+let report;
+try {
+  report = await measure(browser);
+} finally {
+  await browser.stop();
+}
+const { rows, environment } = report;
+console.log(`\n${tableOf(rows)}`);
+console.log(`\n${environment.data}, ${environment.rounds} rounds, ${environment.userAgent}`);
+if (given.json !== undefined)
+  await writeFile(given.json, `${JSON.stringify(rows, undefined, 2)}\n`);
+const wrong = rows.flatMap((row) => row.wrong);
+for (const reason of wrong) console.error(`WRONG RESULT: ${reason}`);
+if (wrong.length > 0 || rows.every(({ value }) => value === null)) process.exitCode = 1;
+
+/** The page asks, this process answers. */
+async function measure(main) {
+  const page = await main.page("/bench/");
+  let said = "";
+  await page.exposeFunction("harnessRun", (requests) => main.run(requests));
+  await page.exposeFunction("harnessBytesAfter", (requests) => bytesAfter(requests));
+  await page.exposeFunction("harnessProgress", (label, done, total) => {
+    const line = `[${done}/${total}] ${label}`;
+    if (line !== said) console.log(line);
+    said = line;
+  });
+  return page.evaluate((wanted) => {
+    window.benchHarness = {
+      run: window.harnessRun,
+      bytesAfter: window.harnessBytesAfter,
+      progress: window.harnessProgress,
+    };
+    return window.bench(wanted);
+  }, options);
+}
+
+/** What the requests leave in a profile of their own, less what an empty one takes. */
+async function bytesAfter(requests) {
+  const fresh = await Browser.start(given.url);
+  try {
+    for (const request of requests) {
+      const [answer] = await fresh.run([request]);
+      if ("failed" in answer) return answer;
+    }
+    await fresh.settle();
+    return await fresh.bytes();
+  } finally {
+    await fresh.stop();
+  }
+}
+
+function listOf(text) {
+  return text?.split(",").filter((each) => each !== "");
+}
+
+function wholeNumber(name, otherwise) {
+  const text = given[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new Error(`--${name} ${text} is not a whole number above 0`);
+}

@@ -1,0 +1,39 @@
+/**
+ * The same fold, written in Rust over the crate `tidelog-client` (`tests/bench/rust-fold`). `npm run bench` builds it and
+ * serves it beside this page; elsewhere it is not there.
+ */
+import { type Digest, digestOf } from "../loan.ts";
+
+const SCRIPT = "/bench/rust-fold/rust_fold.js";
+
+interface Module {
+  default(): Promise<unknown>;
+  /** Opens the database of this log and folds it. */
+  open(log: string): Promise<Opened>;
+}
+
+interface Opened {
+  /** One application at a time, as JSON: `[key, loan]`. */
+  rows(): string;
+}
+
+export interface RustFold {
+  open(log: string): Promise<{ readonly ms: number; digest(): Digest }>;
+}
+
+/** Loads the module. Throws where nobody serves it. */
+export async function loadRustFold(): Promise<RustFold> {
+  const answer = await fetch(SCRIPT, { method: "HEAD" });
+  if (!answer.ok) throw new Error("the Rust fold is not served here; npm run bench builds it");
+  const module = (await import(/* @vite-ignore */ SCRIPT)) as Module;
+  return {
+    async open(log) {
+      const start = performance.now();
+      // Compiling and making the module is part of a cold open, as it is of the package's.
+      await module.default();
+      const opened = await module.open(log);
+      const ms = performance.now() - start;
+      return { ms, digest: () => digestOf(JSON.parse(opened.rows())) };
+    },
+  };
+}
