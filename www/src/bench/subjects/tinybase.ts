@@ -33,9 +33,8 @@ export const subject: Subject = {
       rows: () => loans,
       async importLines(text) {
         const events = parseLines(text);
-        store.transaction(() => {
-          for (const event of events) store.addRow(EVENTS, toCells(event));
-        });
+        const rows = events.map((event, i) => [String(i), toCells(event)] as const);
+        store.setTable(EVENTS, Object.fromEntries(rows));
         await persister.save();
         for (const event of events) foldInto(loans, event);
       },
