@@ -4,16 +4,17 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrowserContext, chromium } from "@playwright/test";
+import { type Browser, type BrowserContext, chromium } from "@playwright/test";
 
 export class OwnBrowser {
   readonly #executable: string;
   readonly #flags: readonly string[];
   readonly #profile: string;
   #process: ChildProcess | undefined;
+  #browser: Browser | undefined;
 
   private constructor(executable: string, flags: readonly string[], profile: string) {
     this.#executable = executable;
@@ -43,6 +44,7 @@ export class OwnBrowser {
     );
     this.#process = child;
     const browser = await chromium.connectOverCDP(await endpointOf(child));
+    this.#browser = browser;
     const [context] = browser.contexts();
     if (context === undefined) throw new Error("the browser has no window");
     return context;
@@ -56,6 +58,23 @@ export class OwnBrowser {
     const ended = once(child, "exit");
     process.kill(-child.pid, "SIGKILL");
     await ended;
+  }
+
+  /** The process ids of its renderers: of pages, and of one that it keeps for the next page. */
+  async renderers(): Promise<readonly number[]> {
+    if (this.#browser === undefined) throw new Error("the browser does not run");
+    const session = await this.#browser.newBrowserCDPSession();
+    try {
+      const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+      return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+    } finally {
+      await session.detach();
+    }
+  }
+
+  /** Copies the profile, say to look at it after the test. */
+  async keepProfile(folder: string): Promise<void> {
+    await cp(this.#profile, folder, { recursive: true });
   }
 
   async dispose(): Promise<void> {

@@ -5,6 +5,7 @@
 //! cargo xtask build             wasm, npm package, demo pages
 //! cargo xtask start             all of that, the server, real data; prints the addresses
 //! cargo xtask test [SUITE…]     every suite, or those named; last line `N passed, N failed`
+//! cargo xtask kill-test         kills Chromium while it appends and looks for losses
 //! cargo xtask size              gz size of a page that imports the package
 //! ```
 //!
@@ -15,6 +16,7 @@
 )]
 
 mod build;
+mod kill_test;
 mod packages;
 mod project;
 mod run;
@@ -57,8 +59,14 @@ fn command(arguments: &[String]) -> Outcome<ExitCode> {
         }
         "start" => start::run(&project)?,
         "test" => return suites::run(&project, rest),
+        "kill-test" => return kill_test::run(&project, rest),
         "size" => size::run(&project)?,
-        _ => return Err("usage: cargo xtask setup | build | start | test [SUITE…] | size".into()),
+        _ => {
+            return Err(
+                "usage: cargo xtask setup | build | start | test [SUITE…] | kill-test | size"
+                    .into(),
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

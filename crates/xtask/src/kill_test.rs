@@ -1,0 +1,146 @@
+//! `npm run kill-test`: Chromium killed any number of times, by the test that kills it 20 times in the `e2e` suite.
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::project::Project;
+use crate::run::{command, say, tee};
+use crate::{Outcome, build, setup};
+
+const USAGE: &str = "usage: npm run kill-test -- [--kills N] [--seed S] [--lie]";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    kills: u32,
+    /// By the clock unless given, and always said: it repeats the choices.
+    seed: Option<u32>,
+    /// The pages tell the witness too early; the run must end with a loss.
+    lie: bool,
+}
+
+/// Prints a line for each kill and a sum; fails at the first loss.
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome<ExitCode> {
+    let options = parse(arguments)?;
+    setup::all(project)?;
+    build::all(project)?;
+    let server = build::server(project, false)?;
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => seed_by_clock()?,
+    };
+    say(&format!(
+        "kill-test: {} kills, --seed {seed}",
+        options.kills
+    ));
+    let mut playwright = command(
+        &project.path("tests"),
+        project.path("node_modules/.bin/playwright"),
+        ["test", "browser/kill.e2e.spec.ts"],
+    );
+    playwright
+        .args(["--max-failures", "1", "--grep", "kills,"])
+        .env("TIDELOG_SERVER", server)
+        .env("TIDELOG_KILLS", options.kills.to_string())
+        .env("TIDELOG_SEED", seed.to_string());
+    if options.lie {
+        playwright.env("TIDELOG_LIE", "1");
+    }
+    let heard = tee(playwright)?;
+    println!("{}", sum(&heard.text));
+    Ok(if heard.success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn parse(arguments: &[String]) -> Outcome<Options> {
+    let mut options = Options {
+        kills: 100,
+        seed: None,
+        lie: false,
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--kills" => options.kills = number(word, words.next())?,
+            "--seed" => options.seed = Some(number(word, words.next())?),
+            "--lie" => options.lie = true,
+            _ => return Err(format!("kill-test does not know `{word}`; {USAGE}")),
+        }
+    }
+    if options.kills == 0 {
+        return Err(format!("--kills must be 1 or more; {USAGE}"));
+    }
+    Ok(options)
+}
+
+fn number(name: &str, value: Option<&String>) -> Outcome<u32> {
+    value
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| format!("{name} needs a whole number; {USAGE}"))
+}
+
+/// Below a million, so that the seed of each profile is a small number too.
+fn seed_by_clock() -> Outcome<u32> {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|error| format!("the clock is before 1970: {error}"))?;
+    Ok(since.subsec_nanos() / 1_000)
+}
+
+/// Of the lines `kill 3/10 (…)` and `10 kills, local logs: all of 1234 commits …`.
+fn sum(text: &str) -> String {
+    let kills = text
+        .lines()
+        .filter(|line| line.starts_with("kill ") && line.contains("all there"))
+        .count();
+    let commits: u64 = text
+        .lines()
+        .filter_map(|line| line.split_once(" logs: all of ")?.1.split(' ').next())
+        .filter_map(|count| count.parse::<u64>().ok())
+        .sum();
+    format!(
+        "kill-test: {kills} kills survived; {commits} commits of whole runs were durable and are there, once"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_are_read() {
+        let options = Options {
+            kills: 7,
+            seed: Some(3),
+            lie: true,
+        };
+        assert_eq!(parse(&words("--kills 7 --seed 3 --lie")), Ok(options));
+    }
+
+    #[test]
+    fn what_it_does_not_know_is_refused() {
+        for line in ["--kils 7", "--kills", "--kills x", "--kills 0", "7"] {
+            assert!(parse(&words(line)).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn kills_and_commits_are_summed() {
+        let text = "kill 1/2 (local, …): 1 renderer, 5 told so far, all there\n\
+                    kill 1/1 (synced, …): 1 renderer, 7 told so far, all there\n\
+                    kill 2/2 (local, …): 1 renderer, 9 told so far, all there\n\
+                    2 kills, local logs: all of 9 commits that were durable are there, once\n\
+                    1 kills, synced logs: all of 7 commits that were durable are there, once\n";
+        assert_eq!(
+            sum(text),
+            "kill-test: 3 kills survived; 16 commits of whole runs were durable and are there, once"
+        );
+    }
+}
