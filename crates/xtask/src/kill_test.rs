@@ -1,7 +1,6 @@
 //! `npm run kill-test`: Chromium killed any number of times, by the test that kills it 20 times in the `e2e` suite.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::project::Project;
 use crate::run::{command, say, tee};
@@ -13,7 +12,7 @@ const USAGE: &str = "usage: npm run kill-test -- [--kills N] [--seed S] [--lie]"
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     kills: u32,
-    /// By the clock unless given, and always said: it repeats the choices.
+    /// Any, unless given, and always said: it repeats the choices.
     seed: Option<u32>,
     /// The pages tell the witness too early; the run must end with a loss.
     lie: bool,
@@ -25,10 +24,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome<ExitCode> 
     setup::all(project)?;
     build::all(project)?;
     let server = build::server(project, false)?;
-    let seed = match options.seed {
-        Some(seed) => seed,
-        None => seed_by_clock()?,
-    };
+    let seed = options.seed.unwrap_or_else(std::process::id);
     say(&format!(
         "kill-test: {} kills, --seed {seed}",
         options.kills
@@ -80,14 +76,6 @@ fn number(name: &str, value: Option<&String>) -> Outcome<u32> {
     value
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| format!("{name} needs a whole number; {USAGE}"))
-}
-
-/// Below a million, so that the seed of each profile is a small number too.
-fn seed_by_clock() -> Outcome<u32> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_err(|error| format!("the clock is before 1970: {error}"))?;
-    Ok(since.subsec_nanos() / 1_000)
 }
 
 /// Of the lines `kill 3/10 (…)` and `10 kills, local logs: all of 1234 commits …`.
