@@ -5,7 +5,8 @@
 //! moved on writes nothing and says [`Written::Stale`].
 
 use crate::cursor::Cursor;
-use crate::id::{CommitId, ReplicaId};
+use crate::gap::Gap;
+use crate::id::{CommitId, Epoch, ReplicaId};
 use crate::number::{Generation, Position, Seq};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -72,8 +73,20 @@ pub enum StoreOp {
         /// The frame.
         frame: Vec<u8>,
     },
-    /// Removes every recorded frame: the server has another history.
+    /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again.
     ClearLog,
+    /// Removes every recorded frame whose first position is after this one, and what the directory says of them. Snapshots
+    /// whose checkpoint lies after it are not given out until the log has reached them again.
+    TruncateLog {
+        /// The last position that stays.
+        after: Position,
+    },
+    /// Moves a recorded frame that is damaged out of the log and keeps its bytes aside ([`Store::quarantined`]). It is no
+    /// error if it is not there.
+    Quarantine {
+        /// The frame's first position, which is its key.
+        first: Position,
+    },
     /// Adds or replaces a parked commit.
     PutParked {
         /// The commit.
@@ -171,6 +184,118 @@ pub struct Loaded {
     pub log: Vec<Vec<u8>>,
     /// Are there more recorded frames after these?
     pub more: bool,
+    /// What the log leaves out, by position.
+    pub gaps: Vec<Gap>,
+}
+
+/// Recorded frames of a range of positions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// In the order that was asked for.
+    pub frames: Vec<Vec<u8>>,
+    /// Does the store hold more of them?
+    pub more: bool,
+}
+
+/// In which order a range is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Oldest first.
+    #[default]
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// Replaces a run of recorded frames by one that says the same, or seals one as it is. Nothing that a reader can see
+/// changes, so the head stays as it is and other tabs need not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compaction {
+    /// The replica whose database this must be.
+    pub replica: ReplicaId,
+    /// The first positions of the frames that it covers, ascending, without another frame between them.
+    pub covered: Vec<Position>,
+    /// The frame that takes their place, under the first of the keys. None: the one covered frame stays.
+    pub segment: Option<Vec<u8>>,
+    /// What the directory says of it, if it is sealed: no later compaction covers it. It is kept under the same key.
+    pub directory: Option<Vec<u8>>,
+}
+
+/// Removes the oldest sealed segments: their events can be had from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruning {
+    /// The replica whose database this must be.
+    pub replica: ReplicaId,
+    /// The history that it is about.
+    pub epoch: Epoch,
+    /// Frames that end at or before this position go, with what the directory says of them. It is the last position of a
+    /// frame.
+    pub through: Position,
+    /// All gaps of the log from now on.
+    pub gaps: Vec<Gap>,
+}
+
+/// Snapshots of folds that have all applied the log up to one checkpoint, written in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSet {
+    /// The replica whose database this must be.
+    pub replica: ReplicaId,
+    /// What every fold of the set has applied.
+    pub checkpoint: Cursor,
+    /// The folds.
+    pub folds: Vec<FoldSnapshot>,
+}
+
+/// What a snapshot is of: the name of a fold and the version of its code.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoldName {
+    /// The name; one that begins with `#` is Tidelog's own.
+    pub name: String,
+    /// The fold's version.
+    pub version: u32,
+}
+
+/// The state of one fold in buckets, of which only the changed ones are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoldSnapshot {
+    /// Of which fold.
+    pub fold: FoldName,
+    /// How many buckets its state is spread over. If it is another number than before, `changed` holds all of them.
+    pub buckets: u32,
+    /// Buckets by number, in `0..buckets`, that replace what was there. One that was never written is empty.
+    pub changed: Vec<(u32, Vec<u8>)>,
+    /// `changed` is the whole state: forget all buckets that were there. Without it there must be a snapshot of the same
+    /// epoch and number of buckets to change, or nothing is written.
+    pub whole: bool,
+    /// Unless it is whole: the position of the stored snapshot that the changed buckets are changes of. Another tab may have
+    /// written a later one since.
+    pub base: Position,
+}
+
+/// A snapshot as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// What it has applied.
+    pub checkpoint: Cursor,
+    /// How many buckets its state is spread over.
+    pub buckets: u32,
+    /// The buckets that were written, by number.
+    pub filled: Vec<(u32, Vec<u8>)>,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Recorded frames, sealed ones included.
+    pub frames: u64,
+    /// Sealed segments.
+    pub segments: u64,
+    /// The first position of the oldest frame.
+    pub oldest: Option<Position>,
+    /// Frames in quarantine.
+    pub quarantined: u64,
+    /// Frames of lost histories.
+    pub lost: u64,
 }
 
 /// Why a store could not do what it was asked. Each says whether anything was written.
@@ -275,6 +400,11 @@ impl StoreError {
 /// - [`Store::load`] sees one moment.
 /// - Frames are opaque: the order of keys is kept, and whether positions follow without a gap is the reader's to check.
 /// - Bytes come back as they went in.
+///
+/// Maintenance ([`Store::compact`], [`Store::prune`], [`Store::save`], [`Store::forget`]) is atomic too, checks that the
+/// replica is the same ([`StoreError::Wiped`] if not), and says `false`, having written nothing, where what it was made
+/// for is no longer so. It never changes the head: nothing that a reader sees is another afterwards, but for what
+/// `prune` says is a gap.
 pub trait Store {
     /// Runs one transaction.
     ///
@@ -292,14 +422,96 @@ pub trait Store {
         max_bytes: usize,
     ) -> impl Future<Output = Result<Loaded, StoreError>>;
 
-    /// Reads the recorded frames with these first positions; one that is missing is left out.
+    /// Reads the recorded frames that hold these positions, ascending, each frame once. A position that no frame holds is
+    /// left out. Fastest where the positions are first positions of frames, which they are until a compaction.
     ///
     /// # Errors
     /// [`StoreError`].
     fn frames(
         &self,
-        first_positions: &[Position],
+        positions: &[Position],
     ) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>>;
+
+    /// Reads recorded frames that hold positions in `from..=to`, until their bytes are more than `max_bytes`, at least one
+    /// if there is one. [`Direction::Forward`] begins at `from`, [`Direction::Backward`] at `to`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn range(
+        &self,
+        from: Position,
+        to: Position,
+        direction: Direction,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Page, StoreError>>;
+
+    /// What the directory says of the sealed segments whose first position is after this one, by first position.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn directory(
+        &self,
+        after: Position,
+    ) -> impl Future<Output = Result<Vec<(Position, Vec<u8>)>, StoreError>>;
+
+    /// The newest sealed segment's first position and what the directory says of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn last_sealed(&self) -> impl Future<Output = Result<Option<(Position, Vec<u8>)>, StoreError>>;
+
+    /// Runs a compaction: checks that the covered keys are there, none of them sealed and no other between them, then puts the
+    /// segment and deletes what it covers. `false` if they are not.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
+    fn compact(
+        &self,
+        compaction: Compaction,
+    ) -> impl Future<Output = Result<bool, StoreError>>;
+
+    /// Removes old segments and says so in the gaps. `false` if the log has another epoch, or a frame begins at or before
+    /// `through` and is not sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
+    fn prune(&self, pruning: Pruning) -> impl Future<Output = Result<bool, StoreError>>;
+
+    /// Writes snapshots. They never move backwards: `false` if the checkpoint is not of the log's epoch, lies after its
+    /// end, or one of the folds is there with a later checkpoint of the same epoch; and if a fold that is not whole is not
+    /// there at its base, with as many buckets.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
+    fn save(&self, set: SnapshotSet) -> impl Future<Output = Result<bool, StoreError>>;
+
+    /// Reads the snapshots of these folds. One that is not there, is of another epoch than the log or lies after its end is
+    /// `None`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn snapshots(
+        &self,
+        folds: &[FoldName],
+    ) -> impl Future<Output = Result<Vec<Option<StoredSnapshot>>, StoreError>>;
+
+    /// Forgets all snapshots but those of these folds.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
+    fn forget(&self, all_but: &[FoldName]) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// How much it holds. Costs O(frames) at most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn usage(&self) -> impl Future<Output = Result<Usage, StoreError>>;
+
+    /// Reads the damaged frames that were moved out of the log.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn quarantined(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>>;
 
     /// Reads the frames that another history of the server has lost.
     ///

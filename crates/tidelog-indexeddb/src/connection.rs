@@ -1,13 +1,11 @@
-//! The two connections of a handle, and why they ended.
+//! The connection of a handle, and why it ended.
 //!
-//! `rexie` keeps its connection to itself, so writes have one of their own ([`crate::raw`]). They live and die
-//! together: on `versionchange` both close at once, so that no tab ever waits for this one; on `close` both are gone.
-//! What ends them first is the reason that every later call gives.
+//! On `versionchange` it closes at once, so that no tab ever waits for this one; on `close` it is gone. What ends it first
+//! is the reason that every later call gives.
 
-use crate::error::{self, Failure};
-use crate::raw::{End, Listener, Transaction};
+use crate::error::Failure;
+use crate::raw::{End, Listener, Transaction, Writing};
 use futures_channel::oneshot;
-use rexie::{Rexie, TransactionMode};
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use tidelog_core::store::{Durability, StoreError};
@@ -17,34 +15,27 @@ use web_sys::{Event, IdbDatabase, IdbVersionChangeEvent};
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    writer: IdbDatabase,
+    database: IdbDatabase,
     state: RefCell<State>,
     listeners: RefCell<Vec<Listener>>,
 }
 
 #[derive(Debug)]
 enum State {
-    Open {
-        reader: Option<Rexie>,
-        waiting: Vec<oneshot::Sender<StoreError>>,
-    },
+    Open(Vec<oneshot::Sender<StoreError>>),
     Gone(StoreError),
 }
 
 impl Connection {
-    /// A handle that writes by this connection. It gives way to other tabs from now on.
-    pub(crate) fn new(writer: IdbDatabase) -> Rc<Self> {
-        let state = RefCell::new(State::Open {
-            reader: None,
-            waiting: Vec::new(),
-        });
+    /// A handle of this connection. It gives way to other tabs from now on.
+    pub(crate) fn new(database: IdbDatabase) -> Rc<Self> {
         let this = Rc::new(Self {
-            writer,
-            state,
+            database,
+            state: RefCell::new(State::Open(Vec::new())),
             listeners: RefCell::default(),
         });
         let weak = Rc::downgrade(&this);
-        let on_close = Listener::new(&this.writer, "close", move |_| {
+        let on_close = Listener::new(&this.database, "close", move |_| {
             end(
                 &weak,
                 StoreError::ConnectionLost {
@@ -53,7 +44,7 @@ impl Connection {
             );
         });
         let weak = Rc::downgrade(&this);
-        let on_version_change = Listener::new(&this.writer, "versionchange", move |event| {
+        let on_version_change = Listener::new(&this.database, "versionchange", move |event| {
             end(&weak, version_change(&event));
         });
         this.listeners
@@ -62,18 +53,10 @@ impl Connection {
         this
     }
 
-    /// Reads by this connection from now on.
-    pub(crate) fn read_by(&self, new: Rexie) {
-        match &mut *self.state.borrow_mut() {
-            State::Open { reader, .. } => *reader = Some(new),
-            State::Gone(_) => new.close(),
-        }
-    }
-
     /// The reason why it ended, if it did.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match &*self.state.borrow() {
-            State::Open { .. } => Ok(()),
+            State::Open(_) => Ok(()),
             State::Gone(why) => Err(why.clone()),
         }
     }
@@ -82,7 +65,7 @@ impl Connection {
     pub(crate) fn gone(&self) -> oneshot::Receiver<StoreError> {
         let (sender, receiver) = oneshot::channel();
         match &mut *self.state.borrow_mut() {
-            State::Open { waiting, .. } => waiting.push(sender),
+            State::Open(waiting) => waiting.push(sender),
             // The receiver is in our hands.
             State::Gone(why) => drop(sender.send(why.clone())),
         }
@@ -90,17 +73,9 @@ impl Connection {
     }
 
     /// Begins a transaction that reads.
-    pub(crate) fn read(&self, stores: &[&str]) -> Result<rexie::Transaction, StoreError> {
-        let begun = match &*self.state.borrow() {
-            State::Open {
-                reader: Some(reader),
-                ..
-            } => reader.transaction(stores, TransactionMode::ReadOnly),
-            // A handle is given out with its reader; before that nobody reads.
-            State::Open { reader: None, .. } => return Err(StoreError::Closed),
-            State::Gone(why) => return Err(why.clone()),
-        };
-        begun.map_err(|failure| self.note(error::reading(&failure)))
+    pub(crate) fn read(&self, stores: &[&str]) -> Result<Transaction, StoreError> {
+        self.check()?;
+        Transaction::begin(&self.database, stores).map_err(|failure| self.failed(&failure))
     }
 
     /// Begins a transaction that writes.
@@ -108,14 +83,13 @@ impl Connection {
         &self,
         stores: &[&str],
         durability: Durability,
-    ) -> Result<Transaction, StoreError> {
+    ) -> Result<Writing, StoreError> {
         self.check()?;
-        Transaction::begin(&self.writer, stores, durability)
-            .map_err(|failure| self.failed(&failure))
+        Writing::begin(&self.database, stores, durability).map_err(|failure| self.failed(&failure))
     }
 
     /// Commits a transaction. `Ok` means that it is stored.
-    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+    pub(crate) async fn commit(&self, transaction: Writing) -> Result<(), StoreError> {
         match transaction.commit().await {
             End::Complete => Ok(()),
             End::Abort(failure) => Err(self.note(failure.after_commit())),
@@ -125,9 +99,11 @@ impl Connection {
         }
     }
 
-    /// A transaction that failed before its commit was asked for.
+    /// A transaction that failed before its commit was asked for. A connection that went away meanwhile says why; the
+    /// transaction says only that it was aborted.
     pub(crate) fn failed(&self, failure: &Failure) -> StoreError {
-        self.note(failure.before_commit())
+        let error = self.note(failure.before_commit());
+        self.check().err().unwrap_or(error)
     }
 
     /// Passes an error on; one that no later call can get over ends the handle.
@@ -138,17 +114,14 @@ impl Connection {
         error
     }
 
-    /// Closes both connections; transactions that have begun run to their end.
+    /// Closes the connection; transactions that have begun run to their end.
     pub(crate) fn end(&self, why: StoreError) {
         let before = match &mut *self.state.borrow_mut() {
             State::Gone(_) => return,
             open => std::mem::replace(open, State::Gone(why.clone())),
         };
-        self.writer.close();
-        if let State::Open { reader, waiting } = before {
-            if let Some(reader) = reader {
-                reader.close();
-            }
+        self.database.close();
+        if let State::Open(waiting) = before {
             for sender in waiting {
                 // Nobody waits any more: then nobody wants to know.
                 let _ = sender.send(why.clone());

@@ -73,6 +73,11 @@ impl Failure {
                 place: "schema".into(),
                 detail,
             },
+            // A large value lies in a file of its own, and that is not there or not whole.
+            "NotReadableError" => StoreError::Corrupt {
+                place: "a value's file".into(),
+                detail,
+            },
             _ => StoreError::ConnectionLost { detail },
         }
     }
@@ -104,22 +109,6 @@ pub(crate) fn building(error: &rexie::Error) -> StoreError {
         StoreError::QuotaExceeded { detail }
     } else {
         StoreError::Unavailable { detail }
-    }
-}
-
-/// Why a read by `rexie` failed.
-pub(crate) fn reading(error: &rexie::Error) -> StoreError {
-    let detail = text(error);
-    let says = |name: &str| detail.contains(name);
-    if says("InvalidStateError") || says("UnknownError") {
-        StoreError::ConnectionLost { detail }
-    } else if says("NotFoundError") {
-        StoreError::Corrupt {
-            place: "schema".into(),
-            detail,
-        }
-    } else {
-        StoreError::Aborted { detail }
     }
 }
 

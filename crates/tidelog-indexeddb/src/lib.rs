@@ -5,9 +5,10 @@
 //!
 //! - `open`: finds, creates or upgrades the database and gives it a replica id; nothing else mints one;
 //! - `schema`: the stores, one module per version, created by `rexie`;
-//! - `connection`: the two connections of a handle and the reason why they ended;
+//! - `connection`: the connection of a handle and the reason why it ended;
 //! - `write`: one transaction, from the check of the head to its `complete` event;
-//! - `read`: consistent views, by `rexie`;
+//! - `maintenance`, `snapshot`: transactions that change how the log is stored and not what it says;
+//! - `view`, `log`, `read`: what one transaction sees;
 //! - `raw`: what `rexie` cannot do, and why;
 //! - `record`: what the values look like;
 //! - `error`: which failure of the platform is which [`StoreError`](tidelog_core::store::StoreError).
@@ -35,13 +36,17 @@
 
 mod connection;
 mod error;
+mod log;
+mod maintenance;
 mod name;
 mod open;
 mod raw;
 mod read;
 mod record;
 mod schema;
+mod snapshot;
 mod store;
+mod view;
 mod write;
 
 pub use open::OpenOptions;

@@ -7,7 +7,7 @@ use crate::record;
 use crate::schema::meta::{FORMAT, HEAD, REPLICA};
 use crate::schema::newest;
 use crate::schema::stores::META;
-use rexie::Rexie;
+use crate::view::View;
 use std::rc::Rc;
 use tidelog_core::store::{Durability, Head, STORE_FORMAT, StoreError};
 use tidelog_core::{LogName, ReplicaId, Subject};
@@ -44,37 +44,20 @@ pub(crate) async fn open(name: String, replica: ReplicaId) -> Result<Rc<Connecti
     })
 }
 
-/// Opens both connections; `None` if there is something to try again for.
+/// Opens the connection; `None` if there is something to try again for.
 ///
-/// The raw one comes first, because only it sees that an upgrade is blocked: `rexie` would wait in silence. It gives
-/// up an upgrade that it could do, and `rexie`, which knows the stores, does it. From its first moment it gives way to
-/// other tabs: a deletion that waited for it would make `rexie` wait for the deletion.
+/// It is not `rexie`'s, because only this one sees that an upgrade is blocked: `rexie` would wait in silence. It gives up
+/// an upgrade that it could do, and `rexie`, which knows the stores, does it.
 async fn connect(name: &str) -> Result<Option<Rc<Connection>>, StoreError> {
-    let writer = match raw::open(name, Some(newest::VERSION)).await? {
-        Opened::Connection(writer) => writer,
+    match raw::open(name, Some(newest::VERSION)).await? {
+        Opened::Connection(database) => Ok(Some(Connection::new(database))),
         Opened::NeedsUpgrade => {
-            build(name).await?.close();
-            return Ok(None);
+            let built = newest::builder(name).build().await;
+            built.map_err(|failure| error::building(&failure))?.close();
+            Ok(None)
         }
-        Opened::Newer => return newer(name).await,
-    };
-    let connection = Connection::new(writer);
-    match build(name).await {
-        Ok(reader) => connection.read_by(reader),
-        // The reason why the other connection ended, if it did, says more.
-        Err(error) => connection.check().and(Err(error))?,
+        Opened::Newer => newer(name).await,
     }
-    match connection.check() {
-        Err(StoreError::Wiped) => Ok(None),
-        checked => checked.map(|()| Some(connection)),
-    }
-}
-
-async fn build(name: &str) -> Result<Rexie, StoreError> {
-    newest::builder(name)
-        .build()
-        .await
-        .map_err(|failure| error::building(&failure))
 }
 
 /// A database of a newer version: the platform's error gives that only in words, so it is opened to learn it.
@@ -105,16 +88,9 @@ pub(crate) fn too_new(version: f64) -> StoreError {
 /// Gives a new database its replica id and its head, and checks those of an old one.
 async fn identify(connection: &Connection, replica: ReplicaId) -> Result<(), StoreError> {
     let transaction = connection.write(&[META], Durability::Strict)?;
-    let failed = |failure: Failure| connection.failed(&failure);
-    let mut found = Vec::new();
-    for name in [FORMAT, REPLICA, HEAD] {
-        found.push(transaction.get(META, &name.into()).map_err(failed)?);
-    }
-    let mut values = Vec::new();
-    for answer in found {
-        values.push(answer.value().await.map_err(failed)?);
-    }
-    if values.iter().all(JsValue::is_undefined) {
+    let view = View::new(connection, &transaction);
+    if view.is_empty(META).await? {
+        let failed = |failure: Failure| connection.failed(&failure);
         let new = [
             (FORMAT, JsValue::from(STORE_FORMAT)),
             (REPLICA, replica.to_string().into()),
@@ -128,33 +104,7 @@ async fn identify(connection: &Connection, replica: ReplicaId) -> Result<(), Sto
         }
         return connection.commit(transaction).await;
     }
+    let meta = view.meta().await;
     transaction.abort();
-    let mut values = values.into_iter();
-    let mut next = || values.next().unwrap_or(JsValue::UNDEFINED);
-    check_format(&next())?;
-    read_replica(&next())?;
-    record::read_head(&next())
-        .map(|_| ())
-        .ok_or_else(|| record::corrupt(META, HEAD))
-}
-
-/// Refuses content of a format that this build does not read.
-pub(crate) fn check_format(value: &JsValue) -> Result<(), StoreError> {
-    let format = record::number(value).and_then(|format| u32::try_from(format).ok());
-    match format {
-        Some(found) if found > STORE_FORMAT => Err(StoreError::TooNew {
-            found,
-            newest: STORE_FORMAT,
-        }),
-        Some(1..) => Ok(()),
-        _ => Err(record::corrupt(META, FORMAT)),
-    }
-}
-
-/// Reads the replica id of a database.
-pub(crate) fn read_replica(value: &JsValue) -> Result<ReplicaId, StoreError> {
-    value
-        .as_string()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| record::corrupt(META, REPLICA))
+    meta.map(drop)
 }

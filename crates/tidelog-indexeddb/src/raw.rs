@@ -6,6 +6,8 @@
 //!   are issued, the transaction is committed, and its end is told apart with its reason.
 //! - **`versionchange`, `close`, `blocked`.** `rexie` gives no events: without them a wiped database, a lost connection
 //!   and an upgrade that another tab blocks all look like nothing.
+//! - **Reads.** `rexie` keeps its connection to itself, so its reads would need a second one; and one of its futures
+//!   that is dropped breaks the callback which its event calls.
 //!
 //! Inside a transaction, await nothing but its own requests: IndexedDB commits a transaction as soon as control
 //! returns to the browser with no request outstanding.
@@ -16,4 +18,4 @@ mod transaction;
 
 pub(crate) use event::Listener;
 pub(crate) use open::{Opened, delete, exists, open};
-pub(crate) use transaction::{Answer, End, Transaction};
+pub(crate) use transaction::{Answer, End, Transaction, Writing};

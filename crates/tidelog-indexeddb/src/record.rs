@@ -4,8 +4,9 @@ use crate::error::Failure;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use tidelog_core::number::Generation;
 use tidelog_core::store::{Head, Outcome, StoreError};
-use tidelog_core::{Cursor, Position, Seq};
+use tidelog_core::{Cursor, Gap, Position, Seq, gap};
 use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::IdbKeyRange;
 
 /// The largest key: numbers in JavaScript are doubles, and above this two of them become one.
 pub(crate) const MAX_KEY: u64 = (1 << 53) - 1;
@@ -49,6 +50,28 @@ pub(crate) fn number(value: &JsValue) -> Option<u64> {
         reason = "checked to be a whole number from 0 to MAX_KEY"
     )]
     in_range.then_some(number as u64)
+}
+
+/// A range of keys, both ends in it.
+pub(crate) fn between(low: u64, high: u64) -> Result<JsValue, Failure> {
+    ranged(IdbKeyRange::bound(&key(low)?, &key(high)?))
+}
+
+/// All keys from one on; `open` leaves that one out. 0 is before all keys.
+pub(crate) fn from(low: u64, open: bool) -> Result<JsValue, Failure> {
+    ranged(IdbKeyRange::lower_bound_with_open(&exact(low)?, open))
+}
+
+/// All keys up to one; `open` leaves that one out.
+pub(crate) fn until(high: u64, open: bool) -> Result<JsValue, Failure> {
+    ranged(IdbKeyRange::upper_bound_with_open(&key(high)?, open))
+}
+
+/// A range as the argument of a request.
+pub(crate) fn ranged(range: Result<IdbKeyRange, JsValue>) -> Result<JsValue, Failure> {
+    range
+        .map(JsValue::from)
+        .map_err(|thrown| Failure::of(&thrown))
 }
 
 /// A copy in memory of JavaScript's: structured clone of a view over wasm memory would copy all of that memory.
@@ -108,6 +131,22 @@ pub(crate) fn read_head(value: &JsValue) -> Option<Head> {
         cursor: field("cursor")?.as_string()?.parse::<Cursor>().ok()?,
         generation: Generation::new(number(&field("generation")?)?),
     })
+}
+
+/// The gaps of a log as numbers, three for each.
+pub(crate) fn gaps(gaps: &[Gap]) -> Result<JsValue, Failure> {
+    let numbers = gap::encode(gaps);
+    if gap::decode(&numbers).is_none() {
+        return Err(Failure::refused("the gaps are not in ascending order"));
+    }
+    let array: Array = numbers.into_iter().map(exact).collect::<Result<_, _>>()?;
+    Ok(array.into())
+}
+
+/// The inverse of [`gaps`].
+pub(crate) fn read_gaps(array: &Array) -> Option<Vec<Gap>> {
+    let numbers: Option<Vec<u64>> = array.iter().map(|value| number(&value)).collect();
+    gap::decode(&numbers?)
 }
 
 /// A value that has not the form it was stored in.

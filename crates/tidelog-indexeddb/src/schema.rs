@@ -16,9 +16,9 @@ pub(crate) mod stores {
     pub(crate) const OUTCOME: &str = "outcome";
     /// First position → frame.
     pub(crate) const LOG: &str = "log";
-    /// Projection, fold version and bucket → state and checkpoint.
+    /// Fold and version → checkpoint and number of buckets; fold, version and bucket → state.
     pub(crate) const SNAPSHOTS: &str = "snapshots";
-    /// Segment → the streams in it.
+    /// First position of a sealed segment → what is in it.
     pub(crate) const DIRECTORY: &str = "directory";
     /// Commit id → record.
     pub(crate) const PARKED: &str = "parked";
@@ -26,8 +26,10 @@ pub(crate) mod stores {
     pub(crate) const LOST: &str = "lost";
     /// Format, replica and head by name.
     pub(crate) const META: &str = "meta";
+    /// First position → a damaged frame that was moved out of the log. One of the spare stores of the first release.
+    pub(crate) const QUARANTINE: &str = "spare1";
     /// Nothing yet.
-    pub(crate) const SPARE: [&str; 2] = ["spare1", "spare2"];
+    pub(crate) const SPARE: &str = "spare2";
 }
 
 /// The keys in [`stores::META`].
@@ -38,4 +40,6 @@ pub(crate) mod meta {
     pub(crate) const REPLICA: &str = "replica";
     /// Next sequence number, cursor and generation.
     pub(crate) const HEAD: &str = "head";
+    /// What the log leaves out; absent if nothing.
+    pub(crate) const GAPS: &str = "gaps";
 }

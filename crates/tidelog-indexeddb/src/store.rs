@@ -3,11 +3,16 @@
 use crate::connection::Connection;
 use crate::name::database_name;
 use crate::open::{self, OpenOptions};
-use crate::{raw, read, write};
+use crate::schema::stores::{LOST, QUARANTINE};
+use crate::{maintenance, raw, read, snapshot, write};
 use futures_channel::oneshot;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use tidelog_core::store::{Loaded, Store, StoreError, WriteBatch, Written};
+use std::task::Poll;
+use tidelog_core::store::{
+    Compaction, Direction, FoldName, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
+    StoredSnapshot, Usage, WriteBatch, Written,
+};
 use tidelog_core::{LogName, Position, Subject};
 use wasm_bindgen_futures::spawn_local;
 
@@ -76,27 +81,82 @@ impl Store for IndexedDbStore {
     }
 
     async fn load(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {
-        let connection = Rc::clone(&self.connection);
-        detached(async move { read::load(&connection, after, max_bytes).await }).await
+        read::load(&self.connection, after, max_bytes).await
     }
 
-    async fn frames(&self, first_positions: &[Position]) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn frames(&self, positions: &[Position]) -> Result<Vec<Vec<u8>>, StoreError> {
+        read::frames(&self.connection, positions).await
+    }
+
+    async fn range(
+        &self,
+        from: Position,
+        to: Position,
+        direction: Direction,
+        max_bytes: usize,
+    ) -> Result<Page, StoreError> {
+        read::range(&self.connection, from, to, direction, max_bytes).await
+    }
+
+    async fn directory(&self, after: Position) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        read::directory(&self.connection, after).await
+    }
+
+    async fn last_sealed(&self) -> Result<Option<(Position, Vec<u8>)>, StoreError> {
+        read::last_sealed(&self.connection).await
+    }
+
+    async fn compact(&self, compaction: Compaction) -> Result<bool, StoreError> {
         let connection = Rc::clone(&self.connection);
-        let first_positions = first_positions.to_vec();
-        detached(async move { read::frames(&connection, &first_positions).await }).await
+        detached(async move { maintenance::compact(&connection, &compaction).await }).await
+    }
+
+    async fn prune(&self, pruning: Pruning) -> Result<bool, StoreError> {
+        let connection = Rc::clone(&self.connection);
+        detached(async move { maintenance::prune(&connection, &pruning).await }).await
+    }
+
+    async fn save(&self, set: SnapshotSet) -> Result<bool, StoreError> {
+        let connection = Rc::clone(&self.connection);
+        detached(async move { snapshot::save(&connection, &set).await }).await
+    }
+
+    async fn snapshots(
+        &self,
+        folds: &[FoldName],
+    ) -> Result<Vec<Option<StoredSnapshot>>, StoreError> {
+        snapshot::snapshots(&self.connection, folds).await
+    }
+
+    async fn forget(&self, all_but: &[FoldName]) -> Result<(), StoreError> {
+        let connection = Rc::clone(&self.connection);
+        let all_but = all_but.to_vec();
+        detached(async move { snapshot::forget(&connection, &all_but).await }).await
+    }
+
+    async fn usage(&self) -> Result<Usage, StoreError> {
+        read::usage(&self.connection).await
+    }
+
+    async fn quarantined(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        read::aside(&self.connection, QUARANTINE).await
     }
 
     async fn lost(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let connection = Rc::clone(&self.connection);
-        detached(async move { read::lost(&connection).await }).await
+        read::aside(&self.connection, LOST).await
     }
 }
 
-/// Runs a future to its end even if its caller stops waiting: a transaction that nobody drives would hang half issued,
-/// and `rexie`'s callbacks break when their future is dropped.
+/// Runs a future to its end even if its caller stops waiting: a write that nobody drives would commit half issued. It begins
+/// in the caller's first poll, so that what is asked for first stands first in the browser's queue.
 async fn detached<T: 'static>(
     future: impl Future<Output = Result<T, StoreError>> + 'static,
 ) -> Result<T, StoreError> {
+    let mut future = Box::pin(future);
+    let begun = poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
+    if let Poll::Ready(done) = begun.await {
+        return done;
+    }
     let (sender, receiver) = oneshot::channel();
     spawn_local(async move {
         // Nobody waits any more: then nobody wants to know.

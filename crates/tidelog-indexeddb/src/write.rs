@@ -3,12 +3,16 @@
 
 use crate::connection::Connection;
 use crate::error::Failure;
-use crate::open::{check_format, read_replica};
-use crate::raw::{Answer, Transaction};
+use crate::maintenance::same_replica;
+use crate::raw::{Transaction, Writing};
 use crate::record;
-use crate::schema::meta::{FORMAT, HEAD, REPLICA};
-use crate::schema::stores::{LOG, LOST, META, OUTCOME, PARKED, PENDING};
+use crate::schema::meta::{GAPS, HEAD, REPLICA};
+use crate::schema::stores::{
+    DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE, SNAPSHOTS,
+};
+use crate::view::View;
 use tidelog_core::map::Map;
+use tidelog_core::number::Generation;
 use tidelog_core::store::{Outcome, StoreError, StoreOp, WriteBatch, Written};
 use wasm_bindgen::JsValue;
 use web_sys::IdbRequest;
@@ -21,34 +25,59 @@ pub(crate) async fn write(
     connection.check()?;
     let requests = encode(batch).map_err(|failure| connection.failed(&failure))?;
     let transaction = connection.write(&scope(&batch.ops), batch.durability)?;
-    match checked(connection, &transaction, batch).await {
-        Ok(None) => {}
-        Ok(Some(actual)) => {
-            transaction.abort();
-            return Ok(actual);
+    let view = View::new(connection, &transaction);
+    let (requests, written) = match checked(&view, batch).await {
+        Ok(Checked::Good(damaged)) => {
+            let mut requests = requests;
+            for (key, value) in damaged {
+                requests.push(Request::Put(QUARANTINE, key, value));
+            }
+            (Ok(Some(requests)), Written::Done)
         }
-        Err(error) => {
+        Ok(Checked::Stale(actual)) => (Ok(None), Written::Stale { actual }),
+        Err(error) => (Err(error), Written::Done),
+    };
+    finish(connection, transaction, requests).await?;
+    Ok(written)
+}
+
+/// Issues requests and commits: `true` if there were any to be made. Otherwise gives the transaction up.
+pub(crate) async fn finish(
+    connection: &Connection,
+    transaction: Writing,
+    requests: Result<Option<Vec<Request>>, StoreError>,
+) -> Result<bool, StoreError> {
+    let requests = match requests {
+        Ok(Some(requests)) => requests,
+        other => {
             transaction.abort();
-            return Err(connection.note(error));
+            return other
+                .map(|_none| false)
+                .map_err(|error| connection.note(error));
         }
-    }
-    if let Err(failure) = requests
+    };
+    let issued = requests
         .iter()
-        .try_for_each(|request| request.issue(&transaction))
-    {
+        .try_for_each(|request| request.issue(&transaction));
+    if let Err(failure) = issued {
         transaction.abort();
         return Err(connection.failed(&failure));
     }
-    connection.commit(transaction).await.map(|()| Written::Done)
+    connection.commit(transaction).await.map(|()| true)
 }
 
-/// A change of one key, encoded.
+/// A change of a store, encoded.
 #[derive(Debug)]
-enum Request {
+pub(crate) enum Request {
+    /// Adds a value under a key that must be free.
     Add(&'static str, JsValue, JsValue),
+    /// Adds a value under the next key.
     AddUnderNewKey(&'static str, JsValue),
+    /// Adds or replaces a value.
     Put(&'static str, JsValue, JsValue),
+    /// Deletes a key or a range of keys.
     Delete(&'static str, JsValue),
+    /// Deletes everything.
     Clear(&'static str),
 }
 
@@ -105,7 +134,20 @@ fn encode_op(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
             let key = record::key(first.value())?;
             requests.push(Request::Add(LOG, key, record::bytes(frame)));
         }
-        StoreOp::ClearLog => requests.push(Request::Clear(LOG)),
+        StoreOp::ClearLog => {
+            requests.extend([LOG, DIRECTORY, SNAPSHOTS].map(Request::Clear));
+            requests.push(Request::Delete(META, GAPS.into()));
+        }
+        StoreOp::TruncateLog { after } => {
+            let behind = record::from(after.value(), true)?;
+            requests.push(Request::Delete(LOG, behind.clone()));
+            requests.push(Request::Delete(DIRECTORY, behind));
+        }
+        StoreOp::Quarantine { first } => {
+            let key = record::key(first.value())?;
+            requests.push(Request::Delete(LOG, key.clone()));
+            requests.push(Request::Delete(DIRECTORY, key));
+        }
         StoreOp::PutParked { id, record } => {
             requests.push(Request::Put(
                 PARKED,
@@ -134,7 +176,10 @@ fn encode_op(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
 fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
     let touched = ops.iter().flat_map(|op| match op {
         StoreOp::AddPending { .. } | StoreOp::PutOutcomes { .. } => &[PENDING, OUTCOME][..],
-        StoreOp::AddLog { .. } | StoreOp::ClearLog => &[LOG],
+        StoreOp::AddLog { .. } => &[LOG],
+        StoreOp::ClearLog => &[LOG, DIRECTORY, SNAPSHOTS],
+        StoreOp::TruncateLog { .. } => &[LOG, DIRECTORY],
+        StoreOp::Quarantine { .. } => &[LOG, DIRECTORY, QUARANTINE],
         StoreOp::PutParked { .. } | StoreOp::RemoveParked { .. } => &[PARKED],
         StoreOp::AddLost { .. } => &[LOST],
         StoreOp::SetReplica { .. } => &[],
@@ -148,54 +193,51 @@ fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
     stores
 }
 
+/// What a look at the store before the changes comes to.
+enum Checked {
+    /// The changes may be made; these frames are to be kept aside.
+    Good(Vec<(JsValue, JsValue)>),
+    Stale(Generation),
+}
+
 /// Checks format, replica, generation and the frames whose outcomes change, all in the transaction that writes.
-async fn checked(
-    connection: &Connection,
-    transaction: &Transaction,
-    batch: &WriteBatch,
-) -> Result<Option<Written>, StoreError> {
-    let failed = |failure: Failure| connection.failed(&failure);
-    let get = |store, key: JsValue| transaction.get(store, &key).map_err(failed);
-    let (format, replica, head) = (
-        get(META, FORMAT.into())?,
-        get(META, REPLICA.into())?,
-        get(META, HEAD.into())?,
-    );
-    let mut outcomes: Vec<(u64, Answer)> = Vec::new();
+async fn checked(view: &View<'_>, batch: &WriteBatch) -> Result<Checked, StoreError> {
+    let mut outcomes = Vec::new();
+    let mut damaged = Vec::new();
     for op in &batch.ops {
-        if let StoreOp::PutOutcomes { first, .. } = op {
-            let key = record::key(first.value()).map_err(failed)?;
-            outcomes.push((first.value(), get(OUTCOME, key)?));
+        match op {
+            StoreOp::PutOutcomes { first, .. } => {
+                outcomes.push((first.value(), view.get(OUTCOME, first.value())?));
+            }
+            StoreOp::Quarantine { first } => {
+                damaged.push((first.value(), view.get(LOG, first.value())?));
+            }
+            _ => {}
         }
     }
-
-    let format = format.value().await.map_err(failed)?;
-    if format.is_undefined() {
-        return Err(StoreError::Wiped);
+    let meta = view.meta().await?;
+    same_replica(meta.replica, batch.replica)?;
+    if meta.head.generation != batch.expected {
+        return Ok(Checked::Stale(meta.head.generation));
     }
-    check_format(&format)?;
-    if read_replica(&replica.value().await.map_err(failed)?)? != batch.replica {
-        return Err(StoreError::Wiped);
-    }
-    let head = record::read_head(&head.value().await.map_err(failed)?)
-        .ok_or_else(|| record::corrupt(META, HEAD))?;
-    if head.generation != batch.expected {
-        return Ok(Some(Written::Stale {
-            actual: head.generation,
-        }));
-    }
-
     let mut commits = Map::new();
     for (first, answer) in outcomes {
-        let value = answer.value().await.map_err(failed)?;
+        let value = view.value(Ok(answer)).await?;
         if !value.is_undefined() {
             let stored =
                 record::read_outcomes(&value).ok_or_else(|| record::corrupt(OUTCOME, first))?;
             commits.insert(first, stored.len());
         }
     }
-    check_outcomes(&batch.ops, commits).map_err(failed)?;
-    Ok(None)
+    view.checked(check_outcomes(&batch.ops, commits))?;
+    let mut aside = Vec::new();
+    for (first, answer) in damaged {
+        let value = view.value(Ok(answer)).await?;
+        if !value.is_undefined() {
+            aside.push((view.checked(record::key(first))?, value));
+        }
+    }
+    Ok(Checked::Good(aside))
 }
 
 /// Follows the changes in order: outcomes may only replace those of a frame that is there, one for each commit.

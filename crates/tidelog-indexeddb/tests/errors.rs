@@ -273,7 +273,7 @@ async fn damage_is_named_by_its_place() {
             js_sys::Array::of1(&0.into()).into(),
             "outcome 9",
         ),
-        ("log", "key".into(), 1.into(), "log"),
+        ("log", 1.into(), "not bytes".into(), "log 1"),
     ];
     for (store, key, value, expected) in damages {
         let handle = fresh("damaged").await;

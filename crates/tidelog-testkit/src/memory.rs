@@ -29,7 +29,10 @@ pub use fault::{Fault, FaultPlan};
 
 use content::Content;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidelog_core::store::{Loaded, Store, StoreError, WriteBatch, Written};
+use tidelog_core::store::{
+    Compaction, Direction, FoldName, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
+    StoredSnapshot, Usage, WriteBatch, Written,
+};
 use tidelog_core::{Position, ReplicaId};
 
 /// A database that any number of handles share. A clone is the same database.
@@ -123,16 +126,30 @@ impl MemoryStore {
     /// # Errors
     /// As [`Store::write`].
     pub fn write_now(&self, batch: &WriteBatch) -> Result<Written, StoreError> {
+        self.transact(|content| content.write(batch))
+    }
+
+    /// [`Store::load`] in one call, for a driver that is not asynchronous.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn load_now(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {
+        self.read(|content| content.load(after, max_bytes))
+    }
+
+    /// Runs a transaction that writes, or the fault that is planned for it.
+    fn transact<T>(
+        &self,
+        run: impl FnOnce(&mut Content) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.check_open()?;
         let mut shared = lock(&self.database.shared);
         let life = self.life;
         let result = match shared.faults.next() {
-            None => shared
-                .content(life)
-                .and_then(|content| content.write(batch)),
+            None => shared.content(life).and_then(run),
             Some(Fault::AppliedThenLost) => shared
                 .content(life)
-                .and_then(|content| content.write(batch))
+                .and_then(run)
                 .and(Err(connection_lost())),
             Some(Fault::Lost) => Err(connection_lost()),
             Some(Fault::Fail(StoreError::Wiped)) => {
@@ -143,14 +160,6 @@ impl MemoryStore {
         };
         drop(shared);
         result.inspect_err(|error| self.note(error))
-    }
-
-    /// [`Store::load`] in one call, for a driver that is not asynchronous.
-    ///
-    /// # Errors
-    /// As [`Store::load`].
-    pub fn load_now(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {
-        self.read(|content| content.load(after, max_bytes))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Content) -> T) -> Result<T, StoreError> {
@@ -186,8 +195,60 @@ impl Store for MemoryStore {
         self.load_now(after, max_bytes)
     }
 
-    async fn frames(&self, first_positions: &[Position]) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.read(|content| content.frames(first_positions))
+    async fn frames(&self, positions: &[Position]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(|content| content.frames(positions))
+    }
+
+    async fn range(
+        &self,
+        from: Position,
+        to: Position,
+        direction: Direction,
+        max_bytes: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(|content| content.range(from, to, direction, max_bytes))
+    }
+
+    async fn directory(&self, after: Position) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        self.read(|content| content.directory(after))
+    }
+
+    async fn last_sealed(&self) -> Result<Option<(Position, Vec<u8>)>, StoreError> {
+        self.read(Content::last_sealed)
+    }
+
+    async fn compact(&self, compaction: Compaction) -> Result<bool, StoreError> {
+        self.transact(|content| content.compact(&compaction))
+    }
+
+    async fn prune(&self, pruning: Pruning) -> Result<bool, StoreError> {
+        self.transact(|content| content.prune(&pruning))
+    }
+
+    async fn save(&self, set: SnapshotSet) -> Result<bool, StoreError> {
+        self.transact(|content| content.save(&set))
+    }
+
+    async fn snapshots(
+        &self,
+        folds: &[FoldName],
+    ) -> Result<Vec<Option<StoredSnapshot>>, StoreError> {
+        self.read(|content| content.snapshots(folds))
+    }
+
+    async fn forget(&self, all_but: &[FoldName]) -> Result<(), StoreError> {
+        self.transact(|content| {
+            content.forget(all_but);
+            Ok(())
+        })
+    }
+
+    async fn usage(&self) -> Result<Usage, StoreError> {
+        self.read(Content::usage)
+    }
+
+    async fn quarantined(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(Content::quarantined)
     }
 
     async fn lost(&self) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -1,6 +1,8 @@
 //! Version 1: the stores of the first release.
 
-use super::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, SNAPSHOTS, SPARE};
+use super::stores::{
+    DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE, SNAPSHOTS, SPARE,
+};
 use rexie::{ObjectStore, Rexie, RexieBuilder};
 
 /// The version as IndexedDB counts it. 1 is left free: whoever opens the name without a version makes an empty database
@@ -9,10 +11,11 @@ pub(crate) const VERSION: u32 = 2;
 
 /// Opens the database, and creates or upgrades it if it is not at this version.
 pub(crate) fn builder(name: &str) -> RexieBuilder {
-    let keyed = [PENDING, OUTCOME, LOG, SNAPSHOTS, DIRECTORY, PARKED, META]
-        .into_iter()
-        .chain(SPARE);
+    let keyed = [
+        PENDING, OUTCOME, LOG, SNAPSHOTS, DIRECTORY, PARKED, META, QUARANTINE, SPARE,
+    ];
     keyed
+        .into_iter()
         .fold(Rexie::builder(name).version(VERSION), |builder, store| {
             builder.add_object_store(ObjectStore::new(store))
         })

@@ -310,13 +310,20 @@ async fn lost_frames_are_kept(database) {
     assert_eq!(lost, Ok(vec![b"b".to_vec(), b"a".to_vec(), b"b".to_vec()]));
 }
 
-/// Frames are found by their first position, in the order asked; one that is missing is left out.
-async fn frames_are_found_by_first_position(database) {
+/// Frames are found by any position that they hold, in the order of the log and each once, also after others were merged.
+async fn frames_are_found_by_position(database) {
     let mut tab = database.open().await;
-    tab.done(vec![add_log(1, b"one"), add_log(11, b"two"), add_log(21, b"three")]).await;
-    let frames = tab.store.frames(&positions(&[21, 5, 1, 5_000_000_000])).await;
-    assert_eq!(frames, Ok(vec![b"three".to_vec(), b"one".to_vec()]));
-    assert_eq!(tab.store.frames(&[]).await, Ok(vec![]));
+    let frames = [recorded(1, 10), recorded(11, 20), recorded(31, 40)];
+    let ops = [1, 11, 31].iter().zip(&frames).map(|(first, frame)| add_log(*first, frame));
+    tab.done(ops.collect()).await;
+    let found = async |asked: &[u64]| {
+        tab.store.frames(&positions(asked)).await.expect("frames are read")
+    };
+    assert_eq!(found(&[1, 31]).await, [&frames[0][..], &frames[2]]);
+    assert_eq!(found(&[5, 10, 11]).await, frames[..2]);
+    assert_eq!(found(&[40, 20, 1]).await, frames);
+    assert!(found(&[0, 21, 30, 41, 5_000_000_000]).await.is_empty());
+    assert!(found(&[]).await.is_empty());
 }
 
 /// Two tabs share one database: each sees what the other wrote.

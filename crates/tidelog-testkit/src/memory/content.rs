@@ -1,14 +1,19 @@
 //! What a memory database holds, and its transactions.
 
+mod log;
+mod maintenance;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidelog_core::store::{
-    Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp, WriteBatch, Written,
+    Direction, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp,
+    Usage, WriteBatch, Written,
 };
-use tidelog_core::{CommitId, Position, ReplicaId, Seq, frame};
+use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq};
 
 /// The largest key: IndexedDB's keys are doubles, and above this two numbers become one.
 const MAX_KEY: u64 = (1 << 53) - 1;
+const LAST: Position = Position::new(MAX_KEY);
 
 type Bytes = Arc<[u8]>;
 
@@ -19,8 +24,19 @@ pub(super) struct Content {
     head: Head,
     pending: BTreeMap<Seq, (Bytes, Vec<Outcome>)>,
     log: BTreeMap<Position, Bytes>,
+    directory: BTreeMap<Position, Bytes>,
+    gaps: Vec<Gap>,
+    snapshots: BTreeMap<FoldName, Snapshot>,
+    quarantine: Vec<Bytes>,
     parked: BTreeMap<CommitId, Bytes>,
     lost: Vec<Bytes>,
+}
+
+#[derive(Debug, Clone)]
+struct Snapshot {
+    checkpoint: Cursor,
+    buckets: u32,
+    filled: BTreeMap<u32, Bytes>,
 }
 
 impl Content {
@@ -30,6 +46,10 @@ impl Content {
             head: Head::default(),
             pending: BTreeMap::new(),
             log: BTreeMap::new(),
+            directory: BTreeMap::new(),
+            gaps: Vec::new(),
+            snapshots: BTreeMap::new(),
+            quarantine: Vec::new(),
             parked: BTreeMap::new(),
             lost: Vec::new(),
         }
@@ -103,7 +123,20 @@ impl Content {
                     self.log.insert(*first, frame).is_some(),
                 )?;
             }
-            StoreOp::ClearLog => self.log.clear(),
+            StoreOp::ClearLog => {
+                self.log.clear();
+                self.directory.clear();
+                self.gaps.clear();
+                self.snapshots.clear();
+            }
+            StoreOp::TruncateLog { after } => {
+                self.log.retain(|first, _| first <= after);
+                self.directory.retain(|first, _| first <= after);
+            }
+            StoreOp::Quarantine { first } => {
+                self.directory.remove(first);
+                self.quarantine.extend(self.log.remove(first));
+            }
             StoreOp::PutParked { id, record } => {
                 self.parked.insert(*id, record.as_slice().into());
             }
@@ -117,17 +150,7 @@ impl Content {
     }
 
     pub(super) fn load(&self, after: Position, max_bytes: usize) -> Loaded {
-        let mut log: Vec<Vec<u8>> = Vec::new();
-        let mut bytes = 0_usize;
-        let mut more = false;
-        for frame in self.frames_after(after) {
-            bytes = bytes.saturating_add(frame.len());
-            if !log.is_empty() && bytes > max_bytes {
-                more = true;
-                break;
-            }
-            log.push(frame.to_vec());
-        }
+        let page = self.range(after.next(), LAST, Direction::Forward, max_bytes);
         let pending = self
             .pending
             .iter()
@@ -145,31 +168,24 @@ impl Content {
             head: self.head,
             pending: pending.collect(),
             parked: parked.collect(),
-            log,
-            more,
+            log: page.frames,
+            more: page.more,
+            gaps: self.gaps.clone(),
         }
     }
 
-    /// The frames that hold a position after this one. The first may begin before it, unless one begins right behind
-    /// it; a frame whose end cannot be read from its header is not hidden, so that its reader finds the damage.
-    fn frames_after(&self, after: Position) -> impl Iterator<Item = &Bytes> {
-        let before = self.log.range(..=after).next_back();
-        let straddling = before.filter(|(_, bytes)| {
-            !self.log.contains_key(&after.next())
-                && frame::header(bytes).map_or(true, |header| header.last_position() > after)
-        });
-        straddling
-            .into_iter()
-            .chain(self.log.range(after.next()..))
-            .map(|(_, frame)| frame)
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            frames: self.log.len() as u64,
+            segments: self.directory.len() as u64,
+            oldest: self.log.keys().next().copied(),
+            quarantined: self.quarantine.len() as u64,
+            lost: self.lost.len() as u64,
+        }
     }
 
-    pub(super) fn frames(&self, first_positions: &[Position]) -> Vec<Vec<u8>> {
-        first_positions
-            .iter()
-            .filter_map(|first| self.log.get(first))
-            .map(|frame| frame.to_vec())
-            .collect()
+    pub(super) fn quarantined(&self) -> Vec<Vec<u8>> {
+        self.quarantine.iter().map(|frame| frame.to_vec()).collect()
     }
 
     pub(super) fn lost(&self) -> Vec<Vec<u8>> {

@@ -1,0 +1,205 @@
+//! Snapshots of folds: a header under `[name, version]` and each bucket under `[name, version, bucket]`, so that a fold
+//! lies together, its header first, and one range is all of it.
+//!
+//! Everything here can be made again from the log. So what has another form than it was stored in counts as not there,
+//! and writes are relaxed.
+
+use crate::connection::Connection;
+use crate::error::Failure;
+use crate::maintenance::same_replica;
+use crate::record;
+use crate::schema::stores::{META, SNAPSHOTS};
+use crate::view::View;
+use crate::write::{Request, finish};
+use js_sys::{Array, Object, Reflect};
+use tidelog_core::Cursor;
+use tidelog_core::store::{
+    Durability, FoldName, FoldSnapshot, Head, SnapshotSet, StoreError, StoredSnapshot,
+};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::IdbKeyRange;
+
+/// Writes a set; `false` if it would move something backwards.
+pub(crate) async fn save(connection: &Connection, set: &SnapshotSet) -> Result<bool, StoreError> {
+    connection.check()?;
+    let requests = encode(set).map_err(|failure| connection.failed(&failure))?;
+    let transaction = connection.write(&[META, SNAPSHOTS], Durability::Relaxed)?;
+    let view = View::new(connection, &transaction);
+    let writable = writable(&view, set).await;
+    let requests = writable.map(|writable| writable.then_some(requests));
+    finish(connection, transaction, requests).await
+}
+
+/// Reads the snapshots of some folds.
+pub(crate) async fn snapshots(
+    connection: &Connection,
+    folds: &[FoldName],
+) -> Result<Vec<Option<StoredSnapshot>>, StoreError> {
+    let transaction = connection.read(&[META, SNAPSHOTS])?;
+    let view = View::new(connection, &transaction);
+    let mut asked = Vec::with_capacity(folds.len());
+    for fold in folds {
+        let range = view.checked(all_of(fold))?;
+        asked.push(view.entries(SNAPSHOTS, &range, None)?);
+    }
+    let head = view.meta().await?.head;
+    let mut found = Vec::with_capacity(folds.len());
+    for entries in asked {
+        let snapshot = read(&view.read(entries).await?);
+        found.push(snapshot.filter(|snapshot| reaches(&head, snapshot.checkpoint)));
+    }
+    Ok(found)
+}
+
+/// Forgets all snapshots but those of these folds.
+pub(crate) async fn forget(
+    connection: &Connection,
+    all_but: &[FoldName],
+) -> Result<(), StoreError> {
+    let transaction = connection.write(&[META, SNAPSHOTS], Durability::Relaxed)?;
+    let view = View::new(connection, &transaction);
+    let requests = forgetting(&view, all_but).await;
+    finish(connection, transaction, requests).await.map(drop)
+}
+
+fn encode(set: &SnapshotSet) -> Result<Vec<Request>, Failure> {
+    let mut requests = Vec::new();
+    for fold in &set.folds {
+        if fold.whole {
+            requests.push(Request::Delete(SNAPSHOTS, all_of(&fold.fold)?));
+        }
+        let header = header(set.checkpoint, fold.buckets)?;
+        requests.push(Request::Put(SNAPSHOTS, key(&fold.fold).into(), header));
+        for (bucket, bytes) in &fold.changed {
+            if *bucket >= fold.buckets {
+                return Err(Failure::refused(
+                    "a bucket's number is not below their count",
+                ));
+            }
+            let key = key(&fold.fold);
+            key.push(&JsValue::from(*bucket));
+            let value = record::bytes(bytes);
+            requests.push(Request::Put(SNAPSHOTS, key.into(), value));
+        }
+    }
+    Ok(requests)
+}
+
+/// Does the log reach the checkpoint, and is there nothing newer? What changes only some buckets needs the others.
+async fn writable(view: &View<'_>, set: &SnapshotSet) -> Result<bool, StoreError> {
+    let mut asked = Vec::with_capacity(set.folds.len());
+    for fold in &set.folds {
+        asked.push(view.get_by(SNAPSHOTS, &key(&fold.fold))?);
+    }
+    let meta = view.meta().await?;
+    same_replica(meta.replica, set.replica)?;
+    if !reaches(&meta.head, set.checkpoint) {
+        return Ok(false);
+    }
+    for (fold, asked) in set.folds.iter().zip(asked) {
+        let stored = read_header(&view.value(Ok(asked)).await?);
+        if !follows(fold, set.checkpoint, stored) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn follows(fold: &FoldSnapshot, checkpoint: Cursor, stored: Option<(Cursor, u32)>) -> bool {
+    match stored {
+        Some((before, buckets)) if before.epoch == checkpoint.epoch => {
+            before.position <= checkpoint.position && (fold.whole || buckets == fold.buckets)
+        }
+        _ => fold.whole,
+    }
+}
+
+async fn forgetting(
+    view: &View<'_>,
+    all_but: &[FoldName],
+) -> Result<Option<Vec<Request>>, StoreError> {
+    view.meta().await?;
+    let mut requests = Vec::new();
+    let mut last = None;
+    for key in view.keys(SNAPSHOTS, &JsValue::UNDEFINED).await?.iter() {
+        let fold = read_fold(&key);
+        match &fold {
+            Some(fold) if all_but.contains(fold) => {}
+            // Its header came before: the range of that holds this key.
+            Some(_) if fold == last => {}
+            Some(fold) => {
+                let range = view.checked(all_of(fold))?;
+                requests.push(Request::Delete(SNAPSHOTS, range));
+            }
+            None => requests.push(Request::Delete(SNAPSHOTS, key)),
+        }
+        last = fold;
+    }
+    Ok(Some(requests))
+}
+
+/// Is this state one that the log has led to?
+fn reaches(head: &Head, checkpoint: Cursor) -> bool {
+    checkpoint.epoch == head.cursor.epoch && checkpoint.position <= head.cursor.position
+}
+
+fn key(fold: &FoldName) -> Array {
+    Array::of2(&JsValue::from_str(&fold.name), &JsValue::from(fold.version))
+}
+
+/// The range of a fold's header and buckets: as keys, lists come behind all numbers.
+fn all_of(fold: &FoldName) -> Result<JsValue, Failure> {
+    let end = key(fold);
+    end.push(&Array::new());
+    record::ranged(IdbKeyRange::bound(&key(fold), &end))
+}
+
+fn read_fold(key: &JsValue) -> Option<FoldName> {
+    let key = key.dyn_ref::<Array>()?;
+    Some(FoldName {
+        name: key.get(0).as_string()?,
+        version: small(&key.get(1))?,
+    })
+}
+
+/// `{checkpoint, buckets}`.
+fn header(checkpoint: Cursor, buckets: u32) -> Result<JsValue, Failure> {
+    let object = Object::new();
+    for (name, value) in [
+        ("checkpoint", JsValue::from_str(&checkpoint.to_string())),
+        ("buckets", JsValue::from(buckets)),
+    ] {
+        Reflect::set(&object, &name.into(), &value).map_err(|thrown| Failure::of(&thrown))?;
+    }
+    Ok(object.into())
+}
+
+/// The inverse of [`header`].
+fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
+    let field = |name: &str| Reflect::get(value, &name.into()).ok();
+    let checkpoint = field("checkpoint")?.as_string()?.parse().ok()?;
+    Some((checkpoint, small(&field("buckets")?)?))
+}
+
+/// A fold as its entries say, the header first.
+fn read(entries: &[(JsValue, JsValue)]) -> Option<StoredSnapshot> {
+    let ((_, header), buckets) = entries.split_first()?;
+    let (checkpoint, count) = read_header(header)?;
+    let mut filled = Vec::with_capacity(buckets.len());
+    for (key, value) in buckets {
+        let bucket = small(&key.dyn_ref::<Array>()?.get(2))?;
+        if bucket >= count {
+            return None;
+        }
+        filled.push((bucket, record::read_bytes(value)?));
+    }
+    Some(StoredSnapshot {
+        checkpoint,
+        buckets: count,
+        filled,
+    })
+}
+
+fn small(value: &JsValue) -> Option<u32> {
+    u32::try_from(record::number(value)?).ok()
+}
