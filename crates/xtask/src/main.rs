@@ -7,6 +7,7 @@
 //! cargo xtask test [SUITE…]     every suite, or those named; last line `N passed, N failed`
 //! cargo xtask kill-test         kills Chromium while it appends and looks for losses
 //! cargo xtask size              gz size of a page that imports the package
+//! cargo xtask bench [OPTION…]   Tidelog beside what a user would pick instead, in headless Chromium
 //! ```
 //!
 //! Every step looks first at whether its inputs changed, so a second run is quick.
@@ -15,6 +16,7 @@
     reason = "a command-line program talks on stdout"
 )]
 
+mod bench;
 mod build;
 mod kill_test;
 mod packages;
@@ -61,6 +63,7 @@ fn command(arguments: &[String]) -> Outcome<ExitCode> {
         "test" => return suites::run(&project, rest),
         "kill-test" => return kill_test::run(&project, rest),
         "size" => size::run(&project)?,
+        "bench" => bench::run(&project, rest)?,
         _ => {
             return Err(
                 "usage: cargo xtask setup | build | start | test [SUITE…] | kill-test | size"

@@ -11,7 +11,7 @@ use crate::run::{check, command, say};
 use crate::{Outcome, build, setup};
 
 /// Event histories of 13,087 real loan applications, if somebody put them beside the checkout.
-const REAL_LOANS: &str = "../shared/data/loan-applications.ndjson.gz";
+pub(crate) const REAL_LOANS: &str = "../shared/data/loan-applications.ndjson.gz";
 /// How many events to invent when they did not: as many as the real ones.
 const INVENTED_LOANS: &str = "262200";
 
