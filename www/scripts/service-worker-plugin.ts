@@ -10,8 +10,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { build, type Plugin, type ResolvedConfig } from "vite";
 
-/** Files that no page fetches; `inline-…` is the wasm as text, for pages that were built without the `.wasm`. */
-const NOT_CACHED = /(^|\/)(sw\.js|.*\.map|\.vite\/.*|inline-[^/]*\.js)$/;
+/**
+ * Files that no page fetches, and the benchmark, whose libraries weigh more than all the rest; `inline-…` is the wasm as text, for
+ * pages that were built without the `.wasm`.
+ */
+const NOT_CACHED = /(^|\/)(sw\.js|.*\.map|\.vite\/.*|inline-[^/]*\.js|bench\/.*)$/;
 
 export function serviceWorker(): Plugin {
   let config: ResolvedConfig;

@@ -31,10 +31,3 @@ export function rowToPlot(row: Row): Plot {
     limit: row.bar === null || row.bar > end ? undefined : row.bar / end,
   };
 }
-
-/** How many times better Tidelog is than the best library of the row; below 1 where it is behind. */
-export function aheadOf(row: Row, name: string): number | undefined {
-  const peer = row.peers[name];
-  if (peer === undefined || row.value === null || row.value === 0 || peer === 0) return undefined;
-  return row.better === "lower" ? peer / row.value : row.value / peer;
-}

@@ -24,13 +24,7 @@ export function formatFigure(value: number): string {
   }).format(value);
 }
 
-/** `1.32 ×`, the first in units of the second. */
-export function formatRatio(value: number, reference: number): string {
-  const ratio = value / reference;
-  return Number.isFinite(ratio) ? `${formatFigure(ratio)} ×` : "—";
-}
-
-/** A whole number that is easy to read and at least `value`: the end of a plot's axis. */
+/** A number that is easy to read and at least `value`: the end of a plot's axis. */
 export function niceCeiling(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
