@@ -70,7 +70,7 @@ async function measure(main) {
   }, options);
 }
 
-/** What the requests leave in a profile of their own, less what an empty one takes. */
+/** What the requests leave in a profile of their own. */
 async function bytesAfter(requests) {
   const fresh = await Browser.start(given.url);
   try {

@@ -27,7 +27,7 @@ export const burst: Figure = {
         atLeast("ahead of every peer", value, samples.best("higher"), "events/s"),
       ],
       samples.peers(),
-      { appends: many, rawRecords: { appends: few, note: "its rate, from fewer appends" } },
+      { events: many, rawRecords: { appends: few, note: "its rate, from fewer appends" } },
     );
   },
 };

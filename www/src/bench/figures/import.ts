@@ -32,7 +32,7 @@ export const bulkImport: Figure = {
       {
         events,
         rounds: samples.counts(),
-        note: "from NDJSON text in memory, parsing and folding included, until all is on disk",
+        note: "NDJSON text in memory, parsing and folding included, until all is on disk",
       },
     );
   },

@@ -55,6 +55,7 @@ export const snapshot: Figure = {
       ],
       raw === undefined ? {} : { "raw get + parse of the state": raw },
       {
+        events: bench.eventsOf("million"),
         million: { events: bench.eventsOf("million"), ms: million },
         base: { events: bench.eventsOf("base"), ms: base },
       },

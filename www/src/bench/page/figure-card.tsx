@@ -6,7 +6,7 @@ import { Verdict } from "./summary.tsx";
 
 /** One figure: what was held against what, and everyone's bar. */
 export function FigureCard({ row }: { readonly row: Row }) {
-  const { note } = row.detail ?? {};
+  const { note, events } = row.detail ?? {};
   const without = Object.entries(row.without);
   return (
     <article className="card" id={row.id} aria-labelledby={`${row.id}-title`}>
@@ -27,7 +27,12 @@ export function FigureCard({ row }: { readonly row: Row }) {
           ))}
         </ul>
       )}
-      {typeof note === "string" && <p className="note">Measured {note}.</p>}
+      {typeof events === "number" && (
+        <p className="note">
+          Measured on {events.toLocaleString("en")} events
+          {typeof note === "string" && `: ${note}`}.
+        </p>
+      )}
       {row.wrong.map((reason) => (
         <p key={reason} className="problem" role="alert">
           {reason}
