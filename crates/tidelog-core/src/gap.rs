@@ -94,10 +94,19 @@ mod tests {
             to: Position::new(to),
             reason,
         };
-        let gaps = [gap(1, 5, GapReason::Retention), gap(7, 7, GapReason::Redaction)];
+        let gaps = [
+            gap(1, 5, GapReason::Retention),
+            gap(7, 7, GapReason::Redaction),
+        ];
         assert_eq!(decode(&encode(&gaps)).as_deref(), Some(&gaps[..]));
         assert_eq!(decode(&[]), Some(Vec::new()));
-        for wrong in [&[1_u64, 2][..], &[0, 2, 1], &[3, 2, 1], &[1, 2, 9], &[1, 5, 1, 5, 6, 1]] {
+        for wrong in [
+            &[1_u64, 2][..],
+            &[0, 2, 1],
+            &[3, 2, 1],
+            &[1, 2, 9],
+            &[1, 5, 1, 5, 6, 1],
+        ] {
             assert_eq!(decode(wrong), None, "{wrong:?}");
         }
     }

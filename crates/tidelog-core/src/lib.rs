@@ -4,6 +4,7 @@
 //!
 //! - the vocabulary as newtypes ([`StreamId`], [`Version`], [`Position`], [`Commit`], …);
 //! - [`frame`]: the one binary record, the same on disk, on the wire and in exports;
+//! - [`directory`]: which streams a stored frame may hold;
 //! - [`authority`]: the server's admission rule, a pure function;
 //! - [`replica`]: the client's sync state machine, sans-IO;
 //! - [`decider`] and [`projection`]: how commands become events and events become state;
@@ -22,6 +23,7 @@ pub mod commit;
 pub mod condition;
 pub mod cursor;
 pub mod decider;
+pub mod directory;
 pub mod event;
 pub mod expected;
 pub mod frame;
@@ -34,6 +36,7 @@ pub mod number;
 pub mod projection;
 pub mod protocol;
 pub mod replica;
+pub mod snapshot;
 pub mod store;
 pub mod stream;
 pub mod text;

@@ -1,14 +1,22 @@
 //! A map and a set as sorted vectors.
 //!
 //! In Wasm each `BTreeMap<K, V>` costs some kilobytes of code, and the maps of a replica are small or grow at their end.
-//! Lookup is O(log n); insertion and removal move what lies behind. For what is large and comes in any order, such as the
-//! streams of a log, [`alloc::collections::BTreeMap`] stays right.
+//! Lookup is O(log n); insertion and removal move what lies behind. For what is large and comes in any order there is
+//! `StreamMap`, a hash map.
 //!
 //! Invariant: the keys are in strictly ascending order.
 
+use crate::stream::StreamId;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::hash::BuildHasherDefault;
 use core::ops::Index;
+use hashbrown::HashMap;
+use rustc_hash::FxHasher;
+
+/// A map of streams for lookups. There may be as many of them as a log has entities, and they come in any order. Its own
+/// order means nothing: whoever lists it sorts first.
+pub(crate) type StreamMap<V> = HashMap<StreamId, V, BuildHasherDefault<FxHasher>>;
 
 /// A map, ordered by key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,37 +20,49 @@
 
 mod confirmed;
 mod frames;
+mod heads;
 mod load;
+mod local;
 mod notice;
 mod parked;
+mod places;
 mod pull;
 mod push;
 mod queue;
+mod repair;
 mod request;
 mod resolve;
 mod rewind;
+mod snapshot;
 mod status;
 mod sync;
 mod write;
 mod written;
 
 pub use confirmed::InconsistentLog;
+pub use local::ImportError;
 pub use notice::{Notice, ReceiptState, RerunAnswer, ResetReason};
 pub use parked::{Collision, ParkReason, Parked};
 pub use request::{Request, SyncError};
+pub use snapshot::heads_name;
 pub use status::{Counts, Phase, Status};
 pub use write::StoreRequest;
 
 use crate::commit::{Command, Commit, CommitError, Local, Policy};
 use crate::condition::{Condition, Conflict};
+use crate::cursor::Cursor;
+use crate::directory::DirectoryRecord;
 use crate::event::Event;
 use crate::expected::Expected;
-use crate::id::{CommitId, ReplicaId};
-use crate::map::Map;
+use crate::frame::Columns;
+use crate::gap::Gap;
+use crate::id::{CommitId, Epoch, ReplicaId};
+use crate::map::{Map, Set};
 use crate::number::{Attempt, Generation, Position, Seq, Timestamp, Version};
 use crate::store::{Durability, Head, Outcome, StoreError};
 use crate::stream::{StreamHead, StreamId};
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use confirmed::Confirmed;
 use queue::{Entry, Heads, Location, State};
@@ -64,6 +76,8 @@ pub struct Config {
     pub durability: Durability,
     /// Seeds the jitter of retries. Give each replica another one.
     pub seed: u64,
+    /// Newly minted: the history of a log that has no server and no events yet.
+    pub epoch: Epoch,
 }
 
 /// What is to be appended.
@@ -153,7 +167,14 @@ pub struct Replica {
     opened: bool,
     closed: bool,
     confirmed: Confirmed,
+    /// The last frame that was read from the store, while more are to come.
+    last_frame: Option<Arc<Columns>>,
+    gaps: Vec<Gap>,
+    /// A snapshot to go on from at the next load.
+    found: Option<(Cursor, heads::Ends)>,
     queue: Vec<Entry>,
+    /// The ids in the queue, and perhaps of commits that have just left it.
+    ids: Set<CommitId>,
     heads: Heads,
     pending: Map<Seq, Vec<Outcome>>,
     parked: Map<CommitId, Parked>,
@@ -184,7 +205,11 @@ impl Replica {
             opened: false,
             closed: false,
             confirmed: Confirmed::default(),
+            last_frame: None,
+            gaps: Vec::new(),
+            found: None,
             queue: Vec::new(),
+            ids: Set::new(),
             heads: Heads::default(),
             pending: Map::new(),
             parked: Map::new(),
@@ -234,6 +259,7 @@ impl Replica {
         };
         commit.check()?;
         let versions = self.heads.put(&commit, &self.confirmed);
+        self.ids.insert(commit.id);
         self.queue.push(Entry {
             local: Local {
                 commit,
@@ -246,7 +272,7 @@ impl Replica {
             only_copy: false,
             revived: false,
         });
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
         Ok(versions)
     }
 
@@ -259,7 +285,7 @@ impl Replica {
     }
 
     fn knows(&self, id: CommitId) -> bool {
-        self.parked.contains_key(&id) || self.entry(id).is_some()
+        self.parked.contains_key(&id) || self.ids.contains(&id)
     }
 
     fn entry(&self, id: CommitId) -> Option<&Entry> {
@@ -278,16 +304,30 @@ impl Replica {
         self.confirmed.head(stream)
     }
 
-    /// The first positions of the recorded frames that hold a stream's events.
+    /// What the log on this device leaves out, by position.
     #[must_use]
-    pub fn frames_of(&self, stream: &StreamId) -> Vec<Position> {
-        self.confirmed.frames_of(stream)
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
-    /// The first positions of the recorded frames that hold positions after this one.
+    /// Positions of the recorded frames that hold a stream's events, ascending, and perhaps of a few that do not. Complete only
+    /// when [`Replica::needs_directory`] says nothing.
     #[must_use]
-    pub fn frames_after(&self, position: Position) -> &[Position] {
-        self.confirmed.frames_after(position)
+    pub fn frames_of(&self, stream: &StreamId) -> Vec<Position> {
+        self.confirmed.places.of(stream.as_str())
+    }
+
+    /// A snapshot spared reading the frames up to this position: which streams they hold is to be given by
+    /// [`Replica::handle_directory`] before [`Replica::frames_of`] is complete.
+    #[must_use]
+    pub fn needs_directory(&self) -> Option<Position> {
+        self.confirmed.places.unknown()
+    }
+
+    /// What the frames hold whose positions are up to [`Replica::needs_directory`], by first position, those that the store's
+    /// directory does not know included ([`DirectoryRecord::of`](crate::directory::DirectoryRecord::of)).
+    pub fn handle_directory(&mut self, records: Vec<(Position, DirectoryRecord)>) {
+        self.confirmed.places.learn(records);
     }
 
     /// The commits that are not confirmed, in the order they take effect.
@@ -361,7 +401,7 @@ impl Replica {
     /// Ends it. What is not on disk yet is written first if the host keeps polling the store until nothing comes.
     pub fn close(&mut self) {
         self.closed = true;
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 
     /// The last resort of a host that cannot open the database again: what has no known outcome is told so.
@@ -382,7 +422,14 @@ impl Replica {
         for id in lost {
             self.receipt(id, ReceiptState::Unknown);
         }
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
+    }
+
+    /// Said once, however much has changed since the host looked last.
+    fn status_changed(&mut self) {
+        if !matches!(self.notices.back(), Some(Notice::Status)) {
+            self.notices.push_back(Notice::Status);
+        }
     }
 
     fn receipt(&mut self, id: CommitId, state: ReceiptState) {
@@ -391,6 +438,7 @@ impl Replica {
 
     fn rebuild_heads(&mut self) {
         self.heads = Heads::default();
+        self.ids = self.queue.iter().map(Entry::id).collect();
         for entry in &self.queue {
             self.heads.put(&entry.local.commit, &self.confirmed);
         }
@@ -399,6 +447,6 @@ impl Replica {
     fn queue_changed(&mut self) {
         self.rebuild_heads();
         self.notices.push_back(Notice::Queue);
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 }

@@ -75,7 +75,8 @@ pub enum StoreOp {
     },
     /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again.
     ClearLog,
-    /// Removes every recorded frame whose first position is after this one, and what the directory says of them. Snapshots
+    /// Removes every recorded frame whose first position is after this one, what the directory says of them, and gaps that
+    /// end after it. Snapshots
     /// whose checkpoint lies after it are not given out until the log has reached them again.
     TruncateLog {
         /// The last position that stays.
@@ -465,10 +466,7 @@ pub trait Store {
     ///
     /// # Errors
     /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
-    fn compact(
-        &self,
-        compaction: Compaction,
-    ) -> impl Future<Output = Result<bool, StoreError>>;
+    fn compact(&self, compaction: Compaction) -> impl Future<Output = Result<bool, StoreError>>;
 
     /// Removes old segments and says so in the gaps. `false` if the log has another epoch, or a frame begins at or before
     /// `through` and is not sealed.

@@ -1,13 +1,14 @@
 //! What a replica remembers of the confirmed log: where each stream ends and which frames hold it.
 
+use super::heads::Ends;
+use super::places::Places;
 use crate::commit::Recorded;
-use crate::frame::{Body, Frame};
-use crate::map::Map;
+use crate::directory::DirectoryRecord;
+use crate::frame::{Body, Columns, Frame};
+use crate::map::StreamMap;
 use crate::number::{Position, Version};
 use crate::stream::{StreamHead, StreamId};
-use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 /// Why a recorded frame does not follow what is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,42 +52,24 @@ pub enum InconsistentLog {
     },
 }
 
-#[derive(Debug, Default)]
-struct Stream {
-    head: Option<StreamHead>,
-    frames: Vec<u32>,
-}
-
-/// The directory of the confirmed log.
+/// The confirmed log, as far as a replica has to remember it.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed {
-    streams: BTreeMap<StreamId, Stream>,
-    frames: Vec<Position>,
+    pub(super) ends: Ends,
+    pub(super) places: Places,
 }
 
 impl Confirmed {
+    /// What a snapshot says of the log up to a position.
+    pub(super) fn restored(ends: Ends, position: Position) -> Self {
+        Self {
+            ends,
+            places: Places::after(position),
+        }
+    }
+
     pub(super) fn head(&self, stream: &StreamId) -> Option<StreamHead> {
-        self.streams.get(stream).and_then(|stream| stream.head)
-    }
-
-    /// The first positions of the frames that hold events of a stream.
-    pub(super) fn frames_of(&self, stream: &StreamId) -> Vec<Position> {
-        let numbers = self
-            .streams
-            .get(stream)
-            .map(|stream| stream.frames.as_slice());
-        let numbers = numbers.unwrap_or_default().iter();
-        numbers
-            .filter_map(|number| self.frames.get(*number as usize).copied())
-            .collect()
-    }
-
-    /// The first positions of the frames that hold positions after this one.
-    pub(super) fn frames_after(&self, position: Position) -> &[Position] {
-        let after = self.frames.partition_point(|first| *first <= position);
-        self.frames
-            .get(after.saturating_sub(1)..)
-            .unwrap_or_default()
+        self.ends.of(stream.as_str())
     }
 
     /// Checks that a frame follows `position`, whole and gap-free, without changing anything.
@@ -94,7 +77,7 @@ impl Confirmed {
         &self,
         frame: &'f Frame,
         position: Position,
-        heads: &mut Map<StreamId, Version>,
+        heads: &mut StreamMap<Version>,
     ) -> Result<&'f [Recorded], InconsistentLog> {
         let Body::Recorded(commits) = &frame.body else {
             return Err(InconsistentLog::NotRecorded);
@@ -134,24 +117,21 @@ impl Confirmed {
         Ok(commits)
     }
 
-    /// Takes in a frame that [`Confirmed::check`] passed.
-    pub(super) fn extend(&mut self, commits: &[Recorded]) {
-        let Some(first) = commits.first() else { return };
-        let number = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
-        self.frames.push(first.position);
-        for recorded in commits {
-            for versions in &recorded.versions {
-                let stream = self.streams.entry(versions.stream.clone()).or_default();
-                if let Some(last) = recorded.commit.last_on(&versions.stream) {
-                    stream.head = Some(StreamHead {
-                        version: versions.last,
-                        last,
-                    });
-                }
-                if stream.frames.last() != Some(&number) {
-                    stream.frames.push(number);
-                }
-            }
+    /// Takes in a frame that follows.
+    pub(super) fn extend(&mut self, frame: &Columns) -> Result<(), InconsistentLog> {
+        for end in frame.streams() {
+            let head = StreamHead {
+                version: end.last,
+                last: end.event,
+            };
+            self.ends
+                .set(end.stream, head)
+                .ok_or_else(|| InconsistentLog::Invalid {
+                    detail: String::from("a stream's id is not valid"),
+                })?;
         }
+        self.places
+            .add(frame.first_position(), DirectoryRecord::of(frame));
+        Ok(())
     }
 }

@@ -3,13 +3,15 @@
 use super::confirmed::InconsistentLog;
 use super::parked::Parked;
 use super::queue::{Entry, Location, State};
-use super::write::Busy;
+use super::write::{Busy, Sought};
 use super::{Departing, Notice, ReceiptState, Replica, ResetReason};
-use crate::frame::{self, Body, Frame};
+use crate::frame::{self, Body, Columns};
+use crate::hash::ChainHash;
 use crate::id::CommitId;
 use crate::map::{Map, Set};
 use crate::number::{Position, Timestamp};
 use crate::store::{Loaded, Outcome, PendingFrame, StoreError};
+use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -30,8 +32,12 @@ impl Replica {
         }
     }
 
-    fn take_in(&mut self, loaded: Loaded) -> Result<(), StoreError> {
+    fn take_in(&mut self, mut loaded: Loaded) -> Result<(), StoreError> {
         let another = self.opened && loaded.replica != self.id;
+        if !another {
+            self.jump(&loaded)?;
+        }
+        self.found = None;
         let ours = self.head.cursor;
         let theirs = loaded.head.cursor;
         let rewound = theirs.position < ours.position
@@ -39,51 +45,63 @@ impl Replica {
         if another || rewound {
             // Another database, or an older copy of this one: what only it held has to be written again.
             let storage = another || loaded.head.generation < self.head.generation;
-            self.start_again(if storage {
-                ResetReason::Storage
-            } else {
-                ResetReason::History
+            // The same history, but shorter: another tab cut it before damage.
+            let cut = theirs.epoch == ours.epoch && theirs.position > Position::START;
+            self.start_again(match (storage, cut) {
+                (true, _) => ResetReason::Storage,
+                (false, true) => ResetReason::Damage,
+                (false, false) => ResetReason::History,
             });
             self.id = loaded.replica;
             self.disk.load = true;
             return Ok(());
         }
-        for bytes in &loaded.log {
-            let frame = frame::decode(bytes).map_err(|error| corrupt("log", &error))?;
-            let mut heads = Map::new();
-            let commits = self
-                .confirmed
-                .check(&frame, self.head.cursor.position, &mut heads)
-                .map_err(|error| corrupt("log", &error))?;
-            let Some(last) = commits.last() else {
-                return Err(corrupt("log", &"an empty frame"));
-            };
-            if self.chain_known && frame.chain_before != self.head.cursor.chain {
-                // Another tab read another history of the server since.
-                self.start_again(ResetReason::History);
-                self.disk.load = true;
-                return Ok(());
+        self.gaps.clone_from(&loaded.gaps);
+        if self.head.cursor.position < self.pruned() {
+            // What is kept begins later: a snapshot stands for the rest.
+            match core::mem::replace(&mut self.disk.snapshot, Sought::Wanted) {
+                Sought::No | Sought::Wanted | Sought::Found(_) => {}
+                Sought::Absent => {
+                    self.disk.snapshot = Sought::No;
+                    self.begin_anew(&loaded);
+                }
             }
-            self.chain_known = false;
-            self.head.cursor.position = last.last_position();
-            self.head.cursor.epoch = frame.epoch;
-            self.confirm(Arc::new(frame));
+            return Ok(());
+        }
+        for bytes in core::mem::take(&mut loaded.log) {
+            let begins = frame::header(&bytes).map(|header| header.first_position());
+            match self.take_in_frame(bytes) {
+                Ok(true) => {}
+                Ok(false) => {
+                    // Another tab read another history of the server since.
+                    self.start_again(ResetReason::History);
+                    self.disk.load = true;
+                    return Ok(());
+                }
+                Err(error) if begins.is_ok_and(|first| first <= self.head.cursor.position) => {
+                    // It holds what is here, too: there is no place to cut at.
+                    return self.begin_anew_or(&loaded, error);
+                }
+                Err(error) => return self.cut_before_damage(&loaded, error),
+            }
         }
         self.stored = theirs.position;
         if loaded.more {
             self.disk.load = true;
-            self.notices.push_back(Notice::Status);
+            self.status_changed();
             return Ok(());
         }
         if self.head.cursor.position != theirs.position {
-            return Err(corrupt(
+            let error = corrupt(
                 "log",
                 &InconsistentLog::Position {
                     expected: theirs.position.next(),
                     found: self.head.cursor.position.next(),
                 },
-            ));
+            );
+            return self.cut_before_damage(&loaded, error);
         }
+        self.disk.repaired = None;
         self.id = loaded.replica;
         self.head = loaded.head;
         self.chain_known = true;
@@ -100,7 +118,46 @@ impl Replica {
         Ok(())
     }
 
-    fn install_parked(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
+    /// The next frame of the store. `false` if it is of another history than what is here.
+    fn take_in_frame(&mut self, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        let here = self.head.cursor;
+        let place = |error: &dyn core::fmt::Display| {
+            corrupt("log", &format!("after position {}: {error}", here.position))
+        };
+        let frame = frame::columns(bytes).map_err(|error| place(&error))?;
+        let (first, last) = (frame.first_position(), frame.last_position());
+        if first > here.position.next() || last < first {
+            let error = InconsistentLog::Position {
+                expected: here.position.next(),
+                found: first,
+            };
+            return Err(place(&error));
+        }
+        if last <= here.position {
+            // A compaction closed what was already here.
+            return Ok(true);
+        }
+        // A compaction may have put what is here and what follows into one frame.
+        let skip = frame.events_until(here.position);
+        if self.chain_known && here.position > Position::START {
+            let before = match skip {
+                0 => frame.header().chain_before,
+                _ => chain_at(frame.bytes(), here.position).map_err(|error| place(&error))?,
+            };
+            if before != here.chain || frame.header().epoch != here.epoch {
+                return Ok(false);
+            }
+        }
+        self.chain_known = false;
+        self.head.cursor.position = last;
+        self.head.cursor.epoch = frame.header().epoch;
+        let frame = Arc::new(frame);
+        self.last_frame = Some(Arc::clone(&frame));
+        self.confirm(frame, skip).map_err(|error| place(&error))?;
+        Ok(true)
+    }
+
+    pub(super) fn install_parked(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
         let mut parked = Map::new();
         for record in &loaded.parked {
             let record_of = Parked::decode(&record.record);
@@ -136,7 +193,7 @@ impl Replica {
     }
 
     /// The disk's truth about what is pending, with what this tab has in memory on top of it.
-    fn install_pending(&mut self, frames: &[PendingFrame]) -> Result<(), StoreError> {
+    pub(super) fn install_pending(&mut self, frames: &[PendingFrame]) -> Result<(), StoreError> {
         let mut disk: Vec<Entry> = Vec::new();
         self.pending.clear();
         for pending in frames {
@@ -286,14 +343,30 @@ impl Replica {
         }
     }
 
-    /// A frame follows: its commits are confirmed.
-    pub(super) fn confirm(&mut self, frame: Arc<Frame>) {
-        let Body::Recorded(commits) = &frame.body else {
-            return;
-        };
+    /// A frame follows: its commits are confirmed, but for the first events, which were before.
+    pub(super) fn confirm(
+        &mut self,
+        frame: Arc<Columns>,
+        skip: usize,
+    ) -> Result<(), InconsistentLog> {
         self.cancel_rerun();
-        self.confirmed.extend(commits);
-        let ids: Set<CommitId> = commits.iter().map(|recorded| recorded.commit.id).collect();
+        self.confirmed.extend(&frame)?;
+        let waiting = self.opened
+            || !self.queue.is_empty()
+            || !self.departing.is_empty()
+            || !self.parked.is_empty();
+        if !waiting {
+            // Replaying: nothing here is about any of these commits.
+            self.notices.push_back(Notice::Confirmed {
+                frame,
+                skip,
+                settled: Vec::new(),
+            });
+            return Ok(());
+        }
+        let ids: Set<CommitId> = (0..frame.commits())
+            .map(|number| frame.commit_id(number))
+            .collect();
         let mut settled = Vec::new();
         self.queue.retain(|entry| {
             let confirmed = ids.contains(&entry.id());
@@ -311,21 +384,24 @@ impl Replica {
         }
         self.notices.push_back(Notice::Confirmed {
             frame: Arc::clone(&frame),
+            skip,
             settled: settled.clone(),
         });
         if self.opened {
             // Its own are known by the queue too: the replica may have another id by now.
-            let own: Vec<_> = commits
-                .iter()
-                .filter(|recorded| {
-                    recorded.commit.replica == self.id || settled.contains(&recorded.commit.id)
-                })
-                .map(|recorded| (recorded.commit.id, recorded.last_position()))
-                .collect();
-            for (id, position) in own {
-                self.receipt(id, ReceiptState::Confirmed(position));
+            let settled: Set<CommitId> = settled.into_iter().collect();
+            let first = frame.first_position();
+            for number in 0..frame.commits() {
+                let id = frame.commit_id(number);
+                let end = frame.commit_end().get(number).copied().unwrap_or_default();
+                let own = frame.replica(number) == self.id || settled.contains(&id);
+                if own && end as usize > skip {
+                    let last = first.plus(u64::from(end).saturating_sub(1));
+                    self.receipt(id, ReceiptState::Confirmed(last));
+                }
             }
         }
+        Ok(())
     }
 
     /// All confirmed state begins again; what is not confirmed stays, and what only memory holds is written again.
@@ -335,6 +411,7 @@ impl Replica {
             self.sync.left = Some(self.head.cursor.epoch);
         }
         self.confirmed = super::Confirmed::default();
+        self.last_frame = None;
         self.head = crate::store::Head::default();
         self.chain_known = true;
         self.pending.clear();
@@ -368,9 +445,25 @@ impl Replica {
                 });
             }
         }
-        self.notices.push_back(Notice::Reset { reason });
+        self.notices.push_back(Notice::Reset {
+            reason,
+            after: Position::START,
+        });
         self.queue_changed();
     }
+}
+
+/// The chain hash at a position inside a frame.
+fn chain_at(bytes: &[u8], position: Position) -> Result<ChainHash, frame::FrameError> {
+    let frame = frame::decode(bytes)?;
+    let commits = match &frame.body {
+        Body::Recorded(commits) => commits.as_slice(),
+        Body::Local(_) => &[],
+    };
+    let before = commits
+        .iter()
+        .take_while(|recorded| recorded.position <= position);
+    Ok(before.fold(frame.chain_before, |chain, recorded| chain.after(recorded)))
 }
 
 fn corrupt(place: &str, detail: &impl ToString) -> StoreError {

@@ -1,7 +1,7 @@
 //! What a replica tells its host.
 
 use crate::commit::Command;
-use crate::frame::Frame;
+use crate::frame::Columns;
 use crate::id::CommitId;
 use crate::number::{Attempt, Position, Timestamp};
 use crate::store::StoreError;
@@ -10,13 +10,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Something the host has to act on or show. Handle notices in order: each is about the state after those before it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Notice {
     /// Confirmed commits to fold, next in the order of the log.
     Confirmed {
         /// The frame that holds them.
-        frame: Arc<Frame>,
+        frame: Arc<Columns>,
+        /// How many of its first events were confirmed before: a compaction put them into one frame with new ones.
+        skip: usize,
         /// Commits of the queue that these confirm: they leave it in the same step.
         settled: Vec<CommitId>,
     },
@@ -41,14 +43,22 @@ pub enum Notice {
         /// When the command was first given.
         occurred_at: Timestamp,
     },
+    /// A recorded frame on disk is damaged. It was moved aside and the log goes on before it: what follows is pulled again.
+    Damaged {
+        /// The first position that has to be pulled again.
+        from: Position,
+    },
     /// The list of parked commits changed.
     Parked,
     /// The status changed.
     Status,
-    /// All confirmed state is gone and comes again from the beginning: forget every fold.
+    /// All confirmed state is gone and comes again: forget every fold.
     Reset {
         /// Why.
         reason: ResetReason,
+        /// Behind this position if the folds are to begin with the snapshots that
+        /// [`Replica::handle_snapshot`](super::Replica::handle_snapshot) was given, otherwise from the beginning.
+        after: Position,
     },
 }
 
@@ -60,6 +70,8 @@ pub enum ResetReason {
     Storage,
     /// The server has another history: it was restored from a backup.
     History,
+    /// Damage was found on disk; what is intact is read again, and the rest is pulled.
+    Damage,
 }
 
 /// What has become of a commit.

@@ -1,10 +1,10 @@
 //! Pulling: a page of the confirmed log is checked whole before anything of it is kept.
 
-use super::{InconsistentLog, Notice, Replica, SyncError};
+use super::{InconsistentLog, Replica, SyncError};
 use crate::cursor::Cursor;
-use crate::frame::{self, Body, Frame};
+use crate::frame::{self, Columns};
 use crate::id::CommitId;
-use crate::map::Map;
+use crate::map::StreamMap;
 use crate::number::{Position, Timestamp};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -13,8 +13,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone)]
 pub(super) struct PageFrame {
     pub(super) first: Position,
-    pub(super) frame: Arc<Frame>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) frame: Arc<Columns>,
 }
 
 /// Frames of the confirmed log that wait to be written.
@@ -25,14 +24,15 @@ pub(super) struct Page {
     pub(super) after: Cursor,
     /// Where they end.
     pub(super) cursor: Cursor,
+    /// Nobody else has them.
+    pub(super) only_copy: bool,
 }
 
 impl Page {
     pub(super) fn commit_ids(&self) -> impl Iterator<Item = CommitId> {
-        self.frames.iter().flat_map(|page| match &page.frame.body {
-            Body::Recorded(commits) => commits.iter().map(|recorded| recorded.commit.id).collect(),
-            Body::Local(_) => Vec::new(),
-        })
+        self.frames
+            .iter()
+            .flat_map(|page| (0..page.frame.commits()).map(|number| page.frame.commit_id(number)))
     }
 }
 
@@ -70,21 +70,21 @@ impl Replica {
                 self.sync.succeeded();
                 self.sync.page = Some(page);
                 self.sync.server_head = Some(server_head);
-                self.notices.push_back(Notice::Status);
+                self.status_changed();
                 Ok(())
             }
             Err(error) => {
                 let detail = error.to_string();
                 self.sync.failed(now, SyncError::BadAnswer { detail });
-                self.notices.push_back(Notice::Status);
+                self.status_changed();
                 Err(error)
             }
         }
     }
 
-    fn check_page(&self, frames: Vec<Vec<u8>>) -> Result<Page, InconsistentLog> {
+    pub(super) fn check_page(&self, frames: Vec<Vec<u8>>) -> Result<Page, InconsistentLog> {
         let mut cursor = self.head.cursor;
-        let mut heads = Map::new();
+        let mut heads = StreamMap::default();
         let mut page = Vec::new();
         for bytes in frames {
             let frame = frame::decode(&bytes)?;
@@ -106,14 +106,14 @@ impl Replica {
             }
             page.push(PageFrame {
                 first,
-                frame: Arc::new(frame),
-                bytes,
+                frame: Arc::new(frame::columns(bytes)?),
             });
         }
         Ok(Page {
             frames: page,
             after: self.head.cursor,
             cursor,
+            only_copy: false,
         })
     }
 
@@ -126,6 +126,6 @@ impl Replica {
             self.sync.rewind = super::rewind::Rewind::Wanted;
         }
         self.sync.failed(now, error);
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 }

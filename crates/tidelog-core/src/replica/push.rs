@@ -1,7 +1,7 @@
 //! Pushing: which commits go when, and what the verdicts mean.
 
 use super::queue::{State, touched};
-use super::{Notice, ParkReason, Replica, Request, SyncError};
+use super::{ParkReason, Replica, Request, SyncError};
 use crate::authority::{Rejection, RejectionCode};
 use crate::expected::Expected;
 use crate::id::ReplicaId;
@@ -93,11 +93,11 @@ impl Replica {
         if other {
             // Verdicts of another history say nothing about this one. The next pull finds out.
             self.sync.failed(now, SyncError::HistoryChanged);
-            self.notices.push_back(Notice::Status);
+            self.status_changed();
             return;
         }
         if self.sync.succeeded() {
-            self.notices.push_back(Notice::Status);
+            self.status_changed();
         }
         self.sync.push_limit = MAX_PUSH_COMMITS.min(self.sync.push_limit.saturating_mul(2));
         let head = response.head.position;
@@ -149,7 +149,7 @@ impl Replica {
 
     fn heard_of(&mut self, head: Position) {
         self.sync.server_head = Some(head.max(self.sync.server_head.unwrap_or_default()));
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 
     /// Another device has this one's replica id: take a new one, and stamp what is not acknowledged again.
@@ -175,7 +175,7 @@ impl Replica {
     pub fn handle_push_failed(&mut self, now: Timestamp, error: SyncError) {
         if self.sync.pushing.take().is_some() {
             self.sync.failed(now, error);
-            self.notices.push_back(Notice::Status);
+            self.status_changed();
         }
     }
 }

@@ -4,7 +4,7 @@ use super::confirmed::Confirmed;
 use crate::commit::{Commit, Local};
 use crate::condition::Conflict;
 use crate::id::CommitId;
-use crate::map::Map;
+use crate::map::StreamMap;
 use crate::number::{Attempt, Position, Seq, Version};
 use crate::stream::{StreamHead, StreamId};
 use alloc::vec::Vec;
@@ -72,7 +72,7 @@ pub(super) fn touched(commit: &Commit) -> impl Iterator<Item = &StreamId> {
 
 /// The ends of streams with some commits on top that are not confirmed.
 #[derive(Debug, Default)]
-pub(super) struct Heads(Map<StreamId, StreamHead>);
+pub(super) struct Heads(StreamMap<StreamHead>);
 
 impl Heads {
     pub(super) fn of(&self, stream: &StreamId, confirmed: &Confirmed) -> Option<StreamHead> {

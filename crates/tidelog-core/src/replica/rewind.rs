@@ -11,9 +11,7 @@ use crate::commit::{Local, Policy};
 use crate::cursor::Cursor;
 use crate::frame::{self, Body};
 use crate::map::Map;
-use crate::number::{Position, Timestamp};
-use crate::store::{Durability, StoreError, StoreOp};
-use alloc::string::{String, ToString};
+use crate::store::{Durability, StoreOp};
 use alloc::vec::Vec;
 
 #[derive(Debug, Clone)]
@@ -35,9 +33,8 @@ impl Replica {
             Rewind::No => None,
             Rewind::Wanted => {
                 self.sync.rewind = Rewind::Wanted;
-                self.disk.busy = Some(Busy::Frames);
-                let first_positions = self.confirmed.frames_after(Position::START).to_vec();
-                Some(StoreRequest::Frames { first_positions })
+                self.disk.busy = Some(Busy::Log);
+                Some(StoreRequest::Log)
             }
             Rewind::Ready(old) if self.is_whole_log(&old) => Some(self.rewind(old)),
             Rewind::Ready(_) => {
@@ -47,36 +44,36 @@ impl Replica {
         }
     }
 
-    /// The answer to [`StoreRequest::Frames`].
-    pub fn handle_frames(&mut self, now: Timestamp, frames: Vec<Vec<u8>>) {
-        if matches!(self.disk.busy, Some(Busy::Frames)) {
+    /// The answer to [`StoreRequest::Log`].
+    pub fn handle_frames(&mut self, frames: Vec<Vec<u8>>) {
+        if matches!(self.disk.busy, Some(Busy::Log)) {
             self.disk.busy = None;
-            match frames.iter().find_map(|bytes| frame::decode(bytes).err()) {
-                Some(error) => self.handle_load_failed(
-                    now,
-                    StoreError::Corrupt {
-                        place: String::from("log"),
-                        detail: error.to_string(),
-                    },
-                ),
-                None if self.is_whole_log(&frames) => self.sync.rewind = Rewind::Ready(frames),
-                None => {
-                    // Another tab wrote in between: look again first.
-                    self.sync.rewind = Rewind::Wanted;
-                    self.disk.load = true;
-                }
+            if self.is_whole_log(&frames) {
+                self.sync.rewind = Rewind::Ready(frames);
+            } else {
+                // Another tab wrote in between: look again first.
+                self.sync.rewind = Rewind::Wanted;
+                self.disk.load = true;
             }
         }
     }
 
+    /// Do these frames follow each other from the oldest that is kept to the cursor? One that is damaged says nothing of
+    /// where it ends; its bytes are kept with the others.
     fn is_whole_log(&self, frames: &[Vec<u8>]) -> bool {
-        let last = frames.last().map(|bytes| frame::header(bytes));
-        let end = match last {
-            Some(Ok(header)) => header.last_position(),
-            _ => Position::START,
-        };
-        let count = self.confirmed.frames_after(Position::START).len();
-        frames.len() == count && end == self.head.cursor.position
+        let mut end = Some(self.pruned());
+        for bytes in frames {
+            let header = frame::header(bytes).ok();
+            let fits = match (&header, end) {
+                (Some(header), Some(end)) => header.first_position() == end.next(),
+                _ => true,
+            };
+            if !fits {
+                return false;
+            }
+            end = header.map(|header| header.last_position());
+        }
+        end.is_none_or(|end| end == self.head.cursor.position)
     }
 
     fn rewind(&mut self, old: Vec<Vec<u8>>) -> StoreRequest {

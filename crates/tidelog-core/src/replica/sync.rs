@@ -121,7 +121,7 @@ impl Replica {
             self.sync.pulling = None;
             self.disk.load = true;
             self.unjudged = true;
-            self.notices.push_back(Notice::Status);
+            self.status_changed();
         }
     }
 
@@ -133,7 +133,7 @@ impl Replica {
         }
         if self.sync.online != online {
             self.sync.online = online;
-            self.notices.push_back(Notice::Status);
+            self.status_changed();
         }
     }
 
@@ -191,7 +191,7 @@ impl Replica {
         self.unjudged = true;
         self.send_lost_again();
         self.rebuild_heads();
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 
     /// An acked commit whose position was read without finding it there, or lies behind the server's end, goes back to
@@ -215,6 +215,11 @@ impl Replica {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let send = self.sync.next_at.filter(|_| self.may_send());
-        [send, self.disk.retry_at].into_iter().flatten().min()
+        let retry = self.disk.retry_at;
+        let idle = self.disk.busy.is_none() && self.sync.page.is_none() && self.sync.leader;
+        let confirm = self.disk.confirm_at.filter(|_| idle);
+        // What has to be tried again comes first.
+        let confirm = confirm.map(|at| retry.map_or(at, |retry| at.max(retry)));
+        [send, retry, confirm].into_iter().flatten().min()
     }
 }

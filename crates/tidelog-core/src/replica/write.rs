@@ -4,6 +4,7 @@ use super::Replica;
 use super::frames::{Frames, mark, put_outcomes, settle};
 use super::pull::Page;
 use super::queue::{Location, State};
+use super::repair::Repair;
 use crate::id::CommitId;
 use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
@@ -23,11 +24,11 @@ pub enum StoreRequest {
         /// The newest position known.
         after: Position,
     },
-    /// Read these recorded frames; answer with [`Replica::handle_frames`].
-    Frames {
-        /// Their first positions.
-        first_positions: Vec<Position>,
-    },
+    /// Read all recorded frames; answer with [`Replica::handle_frames`].
+    Log,
+    /// This tab is behind what the log on disk begins with. Read the snapshots as at the opening and answer with
+    /// [`Replica::handle_snapshot`].
+    Snapshot,
     /// Open the database again, within a budget of tries; answer with [`Replica::handle_reopened`].
     Reopen,
 }
@@ -38,15 +39,37 @@ pub(super) struct Disk {
     pub(super) busy: Option<Busy>,
     pub(super) load: bool,
     pub(super) reopen: bool,
+    pub(super) repair: Option<Repair>,
+    pub(super) snapshot: Sought,
+    /// A reader found damage.
+    pub(super) damaged: bool,
+    /// Where a repair was tried last.
+    pub(super) repaired: Option<Position>,
     pub(super) retry_at: Option<Timestamp>,
+    /// When what is durable is confirmed on a log without a server.
+    pub(super) confirm_at: Option<Timestamp>,
     pub(super) error: Option<StoreError>,
+}
+
+/// A snapshot to go on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Sought {
+    #[default]
+    No,
+    Wanted,
+    Absent,
+    /// It is of use, and the load that goes on behind this position is next.
+    Found(Position),
 }
 
 #[derive(Debug)]
 pub(super) enum Busy {
     Load,
-    Frames,
+    Log,
+    Snapshot,
     Reopen,
+    /// Brings the log back to where it is intact.
+    Repair,
     Append {
         entries: Map<CommitId, Location>,
         departing: usize,
@@ -80,19 +103,34 @@ impl Replica {
         if self.disk.busy.is_some() {
             return None;
         }
-        if (self.disk.reopen || self.disk.load) && !self.may_retry(now) {
+        self.look_for_damage();
+        let reading = self.disk.reopen
+            || self.disk.load
+            || self.disk.repair.is_some()
+            || self.disk.snapshot == Sought::Wanted;
+        if reading && !self.may_retry(now) {
             return None;
         }
         if self.disk.reopen {
             self.disk.busy = Some(Busy::Reopen);
             return Some(StoreRequest::Reopen);
         }
+        if let Some(repair) = &self.disk.repair {
+            self.disk.busy = Some(Busy::Repair);
+            return Some(StoreRequest::Write(repair.batch()));
+        }
+        if self.disk.snapshot == Sought::Wanted {
+            self.disk.busy = Some(Busy::Snapshot);
+            return Some(StoreRequest::Snapshot);
+        }
         if self.disk.load {
             self.disk.load = false;
             self.disk.busy = Some(Busy::Load);
-            return Some(StoreRequest::Load {
-                after: self.head.cursor.position,
-            });
+            let after = match self.disk.snapshot {
+                Sought::Found(position) => position,
+                _ => self.head.cursor.position,
+            };
+            return Some(StoreRequest::Load { after });
         }
         if !self.opened {
             return None;
@@ -103,7 +141,10 @@ impl Replica {
         }
         self.append_request(now)
             .or_else(|| self.rewind_request())
-            .or_else(|| self.sync_request(now))
+            .or_else(|| {
+                self.confirm_here(now);
+                self.sync_request(now)
+            })
     }
 
     fn may_retry(&self, now: Timestamp) -> bool {
@@ -197,10 +238,16 @@ impl Replica {
         }
         let page = self.sync.page.take();
         if let Some(page) = &page {
+            let known: Map<CommitId, Option<Location>> = self
+                .queue
+                .iter()
+                .map(|entry| (entry.id(), entry.location))
+                .collect();
             for id in page.commit_ids() {
-                let location = self
-                    .entry(id)
-                    .and_then(|entry| entry.location)
+                let location = known
+                    .get(&id)
+                    .copied()
+                    .flatten()
                     .or_else(|| self.departing.iter().find(|d| d.id == id)?.location);
                 settle(&self.pending, &mut outcomes, location);
                 if self.parked.contains_key(&id) {
@@ -209,12 +256,16 @@ impl Replica {
             }
             ops.extend(page.frames.iter().map(|page| StoreOp::AddLog {
                 first: page.first,
-                frame: page.bytes.clone(),
+                frame: page.frame.bytes().to_vec(),
             }));
             head.cursor = page.cursor;
         }
         ops.extend(put_outcomes(outcomes));
-        let (batch, ops, head) = self.batch(head, ops, Durability::Relaxed);
+        let durability = match &page {
+            Some(page) if page.only_copy => self.config.durability,
+            _ => Durability::Relaxed,
+        };
+        let (batch, ops, head) = self.batch(head, ops, durability);
         self.disk.busy = Some(Busy::Sync {
             page,
             acks,

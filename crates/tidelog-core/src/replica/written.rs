@@ -21,12 +21,13 @@ impl Replica {
             Ok(Written::Done) => {
                 self.disk.retry_at = None;
                 if self.disk.error.take().is_some() {
-                    self.notices.push_back(Notice::Status);
+                    self.status_changed();
                 }
                 self.written(busy);
             }
             Ok(Written::Stale { .. }) => {
                 self.disk.load = true;
+                self.disk.repair = None;
                 self.not_written(busy);
             }
             Err(error) => self.failed(now, busy, error),
@@ -74,8 +75,10 @@ impl Replica {
                 self.acked(acks);
                 if let Some(page) = page {
                     for page in page.frames {
-                        self.confirm(page.frame);
+                        // What it finds wrong was checked before it was written.
+                        let _checked = self.confirm(page.frame, 0);
                     }
+                    self.last_frame = None;
                     self.after_confirm();
                 }
             }
@@ -83,7 +86,8 @@ impl Replica {
                 self.advance(head, ops);
                 self.rewound(ResetReason::History);
             }
-            Busy::Load | Busy::Frames | Busy::Reopen => {}
+            Busy::Repair => self.repair_done(),
+            Busy::Load | Busy::Log | Busy::Snapshot | Busy::Reopen => {}
         }
     }
 
@@ -136,8 +140,10 @@ impl Replica {
     }
 
     fn failed(&mut self, now: Timestamp, busy: Busy, error: StoreError) {
+        // Loading finds it again.
+        self.disk.repair = None;
         self.disk.error = Some(error.clone());
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
         match &error {
             StoreError::ConnectionLost { .. } => {
                 self.disk.reopen = true;
@@ -227,13 +233,13 @@ impl Replica {
                 self.disk.retry_at = Some(now.plus_millis(RETRY_MILLIS));
             }
         }
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 
     /// A load or a read failed.
     pub fn handle_load_failed(&mut self, now: Timestamp, error: StoreError) {
         let busy = self.disk.busy.take();
-        if let Some(Busy::Frames) = busy {
+        if let Some(Busy::Log) = busy {
             self.sync.frames_failed();
         }
         match &error {
@@ -244,6 +250,6 @@ impl Replica {
             }
         }
         self.disk.error = Some(error);
-        self.notices.push_back(Notice::Status);
+        self.status_changed();
     }
 }

@@ -157,6 +157,9 @@ impl Bench {
 
     /// One store request from asking to its answer. Was there one?
     pub(super) fn store(&mut self, tab: usize, fault: Fault) -> bool {
+        if self.stopped() {
+            return false;
+        }
         let time = self.time();
         self.drain(tab);
         self.tabs[tab].ask(time);
@@ -170,6 +173,16 @@ impl Bench {
         }
         self.drain(tab);
         true
+    }
+
+    /// Has the machine stopped?
+    pub(super) fn stopped(&self) -> bool {
+        self.disk.crash.is_some_and(|crash| crash.happened)
+    }
+
+    /// Requests under way are gone with their tab.
+    pub(super) fn hang_up(&mut self, tab: usize) {
+        self.waiting[tab] = None;
     }
 
     /// All that the store has to do.
@@ -243,6 +256,9 @@ impl Bench {
     pub(super) fn sync(&mut self, tab: usize) {
         for _ in 0..200 {
             self.save(tab);
+            if self.stopped() {
+                return;
+            }
             let commits = self.pushes(tab);
             if !commits.is_empty() {
                 let answer = self.at_server(&commits);

@@ -1,5 +1,6 @@
 //! A device's database: the contract of `tidelog_core::store` in memory, with an index for the oracle.
 
+use super::app::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::commit_digest;
@@ -7,7 +8,9 @@ use tidelog_core::replica::Parked;
 use tidelog_core::store::{
     Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp, WriteBatch, Written,
 };
-use tidelog_core::{Attempt, Commit, CommitId, Digest, Position, ReplicaId, Seq};
+use tidelog_core::{
+    Attempt, Commit, CommitId, Cursor, Digest, Gap, GapReason, Position, ReplicaId, Seq,
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
@@ -24,8 +27,23 @@ pub(super) struct Content {
     pub(super) log: BTreeMap<Position, (Vec<u8>, Vec<CommitId>)>,
     pub(super) parked: BTreeMap<CommitId, Vec<u8>>,
     pub(super) lost: Vec<Vec<u8>>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) snapshot: Option<Snapshot>,
+    /// Commits of frames that were cut or pruned: the server has them.
+    pub(super) elsewhere: BTreeSet<CommitId>,
+    pub(super) damaged: bool,
     /// It got another replica id: what the earlier one wrote counts as somebody else's.
     pub(super) renamed: bool,
+}
+
+/// What tabs save of their state.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub(super) checkpoint: Cursor,
+    pub(super) buckets: u32,
+    pub(super) heads: BTreeMap<u32, Vec<u8>>,
+    pub(super) rows: Rows,
+    pub(super) confirmed: BTreeSet<CommitId>,
 }
 
 /// What a store or a server does wrong, so that the oracle proves that it sees.
@@ -43,6 +61,16 @@ pub(super) enum Bug {
     AckedNotStored,
     /// Conditions are not looked at.
     StaleExpectationTaken,
+}
+
+/// The end of all tabs at a change of the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crash {
+    /// How many changes there are before.
+    pub(super) left: usize,
+    /// Was that change still made?
+    pub(super) made: bool,
+    pub(super) happened: bool,
 }
 
 /// How a write goes wrong.
@@ -63,6 +91,8 @@ pub(super) struct Disk {
     /// What every attempt that was ever written here said.
     pub(super) written: BTreeMap<(CommitId, Attempt), Digest>,
     pub(super) bug: Bug,
+    /// The machine stops at one of the next changes.
+    pub(super) crash: Option<Crash>,
     /// Attempts may be written twice with other bytes: an older copy was put back.
     pub(super) rolled_back: bool,
 }
@@ -76,6 +106,10 @@ impl Content {
             log: BTreeMap::new(),
             parked: BTreeMap::new(),
             lost: Vec::new(),
+            gaps: Vec::new(),
+            snapshot: None,
+            elsewhere: BTreeSet::new(),
+            damaged: false,
             renamed: false,
         }
     }
@@ -122,8 +156,25 @@ impl Disk {
             life: 0,
             written: BTreeMap::new(),
             bug: Bug::None,
+            crash: None,
             rolled_back: false,
         }
+    }
+
+    /// May the next change be made?
+    fn alive(&mut self) -> bool {
+        let Some(crash) = &mut self.crash else {
+            return true;
+        };
+        if crash.happened {
+            return false;
+        }
+        if crash.left > 0 {
+            crash.left -= 1;
+            return true;
+        }
+        crash.happened = true;
+        crash.made
     }
 
     pub(super) fn wipe(&mut self, replica: ReplicaId) {
@@ -146,6 +197,9 @@ impl Disk {
         if batch.replica != self.content.replica {
             return Err(StoreError::Wiped);
         }
+        if !self.alive() {
+            return Err(StoreError::ConnectionLost { detail });
+        }
         let actual = self.content.head.generation;
         if batch.expected != actual && self.bug != Bug::NoFence {
             return Ok(Written::Stale { actual });
@@ -161,9 +215,12 @@ impl Disk {
         }
         let before = after.head.cursor;
         after.head = batch.head;
-        let cleared = batch.ops.contains(&StoreOp::ClearLog);
+        let cut = batch
+            .ops
+            .iter()
+            .any(|op| matches!(op, StoreOp::ClearLog | StoreOp::TruncateLog { .. }));
         assert!(
-            cleared || after.head.cursor.position >= before.position,
+            cut || after.head.cursor.position >= before.position,
             "the cursor moved back from {before} to {}",
             after.head.cursor
         );
@@ -222,7 +279,26 @@ impl Disk {
                 let ids = commits.iter().map(|recorded| recorded.commit.id).collect();
                 content.log.insert(*first, (frame.clone(), ids));
             }
-            StoreOp::ClearLog => content.log.clear(),
+            StoreOp::ClearLog => {
+                let gone: Vec<_> = content.log_ids().collect();
+                content.elsewhere.extend(gone);
+                content.log.clear();
+                content.gaps.clear();
+                content.snapshot = None;
+                content.damaged = false;
+            }
+            StoreOp::TruncateLog { after } => {
+                let gone = content.log.split_off(&after.next());
+                let gone = gone.into_values().flat_map(|(_, ids)| ids);
+                content.elsewhere.extend(gone);
+                content.gaps.retain(|gap| gap.to <= *after);
+                content.damaged = false;
+            }
+            StoreOp::Quarantine { first } => {
+                if let Some((_, ids)) = content.log.remove(first) {
+                    content.elsewhere.extend(ids);
+                }
+            }
             StoreOp::PutParked { .. } if self.bug == Bug::ParkingForgotten => {}
             StoreOp::PutParked { id, record } => {
                 assert_eq!(Parked::decode(record).unwrap().local.commit.id, *id);
@@ -256,7 +332,11 @@ impl Disk {
         let mut log = Vec::new();
         let mut bytes = 0;
         let mut more = false;
-        for (frame, _) in content.log.range(after.next()..).map(|(_, frame)| frame) {
+        let straddling = content.log.range(..=after).next_back();
+        let straddling = straddling
+            .filter(|(_, (frame, _))| frame::header(frame).unwrap().last_position() > after);
+        let later = content.log.range(after.next()..);
+        for (frame, _) in straddling.into_iter().chain(later).map(|(_, frame)| frame) {
             bytes += frame.len();
             if bytes > max_bytes && !log.is_empty() {
                 more = true;
@@ -280,13 +360,112 @@ impl Disk {
             parked: parked.collect(),
             log,
             more,
+            gaps: content.gaps.clone(),
         }
     }
 
-    pub(super) fn frames(&self, first_positions: &[Position]) -> Vec<Vec<u8>> {
-        let frames = first_positions.iter();
-        let frames = frames.filter_map(|first| self.content.log.get(first));
+    pub(super) fn frames(&self) -> Vec<Vec<u8>> {
+        let frames = self.content.log.values();
         frames.map(|(frame, _)| frame.clone()).collect()
+    }
+
+    /// Merges a run of frames. `false` if one of them is damaged.
+    pub(super) fn compact(&mut self, from: usize, count: usize) -> bool {
+        if !self.alive() {
+            return false;
+        }
+        let run = self.content.log.iter().skip(from).take(count);
+        let run: Vec<_> = run
+            .map(|(first, (frame, ids))| (*first, frame.clone(), ids.clone()))
+            .collect();
+        let frames: Vec<&[u8]> = run.iter().map(|(_, frame, _)| frame.as_slice()).collect();
+        let Some((first, ..)) = run.first() else {
+            return true;
+        };
+        let Ok(merged) = frame::merge(&frames) else {
+            return false;
+        };
+        let ids = run
+            .iter()
+            .flat_map(|(.., ids)| ids.iter().copied())
+            .collect();
+        for (first, ..) in &run {
+            self.content.log.remove(first);
+        }
+        self.content.log.insert(*first, (merged.frame, ids));
+        true
+    }
+
+    /// Forgets frames that a snapshot stands for.
+    pub(super) fn prune(&mut self, frames: usize) {
+        if !self.alive() {
+            return;
+        }
+        let Some(snapshot) = &self.content.snapshot else {
+            return;
+        };
+        for _ in 0..frames {
+            let Some((first, (frame, ids))) = self.content.log.first_key_value() else {
+                return;
+            };
+            let last = frame::header(frame).unwrap().last_position();
+            if last > snapshot.checkpoint.position {
+                return;
+            }
+            let (first, ids) = (*first, ids.clone());
+            self.content.log.remove(&first);
+            self.content.elsewhere.extend(ids);
+            let (from, reason) = (Position::new(1), GapReason::Retention);
+            self.content.gaps = vec![Gap {
+                from,
+                to: last,
+                reason,
+            }];
+        }
+    }
+
+    /// Saves a tab's state by the rules of a store.
+    pub(super) fn save(&mut self, mut new: Snapshot, whole: bool, base: Position) -> bool {
+        if !self.alive() {
+            return false;
+        }
+        let head = self.content.head.cursor;
+        if new.checkpoint.epoch != head.epoch || new.checkpoint.position > head.position {
+            return false;
+        }
+        let old = self.content.snapshot.as_ref();
+        let old = old.filter(|old| old.checkpoint.epoch == head.epoch);
+        if old.is_some_and(|old| old.checkpoint.position > new.checkpoint.position) {
+            return false;
+        }
+        if !whole {
+            let Some(old) = old else { return false };
+            if old.checkpoint.position != base || old.buckets != new.buckets {
+                return false;
+            }
+            let mut heads = old.heads.clone();
+            heads.append(&mut new.heads);
+            new.heads = heads;
+        }
+        self.content.snapshot = Some(new);
+        true
+    }
+
+    /// The snapshot, if it is one of the log as it is.
+    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+        let head = self.content.head.cursor;
+        self.content.snapshot.as_ref().filter(|snapshot| {
+            let at = snapshot.checkpoint;
+            at.epoch == head.epoch && at.position <= head.position
+        })
+    }
+
+    /// Flips a bit of a frame, behind its header.
+    pub(super) fn damage(&mut self, frame: usize, byte: usize) {
+        self.content.damaged = true;
+        let (bytes, _) = self.content.log.values_mut().nth(frame).unwrap();
+        let inside = frame::HEADER_BYTES + byte % (bytes.len() - frame::HEADER_BYTES);
+        bytes[inside] ^= 1;
     }
 
     /// All commits it holds, each in one place.
@@ -297,10 +476,9 @@ impl Disk {
 
 impl Content {
     fn log_end(&self) -> Position {
-        self.log
-            .last_key_value()
-            .map_or(Position::START, |(_, (frame, _))| {
-                frame::header(frame).unwrap().last_position()
-            })
+        self.log.last_key_value().map_or(
+            self.gaps.last().map_or(Position::START, |gap| gap.to),
+            |(_, (frame, _))| frame::header(frame).unwrap().last_position(),
+        )
     }
 }

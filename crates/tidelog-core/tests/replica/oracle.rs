@@ -68,6 +68,7 @@ impl Oracle {
         for id in self.promised.get(&device).into_iter().flatten() {
             assert!(
                 places.contains(id)
+                    || disk.content.elsewhere.contains(id)
                     || aside.contains(id)
                     || self.satisfied.contains(id)
                     || self.discarded.contains(id)

@@ -1,19 +1,20 @@
 //! A tab: a replica, its connection to the device's database, and an app that folds and decides.
 
 use super::app::Rows;
-use super::disk::{Disk, Fault};
+use super::disk::{Disk, Fault, Snapshot};
 use super::oracle::Oracle;
 use std::collections::{BTreeMap, BTreeSet};
-use tidelog_core::frame::Body;
+use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{Config, Notice, ReceiptState, Replica, RerunAnswer, StoreRequest};
-use tidelog_core::store::{Durability, Loaded, StoreError, Written};
-use tidelog_core::{ChainHash, CommitId, Position, StreamId, Timestamp};
+use tidelog_core::store::{Durability, Loaded, StoreError, StoredSnapshot, Written};
+use tidelog_core::{ChainHash, CommitId, Epoch, Position, StreamId, Timestamp};
 
 #[derive(Debug)]
 enum Answer {
     Written(Result<Written, StoreError>),
     Loaded(Result<Loaded, StoreError>),
     Frames(Result<Vec<Vec<u8>>, StoreError>),
+    Snapshot(Result<Option<Snapshot>, StoreError>),
     Reopened,
 }
 
@@ -40,17 +41,69 @@ pub(super) struct Tab {
     position: Position,
     chain: ChainHash,
     confirmed: BTreeSet<CommitId>,
+    /// What the folds begin with after the next reset.
+    restored: Option<Snapshot>,
 }
 
 impl Tab {
     pub(super) fn open(uid: u64, device: usize, disk: &Disk) -> Self {
+        Self::open_as(uid, device, disk, true)
+    }
+
+    /// A tab of a log with or without a server. It starts from the snapshot on disk if there is one.
+    pub(super) fn open_as(uid: u64, device: usize, disk: &Disk, sync: bool) -> Self {
+        let mut tab = Self::new(uid, device, disk, sync);
+        if let Some(snapshot) = disk.snapshot() {
+            let heads = snapshot.heads.clone().into_iter().collect();
+            assert!(
+                tab.replica
+                    .restore(snapshot.checkpoint, snapshot.buckets, heads)
+            );
+            tab.install(snapshot);
+        }
+        tab
+    }
+
+    fn install(&mut self, snapshot: &Snapshot) {
+        self.rows = snapshot.rows.clone();
+        self.position = snapshot.checkpoint.position;
+        self.chain = snapshot.checkpoint.chain;
+        self.confirmed = snapshot.confirmed.clone();
+    }
+
+    /// Saves its state, as a leader does when it is idle. Was it taken?
+    pub(super) fn save(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> bool {
+        self.drain(oracle);
+        if self.life != disk.life || !self.connected {
+            return false;
+        }
+        let checkpoint = self.replica.head().cursor;
+        let Some(heads) = self.replica.heads() else {
+            return false;
+        };
+        assert_eq!(checkpoint.position, self.position);
+        let snapshot = Snapshot {
+            checkpoint,
+            buckets: heads.buckets,
+            heads: heads.changed.into_iter().collect(),
+            rows: self.rows.clone(),
+            confirmed: self.confirmed.clone(),
+        };
+        let saved = disk.save(snapshot, heads.whole, heads.base);
+        self.replica
+            .heads_saved(saved.then_some(checkpoint.position));
+        saved
+    }
+
+    fn new(uid: u64, device: usize, disk: &Disk, sync: bool) -> Self {
         Self {
             uid,
             device,
             replica: Replica::new(Config {
-                sync: true,
+                sync,
                 durability: Durability::Strict,
                 seed: uid,
+                epoch: Epoch::from_bytes([0xee; 16]),
             }),
             created: 0,
             receipts: BTreeMap::new(),
@@ -62,6 +115,7 @@ impl Tab {
             position: Position::START,
             chain: ChainHash::default(),
             confirmed: BTreeSet::new(),
+            restored: None,
         }
     }
 
@@ -99,12 +153,23 @@ impl Tab {
         for _ in 0..10_000 {
             match self.replica.poll_notice() {
                 None => return,
-                Some(Notice::Confirmed { frame, .. }) => {
-                    let Body::Recorded(commits) = &frame.body else {
+                Some(Notice::Confirmed { frame, skip, .. }) => {
+                    let decoded = frame::decode(frame.bytes()).unwrap();
+                    let Body::Recorded(commits) = &decoded.body else {
                         panic!("a local frame is confirmed");
                     };
-                    assert_eq!(self.chain, frame.chain_before, "the chain has a gap");
-                    for recorded in commits {
+                    let known = commits.iter();
+                    let known = known.take_while(|commit| commit.position <= self.position);
+                    let known: Vec<_> = known.collect();
+                    let events: usize = known.iter().map(|known| known.commit.events.len()).sum();
+                    assert_eq!(skip, events, "what was confirmed before");
+                    if skip > 0 {
+                        oracle.saw("straddled");
+                    }
+                    let before = known.iter();
+                    let before = before.fold(decoded.chain_before, |chain, r| chain.after(r));
+                    assert_eq!(self.chain, before, "the chain has a gap");
+                    for recorded in commits.iter().skip(known.len()) {
                         assert_eq!(recorded.position, self.position.next(), "a gap in the log");
                         self.position = recorded.last_position();
                         self.chain = self.chain.after(recorded);
@@ -114,13 +179,21 @@ impl Tab {
                         }
                     }
                 }
-                Some(Notice::Reset { .. }) => {
+                Some(Notice::Reset { after, .. }) => {
                     oracle.saw("reset");
                     self.rows = Rows::default();
                     self.position = Position::START;
                     self.chain = ChainHash::default();
                     self.confirmed.clear();
+                    if after > Position::START
+                        && let Some(snapshot) = self.restored.clone()
+                    {
+                        assert_eq!(snapshot.checkpoint.position, after);
+                        oracle.saw("gone on from a snapshot");
+                        self.install(&snapshot);
+                    }
                 }
+                Some(Notice::Damaged { .. }) => oracle.saw("damaged"),
                 Some(Notice::Rerun { id, command, .. }) => {
                     let answer = self.shown(Some(id)).decide(&command);
                     oracle.saw(match &answer {
@@ -189,8 +262,20 @@ impl Tab {
                         self.replica.handle_written(now, result);
                     }
                     Answer::Loaded(Ok(loaded)) => self.replica.handle_loaded(now, loaded),
-                    Answer::Frames(Ok(frames)) => self.replica.handle_frames(now, frames),
-                    Answer::Loaded(Err(error)) | Answer::Frames(Err(error)) => {
+                    Answer::Frames(Ok(frames)) => self.replica.handle_frames(frames),
+                    Answer::Snapshot(Ok(found)) => {
+                        let given = found.as_ref().map(|snapshot| StoredSnapshot {
+                            checkpoint: snapshot.checkpoint,
+                            buckets: snapshot.buckets,
+                            filled: snapshot.heads.clone().into_iter().collect(),
+                        });
+                        if self.replica.handle_snapshot(given) {
+                            self.restored = found;
+                        }
+                    }
+                    Answer::Loaded(Err(error))
+                    | Answer::Frames(Err(error))
+                    | Answer::Snapshot(Err(error)) => {
                         self.replica.handle_load_failed(now, error);
                     }
                     Answer::Reopened => self.replica.handle_reopened(now, Ok(())),
@@ -225,8 +310,9 @@ impl Tab {
             StoreRequest::Load { after } => {
                 Answer::Loaded(connection.map(|()| disk.load(after, max_bytes)))
             }
-            StoreRequest::Frames { first_positions } => {
-                Answer::Frames(connection.map(|()| disk.frames(&first_positions)))
+            StoreRequest::Log => Answer::Frames(connection.map(|()| disk.frames())),
+            StoreRequest::Snapshot => {
+                Answer::Snapshot(connection.map(|()| disk.snapshot().cloned()))
             }
             other => panic!("a request this host does not know: {other:?}"),
         }

@@ -66,6 +66,39 @@ impl Faults {
     }
 }
 
+/// What goes on behind the replicas' backs, with dice of its own so that worlds without it stay what they were.
+#[derive(Debug, Clone)]
+struct Upkeep {
+    dice: Dice,
+    compact: u32,
+    snapshot: u32,
+    forget: u32,
+    damage: u32,
+    prune: u32,
+}
+
+impl Upkeep {
+    fn draw(seed: u64, faults: &Faults) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5eed);
+        let mut some = |chance: u32, most: usize| match dice.percent(chance) {
+            true => 1 + dice.below(most) as u32,
+            false => 0,
+        };
+        let (compact, snapshot, forget) = (some(70, 30), some(70, 20), some(20, 3));
+        let (damage, prune) = (some(30, 3), some(50, 30));
+        // What only the server has is gone when the server is put back.
+        let safe = u32::from(faults.restore == 0);
+        Self {
+            dice,
+            compact,
+            snapshot,
+            forget,
+            damage: damage * safe,
+            prune: prune * safe,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Flight {
     Push {
@@ -92,6 +125,7 @@ enum Flight {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) dice: Dice,
+    upkeep: Option<Upkeep>,
     pub(super) faults: Faults,
     now: i64,
     pub(super) server: Server,
@@ -115,6 +149,7 @@ impl World {
         let server = Server::new(Epoch::from_bytes(dice.id()));
         let devices = 2 + dice.below(3);
         let mut world = Self {
+            upkeep: None,
             faults,
             now: 1_000_000,
             backup: 0,
@@ -150,6 +185,53 @@ impl World {
         world
     }
 
+    /// Frames are merged, snapshots saved and forgotten, bytes flipped and old frames pruned from now on.
+    pub(super) fn keep_up(&mut self, seed: u64) {
+        self.upkeep = Some(Upkeep::draw(seed, &self.faults));
+    }
+
+    fn upkeep(&mut self) {
+        let Some(mut upkeep) = self.upkeep.take() else {
+            return;
+        };
+        let dice = &mut upkeep.dice;
+        let device = dice.below(self.disks.len());
+        let disk = &mut self.disks[device];
+        let frames = disk.content.log.len();
+        if dice.percent(upkeep.compact) && frames > 1 {
+            let from = dice.below(frames - 1);
+            if disk.compact(from, 2 + dice.below(4)) {
+                self.oracle.saw("compacted");
+            } else if let Some(tab) = self.tabs.iter_mut().find(|tab| tab.device == device) {
+                tab.replica.handle_damage();
+            }
+        }
+        if dice.percent(upkeep.snapshot) && !self.tabs.is_empty() {
+            let at = dice.below(self.tabs.len());
+            let tab = &mut self.tabs[at];
+            if tab.save(&mut self.disks[tab.device], &mut self.oracle) {
+                self.oracle.saw("saved");
+            }
+            self.settle_in(self.tabs[at].uid);
+        }
+        let disk = &mut self.disks[device];
+        if dice.percent(upkeep.forget) {
+            disk.content.snapshot = None;
+        }
+        if dice.percent(upkeep.prune) {
+            disk.prune(1 + dice.below(5));
+            if !disk.content.gaps.is_empty() {
+                self.oracle.saw("pruned");
+            }
+        }
+        let disk = &mut self.disks[device];
+        let frames = disk.content.log.len();
+        if dice.percent(upkeep.damage) && frames > 0 && !disk.content.damaged {
+            disk.damage(dice.below(frames), dice.below(10_000));
+        }
+        self.upkeep = Some(upkeep);
+    }
+
     fn say(&self, what: impl FnOnce(&Self) -> String) {
         if self.tell {
             println!("{:>9} {}", self.now, what(self));
@@ -180,6 +262,7 @@ impl World {
 
     /// One step of the time of faults.
     pub(super) fn step(&mut self) {
+        self.upkeep();
         self.now += self.dice.below(40) as i64;
         let Some(tab) = self.any_tab() else {
             return self.open(0);
@@ -696,6 +779,9 @@ impl World {
             forbidden: self.faults.forbidden,
             ..Faults::default()
         };
+        if let Some(upkeep) = &mut self.upkeep {
+            (upkeep.forget, upkeep.damage) = (0, 0);
+        }
         self.say(|_| String::from("faults end"));
         for device in 0..self.disks.len() {
             if self.tabs.iter().all(|tab| tab.device != device) {
@@ -725,6 +811,7 @@ impl World {
 
     fn quiesce(&mut self) {
         for _ in 0..3_000 {
+            self.upkeep();
             let mut moved = false;
             for tab in 0..self.tabs.len() {
                 let time = self.time();

@@ -1,0 +1,131 @@
+//! Starting from a snapshot instead of the beginning, and writing the next one.
+
+use super::confirmed::Confirmed;
+use super::heads::Ends;
+use super::queue::State;
+use super::write::{Busy, Sought};
+use super::{Notice, Replica, ResetReason};
+use crate::cursor::Cursor;
+use crate::number::Position;
+use crate::snapshot::{HEADS, HEADS_VERSION};
+use crate::store::{FoldName, FoldSnapshot, Loaded, StoreError, StoredSnapshot};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+impl Replica {
+    /// Begins at a checkpoint, with what [`Replica::heads`] gave there as it was read from the store. Call it before the
+    /// store is polled for the first time. Says whether it was taken: buckets that are no such thing change nothing.
+    pub fn restore(
+        &mut self,
+        checkpoint: Cursor,
+        buckets: u32,
+        filled: Vec<(u32, Vec<u8>)>,
+    ) -> bool {
+        let fresh = !self.opened && self.disk.busy.is_none();
+        let ends = Ends::restore(checkpoint.position, buckets, filled).filter(|_| fresh);
+        let taken = ends.is_some();
+        if let Some(ends) = ends {
+            self.go_on_from(checkpoint, ends);
+        }
+        taken
+    }
+
+    /// The answer to [`StoreRequest::Snapshot`](super::StoreRequest::Snapshot): the snapshot of Tidelog's own fold, its buckets
+    /// opened, if there is one. Says whether they are of use: then a [`Notice::Reset`](super::Notice::Reset) comes that names the
+    /// checkpoint, and the app's folds are to begin with their snapshots behind it.
+    pub fn handle_snapshot(&mut self, found: Option<StoredSnapshot>) -> bool {
+        if !matches!(self.disk.busy, Some(Busy::Snapshot)) {
+            return false;
+        }
+        self.disk.busy = None;
+        self.disk.load = true;
+        self.disk.snapshot = Sought::Absent;
+        let safe = self.knows_what_is_written();
+        let found = found.filter(|found| safe && found.checkpoint.position >= self.pruned());
+        let Some(StoredSnapshot {
+            checkpoint,
+            buckets,
+            filled,
+        }) = found
+        else {
+            return false;
+        };
+        let Some(ends) = Ends::restore(checkpoint.position, buckets, filled) else {
+            return false;
+        };
+        self.disk.snapshot = Sought::Found(checkpoint.position);
+        self.found = Some((checkpoint, ends));
+        true
+    }
+
+    /// Goes on from the snapshot that was found, together with what the store now says is not confirmed: a commit is never
+    /// in both.
+    pub(super) fn jump(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
+        let Some((checkpoint, ends)) = self.found.take() else {
+            return Ok(());
+        };
+        self.disk.snapshot = Sought::No;
+        self.start_again(ResetReason::Damage);
+        for notice in self.notices.iter_mut().rev() {
+            if let Notice::Reset { after, .. } = notice {
+                *after = checkpoint.position;
+                break;
+            }
+        }
+        self.go_on_from(checkpoint, ends);
+        self.install_parked(loaded)?;
+        self.install_pending(&loaded.pending)
+    }
+
+    /// Is of every commit in memory known whether it is on disk? If not, what a snapshot skips may hold it, and it must be
+    /// looked for by its id.
+    fn knows_what_is_written(&self) -> bool {
+        let queued = self.queue.iter().all(|entry| {
+            let fresh = entry.state == State::Unwritten && !entry.only_copy && !entry.revived;
+            entry.location.is_some() || fresh
+        });
+        queued
+            && self
+                .departing
+                .iter()
+                .all(|departing| departing.location.is_some())
+    }
+
+    fn go_on_from(&mut self, checkpoint: Cursor, ends: Ends) {
+        self.confirmed = Confirmed::restored(ends, checkpoint.position);
+        self.head.cursor = checkpoint;
+        self.chain_known = true;
+        self.rebuild_heads();
+    }
+
+    /// Where all streams end at the head's cursor, for a set of snapshots there: what has changed since the last set that
+    /// was saved. `None` while the log is being read. Costs O(streams that changed).
+    pub fn heads(&mut self) -> Option<FoldSnapshot> {
+        if !self.is_ready() || !self.chain_known {
+            return None;
+        }
+        let (buckets, whole, changed) = self.confirmed.ends.unsaved();
+        Some(FoldSnapshot {
+            fold: heads_name(),
+            buckets,
+            changed,
+            whole,
+            base: self.confirmed.ends.base(),
+        })
+    }
+
+    /// The set with what [`Replica::heads`] gave last is stored with this checkpoint; `None`: it is not, because the store has
+    /// another one by now, and the next one has to be whole.
+    pub fn heads_saved(&mut self, checkpoint: Option<Position>) {
+        self.confirmed.ends.saved(checkpoint);
+    }
+}
+
+/// The name and version of Tidelog's own fold.
+#[must_use]
+pub fn heads_name() -> FoldName {
+    FoldName {
+        name: String::from(HEADS),
+        version: HEADS_VERSION,
+    }
+}
