@@ -18,5 +18,7 @@ pub const MAX_PUSH_COMMITS: usize = 1_000;
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// About how many payload bytes a frame gathers before the next one begins.
 pub const FRAME_TARGET_BYTES: usize = 60 * 1024;
+/// About how many bytes of frames compaction gathers into one sealed segment.
+pub const SEGMENT_TARGET_BYTES: usize = 256 * 1024;
 /// How deep a payload's JSON may be nested: what common parsers take without a stack that grows with the input.
 pub const MAX_JSON_DEPTH: usize = 127;

@@ -8,7 +8,11 @@
     reason = "a test may fail by panicking"
 )]
 
+#[path = "frame/columns.rs"]
+mod columns;
 mod common;
+#[path = "frame/merge.rs"]
+mod merge;
 
 use common::bytes::{assemble, crc32c, repair};
 use common::strategy;

@@ -104,12 +104,6 @@ impl<'a> Reader<'a> {
         self.array(field).map(CommitId::from_bytes)
     }
 
-    /// A section behind its length.
-    pub(crate) fn section(&mut self, field: &'static str) -> Result<Self, FrameError> {
-        let length = self.length(field)?;
-        self.take(length, field).map(Self::new)
-    }
-
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         self.at = self.bytes.len();

@@ -1,5 +1,6 @@
 //! Format 1. It opens for ever; a change of layout is another format beside it.
 
+use super::checksum;
 use super::reader::{Names, Reader};
 use super::writer::{Dictionary, Section};
 use super::{Body, FORMAT, Frame, FrameError, HEADER_BYTES, Header, MAGIC, RECORDED};
@@ -14,9 +15,9 @@ use crate::stream::{StreamId, Subject};
 use crate::text::SharedText;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-const CASTAGNOLI: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
-const ERASED_TEXT: &str = "null";
+pub(super) const ERASED_TEXT: &str = "null";
 /// The bytes of a commit's id: no commit takes fewer.
 const LEAST_COMMIT_BYTES: usize = 16;
 
@@ -227,10 +228,10 @@ fn put(bytes: &mut [u8], at: usize, value: [u8; 4]) {
 
 /// CRC-32C of a frame without the four bytes that hold it.
 fn checksum(frame: &[u8]) -> u32 {
-    let mut digest = CASTAGNOLI.digest();
-    digest.update(frame.get(..12).unwrap_or_default());
-    digest.update(frame.get(16..).unwrap_or_default());
-    digest.finalize()
+    checksum::of_parts([
+        frame.get(..12).unwrap_or_default(),
+        frame.get(16..).unwrap_or_default(),
+    ])
 }
 
 pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
@@ -275,7 +276,17 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
     Ok(header)
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+/// Where the sections of a frame are in its bytes.
+#[derive(Debug)]
+pub(super) struct Sections {
+    pub(super) dictionary: Range<usize>,
+    pub(super) commits: Range<usize>,
+    pub(super) events: Range<usize>,
+    pub(super) payloads: Range<usize>,
+}
+
+/// Checks all of a frame but what stands in its sections: header, length, checksum.
+pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
     let header = header(bytes)?;
     if bytes.len() < header.length {
         return Err(FrameError::Truncated {
@@ -294,13 +305,34 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
         return Err(FrameError::Checksum { expected, actual });
     }
     reader.take(HEADER_BYTES - 16, "header")?;
-    let names = Names::read(reader.section("dictionary")?)?;
-    let commits = reader.section("commits")?;
-    let events = reader.section("events")?;
-    let payloads = reader.section("payloads")?.rest();
+    let mut section = |field| {
+        let length = reader.length(field)?;
+        let start = bytes.len() - reader.left();
+        reader.take(length, field)?;
+        Ok::<_, FrameError>(start..start + length)
+    };
+    let sections = Sections {
+        dictionary: section("dictionary")?,
+        commits: section("commits")?,
+        events: section("events")?,
+        payloads: section("payloads")?,
+    };
     reader.end("end")?;
-    let payloads =
-        core::str::from_utf8(payloads).map_err(|_cause| reader.bad("payloads (not UTF-8)"))?;
+    Ok((header, sections))
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+    let (header, sections) = open(bytes)?;
+    let section = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
+    let names = Names::read(Reader::new(section(&sections.dictionary)))?;
+    let commits = Reader::new(section(&sections.commits));
+    let events = Reader::new(section(&sections.events));
+    let payloads = core::str::from_utf8(section(&sections.payloads)).map_err(|_cause| {
+        FrameError::Malformed {
+            field: "payloads (not UTF-8)",
+            at: 0,
+        }
+    })?;
     let mut decoder = Decoder {
         names,
         commits,

@@ -10,6 +10,7 @@
     reason = "each test file takes what it needs of this module, and a test may fail by panicking"
 )]
 
+pub mod agree;
 pub mod bytes;
 pub mod server;
 pub mod strategy;
@@ -65,6 +66,38 @@ pub fn expecting(mut commit: Commit, on: &str, expected: Expected) -> Commit {
         expected,
     });
     commit
+}
+
+/// Confirmed commits that follow each other from position 1 with true versions: one for each list, one event for each
+/// number in it, on the stream `todo/<number>`.
+pub fn run(commits: &[Vec<u8>]) -> Vec<Recorded> {
+    let mut versions = std::collections::BTreeMap::<StreamId, u64>::new();
+    let mut position = 1;
+    let record = |(number, streams): (usize, &Vec<u8>)| {
+        let ids: Vec<String> = streams.iter().map(|id| format!("todo/{id}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let commit = commit(number as u64 + 1, &ids);
+        let written = commit.written().into_iter().map(|(stream, count)| {
+            let last = versions.entry(stream.clone()).or_default();
+            let first = Version::new(*last + 1);
+            *last += count;
+            StreamVersions {
+                stream: stream.clone(),
+                first,
+                last: Version::new(*last),
+            }
+        });
+        let recorded = Recorded {
+            position: Position::new(position),
+            recorded_at: Timestamp::from_millis(1_700_000_000_000 + number as i64),
+            actor: None,
+            versions: written.collect(),
+            commit,
+        };
+        position += recorded.commit.events.len() as u64;
+        recorded
+    };
+    commits.iter().enumerate().map(record).collect()
 }
 
 /// A confirmed commit that fills every field.

@@ -1,0 +1,586 @@
+//! A recorded frame as columns: what folds read, without a struct for each event.
+
+use super::scan::Scan;
+use super::v1::{self, ERASED_TEXT};
+use super::{FrameError, Header};
+use crate::hash::Digest;
+use crate::id::{CommitId, EventId, ReplicaId};
+use crate::number::{Attempt, Position, Version};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// No commit takes fewer bytes in its section: id, attempt, replica, sequence number, conditions, events, time, actor,
+/// versions.
+const LEAST_COMMIT_BYTES: usize = 24;
+/// No event takes fewer bytes in its section: stream, type, schema, time, tags, three references, length.
+const LEAST_EVENT_BYTES: usize = 9;
+const DIGEST_BYTES: usize = 32;
+
+/// A recorded frame as columns: arrays with one number for each event or commit, ready to be handed to JavaScript.
+///
+/// Names (streams, types, actors, tags, references) are numbers of the frame's dictionary ([`Columns::name`]). Versions
+/// and times are `f64` because they go into a `Float64Array`: exact up to 2^53.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    header: Header,
+    bytes: Vec<u8>,
+    /// Where the payloads are in the bytes.
+    payloads: Range<usize>,
+    /// Where the first replica's id is.
+    replicas: usize,
+    names: Vec<Range<u32>>,
+    ends: Vec<End>,
+    // Of each event.
+    stream: Vec<u32>,
+    event_type: Vec<u32>,
+    schema: Vec<u32>,
+    version: Vec<f64>,
+    occurred_at: Vec<f64>,
+    commit: Vec<u32>,
+    /// Where its payload begins in the payloads.
+    payload: Vec<u32>,
+    // Of each commit.
+    commit_at: Vec<u32>,
+    attempt: Vec<u32>,
+    replica: Vec<u32>,
+    recorded_at: Vec<f64>,
+    actor: Vec<u32>,
+    commit_end: Vec<u32>,
+    // Of few events.
+    extras: Vec<Sparse>,
+    erased: Vec<Sparse>,
+}
+
+/// Something that few events have.
+#[derive(Debug, Clone, Copy)]
+struct Sparse {
+    event: u32,
+    /// Where it is in the frame's bytes.
+    at: u32,
+}
+
+/// Where the stream of this name ends, as far as it was read.
+#[derive(Debug, Clone, Default)]
+struct End {
+    /// The version of its next event in the commit being read.
+    next: u64,
+    /// The version of its last event.
+    last: u64,
+    /// The number of the commit whose versions name it, plus one.
+    commit: u32,
+    /// The number of its last event, plus one.
+    event: u32,
+}
+
+/// What few events carry: labels and references.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra<'a> {
+    /// The event's number in the frame, from 0.
+    pub event: usize,
+    /// Its labels.
+    pub tags: Vec<&'a str>,
+    /// Ties together everything that one request caused.
+    pub correlation_id: Option<&'a str>,
+    /// What directly caused the event.
+    pub causation_id: Option<&'a str>,
+    /// The device it was made on.
+    pub device: Option<&'a str>,
+}
+
+/// Where a stream ends in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamEnd<'a> {
+    /// The number of its name.
+    pub name: u32,
+    /// Its id.
+    pub stream: &'a str,
+    /// The version of its last event in the frame.
+    pub last: Version,
+    /// That event.
+    pub event: EventId,
+}
+
+pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
+    let (header, sections) = v1::open(&bytes)?;
+    if !header.recorded {
+        return Err(FrameError::NotRecorded);
+    }
+    let mut names = Scan::new(&bytes, &sections.dictionary);
+    let (replicas, replica_count) = replicas(&mut names);
+    let names = texts(names, &bytes)?;
+    let events = sections.events.len() / LEAST_EVENT_BYTES;
+    let events = events.min(header.events as usize);
+    let commits = sections.commits.len() / LEAST_COMMIT_BYTES;
+    let commits = commits.min(header.commits as usize);
+    let mut columns = Columns {
+        header,
+        bytes: Vec::new(),
+        payloads: sections.payloads.clone(),
+        replicas,
+        ends: alloc::vec![End::default(); names.len()],
+        names,
+        stream: Vec::with_capacity(events),
+        event_type: Vec::with_capacity(events),
+        schema: Vec::with_capacity(events),
+        version: Vec::with_capacity(events),
+        occurred_at: Vec::with_capacity(events),
+        commit: Vec::with_capacity(events),
+        payload: Vec::with_capacity(events),
+        commit_at: Vec::with_capacity(commits),
+        attempt: Vec::with_capacity(commits),
+        replica: Vec::with_capacity(commits),
+        recorded_at: Vec::with_capacity(commits),
+        actor: Vec::with_capacity(commits),
+        commit_end: Vec::with_capacity(commits),
+        extras: Vec::new(),
+        erased: Vec::new(),
+    };
+    let mut rows = Rows {
+        commits: Scan::new(&bytes, &sections.commits),
+        events: Scan::new(&bytes, &sections.events),
+        payloads: bytes.get(sections.payloads).unwrap_or_default(),
+        payload_at: 0,
+        replicas: replica_count,
+        recorded_at: 0,
+        occurred_at: 0,
+    };
+    if core::str::from_utf8(rows.payloads).is_err() {
+        return Err(malformed("payloads (not UTF-8)", 0));
+    }
+    rows.read(&mut columns)?;
+    columns.bytes = bytes;
+    Ok(columns)
+}
+
+const fn malformed(field: &'static str, at: usize) -> FrameError {
+    FrameError::Malformed { field, at }
+}
+
+/// Where the replicas' ids are, and how many.
+fn replicas(dictionary: &mut Scan<'_>) -> (usize, usize) {
+    let count = dictionary.count();
+    let at = dictionary.at;
+    dictionary.take(count.saturating_mul(16));
+    (at, count)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a frame's length is a 32-bit number"
+)]
+fn texts(mut dictionary: Scan<'_>, bytes: &[u8]) -> Result<Vec<Range<u32>>, FrameError> {
+    let count = dictionary.count();
+    let mut names = Vec::with_capacity(count);
+    for _ in 0..count {
+        let length = dictionary.small() as usize;
+        let start = dictionary.at;
+        let text = dictionary.take(length);
+        if dictionary.failed || core::str::from_utf8(text).is_err() {
+            dictionary.fail();
+            break;
+        }
+        names.push(start as u32..dictionary.at as u32);
+    }
+    if dictionary.failed || dictionary.left() > 0 {
+        return Err(malformed("dictionary", dictionary.at.min(bytes.len())));
+    }
+    Ok(names)
+}
+
+struct Rows<'a> {
+    commits: Scan<'a>,
+    events: Scan<'a>,
+    payloads: &'a [u8],
+    payload_at: usize,
+    replicas: usize,
+    recorded_at: i64,
+    occurred_at: i64,
+}
+
+impl Rows<'_> {
+    fn read(&mut self, columns: &mut Columns) -> Result<(), FrameError> {
+        for number in 0..columns.header.commits {
+            let events = self.commit(columns, number)?;
+            for _ in 0..events {
+                self.event(columns, number);
+                if self.events.failed {
+                    return Err(malformed("events", self.events.at));
+                }
+            }
+            columns.commit_end.push(length(&columns.stream));
+        }
+        if self.commits.left() > 0 || self.events.left() > 0 {
+            return Err(malformed("end of the section", self.events.at));
+        }
+        if self.payload_at != self.payloads.len()
+            || columns.stream.len() != columns.header.events as usize
+        {
+            return Err(malformed("number of events", self.events.at));
+        }
+        Ok(())
+    }
+
+    /// Reads a commit; how many events it has.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a frame's length is a 32-bit number; times beyond 2^53 are said to lose bits"
+    )]
+    fn commit(&mut self, columns: &mut Columns, number: u32) -> Result<u32, FrameError> {
+        let scan = &mut self.commits;
+        let names = columns.names.len();
+        let before = u64::from(length(&columns.stream));
+        if columns.header.first.checked_add(before).is_none() {
+            return Err(malformed("first position", scan.at));
+        }
+        columns.commit_at.push(scan.at as u32);
+        scan.take(16);
+        columns.attempt.push(scan.small());
+        columns.replica.push(scan.below(self.replicas));
+        scan.varint(); // its sequence number: of use to nobody but its replica
+        for _ in 0..scan.count() {
+            scan.below(names);
+            expected(scan);
+        }
+        let events = scan.small();
+        self.recorded_at = self.recorded_at.wrapping_add(scan.signed());
+        columns.recorded_at.push(self.recorded_at as f64);
+        columns.actor.push(scan.below(names + 1));
+        for _ in 0..scan.count() {
+            let stream = scan.below(names);
+            let first = scan.varint();
+            if first.checked_add(scan.varint()).is_none() {
+                scan.fail();
+            }
+            if let Some(end) = columns.ends.get_mut(stream as usize)
+                && end.commit != number + 1
+            {
+                end.commit = number + 1;
+                end.next = first;
+            }
+        }
+        if scan.failed {
+            return Err(malformed("commits", scan.at));
+        }
+        Ok(events)
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a frame's length is a 32-bit number; versions and times beyond 2^53 are said to lose bits"
+    )]
+    fn event(&mut self, columns: &mut Columns, commit: u32) {
+        let scan = &mut self.events;
+        let names = columns.names.len();
+        let event = length(&columns.stream);
+        let stream = scan.below(names);
+        columns.stream.push(stream);
+        columns.event_type.push(scan.below(names));
+        columns.schema.push(scan.small());
+        self.occurred_at = self.occurred_at.wrapping_add(scan.signed());
+        columns.occurred_at.push(self.occurred_at as f64);
+        columns.commit.push(commit);
+        if let Some(end) = columns.ends.get_mut(stream as usize) {
+            end.last = 0;
+            if end.commit == commit + 1 {
+                end.last = end.next;
+                end.next = end.next.saturating_add(1);
+            }
+            end.event = event + 1;
+            columns.version.push(end.last as f64);
+        }
+        if !scan.skip_if([0; 4]) {
+            columns.extras.push(Sparse {
+                event,
+                at: scan.at as u32,
+            });
+            for _ in 0..scan.count() {
+                scan.below(names);
+            }
+            for _ in 0..3 {
+                scan.below(names + 1);
+            }
+        }
+        if event > 0 {
+            if self.payloads.get(self.payload_at) != Some(&b',') {
+                scan.fail();
+            }
+            self.payload_at += 1;
+        }
+        columns.payload.push(self.payload_at as u32);
+        let length = match scan.small() {
+            0 => {
+                columns.erased.push(Sparse {
+                    event,
+                    at: scan.at as u32,
+                });
+                scan.take(DIGEST_BYTES);
+                let text = self.payloads.get(self.payload_at..).unwrap_or_default();
+                if !text.starts_with(ERASED_TEXT.as_bytes()) {
+                    scan.fail();
+                }
+                ERASED_TEXT.len()
+            }
+            more => more as usize - 1,
+        };
+        self.payload_at = self.payload_at.saturating_add(length);
+        if self.payload_at > self.payloads.len() {
+            scan.fail();
+        }
+    }
+}
+
+/// Reads what a condition expects.
+fn expected(scan: &mut Scan<'_>) {
+    match scan.varint() {
+        0..=2 => {}
+        3 => {
+            scan.varint();
+        }
+        4 => {
+            scan.varint();
+            scan.take(16);
+            scan.small();
+            scan.small();
+        }
+        _ => scan.fail(),
+    }
+}
+
+fn length<T>(column: &[T]) -> u32 {
+    u32::try_from(column.len()).unwrap_or(u32::MAX)
+}
+
+impl Columns {
+    /// What the frame's header says.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The frame.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The frame, without its columns.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The position of its first event; event `i` stands at this position plus `i`.
+    #[must_use]
+    pub fn first_position(&self) -> Position {
+        self.header.first_position()
+    }
+
+    /// The position of its last event.
+    #[must_use]
+    pub fn last_position(&self) -> Position {
+        self.header.last_position()
+    }
+
+    /// How many of its events stand at or before a position: how many to skip where a reader has come that far.
+    #[must_use]
+    pub fn events_until(&self, position: Position) -> usize {
+        let until = position
+            .value()
+            .saturating_add(1)
+            .saturating_sub(self.header.first);
+        usize::try_from(until).map_or(self.stream.len(), |until| until.min(self.stream.len()))
+    }
+
+    /// How many names its dictionary holds: streams, types, actors, tags and references.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The name with this number; empty if there is none.
+    #[must_use]
+    pub fn name(&self, number: u32) -> &str {
+        let range = self.names.get(number as usize);
+        let bytes =
+            range.and_then(|range| self.bytes.get(range.start as usize..range.end as usize));
+        core::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// All payloads as JSON texts joined by commas; `null` stands for one that was erased. O(bytes): the text is checked
+    /// again.
+    #[must_use]
+    pub fn payloads(&self) -> &str {
+        core::str::from_utf8(self.payload_bytes()).unwrap_or_default()
+    }
+
+    /// [`Columns::payloads`] as UTF-8, for whoever decodes it anyway. O(1).
+    #[must_use]
+    pub fn payload_bytes(&self) -> &[u8] {
+        self.bytes.get(self.payloads.clone()).unwrap_or_default()
+    }
+
+    /// An event's payload; `None` if it was erased or there is no such event.
+    #[must_use]
+    pub fn payload(&self, event: usize) -> Option<&str> {
+        if sparse(&self.erased, event).is_some() {
+            return None;
+        }
+        let start = *self.payload.get(event)? as usize;
+        let end = match self.payload.get(event + 1) {
+            Some(next) => *next as usize - 1,
+            None => self.payloads.len(),
+        };
+        core::str::from_utf8(self.payload_bytes().get(start..end)?).ok()
+    }
+
+    /// The digest of a payload that was erased; `None` for any other event.
+    #[must_use]
+    pub fn erased(&self, event: usize) -> Option<Digest> {
+        let at = sparse(&self.erased, event)? as usize;
+        let digest = self.bytes.get(at..)?.first_chunk()?;
+        Some(Digest::from_bytes(*digest))
+    }
+
+    /// Of each event: the name of its stream.
+    #[must_use]
+    pub fn stream(&self) -> &[u32] {
+        &self.stream
+    }
+
+    /// Of each event: the name of its type.
+    #[must_use]
+    pub fn event_type(&self) -> &[u32] {
+        &self.event_type
+    }
+
+    /// Of each event: the version of its payload's shape.
+    #[must_use]
+    pub fn schema(&self) -> &[u32] {
+        &self.schema
+    }
+
+    /// Of each event: its version, as [`Recorded::event_versions`](crate::Recorded::event_versions) has it.
+    #[must_use]
+    pub fn version(&self) -> &[f64] {
+        &self.version
+    }
+
+    /// Of each event: when it happened, in milliseconds since 1970 by the author's clock.
+    #[must_use]
+    pub fn occurred_at(&self) -> &[f64] {
+        &self.occurred_at
+    }
+
+    /// Of each event: the number of its commit in the frame.
+    #[must_use]
+    pub fn commit(&self) -> &[u32] {
+        &self.commit
+    }
+
+    /// How many commits there are.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.commit_at.len()
+    }
+
+    /// A commit's id; zeros if there is no such commit.
+    #[must_use]
+    pub fn commit_id(&self, commit: usize) -> CommitId {
+        let at = self.commit_at.get(commit).map(|at| *at as usize);
+        CommitId::from_bytes(self.id(at))
+    }
+
+    /// Which decision of the commit this is; 0 if there is no such commit.
+    #[must_use]
+    pub fn attempt(&self, commit: usize) -> Attempt {
+        Attempt::new(self.attempt.get(commit).copied().unwrap_or_default())
+    }
+
+    /// The replica that made a commit; zeros if there is no such commit.
+    #[must_use]
+    pub fn replica(&self, commit: usize) -> ReplicaId {
+        let number = self.replica.get(commit);
+        ReplicaId::from_bytes(self.id(number.map(|number| self.replicas + *number as usize * 16)))
+    }
+
+    fn id(&self, at: Option<usize>) -> [u8; 16] {
+        let bytes = at.and_then(|at| self.bytes.get(at..)?.first_chunk());
+        bytes.copied().unwrap_or_default()
+    }
+
+    /// Of each commit: when the server took it, in milliseconds since 1970.
+    #[must_use]
+    pub fn recorded_at(&self) -> &[f64] {
+        &self.recorded_at
+    }
+
+    /// Of each commit: the name of who appended it plus one, or 0 for nobody.
+    #[must_use]
+    pub fn actor(&self) -> &[u32] {
+        &self.actor
+    }
+
+    /// Of each commit: the number of the event behind its last one.
+    #[must_use]
+    pub fn commit_end(&self) -> &[u32] {
+        &self.commit_end
+    }
+
+    /// The ids of all commits, each in 36 characters, without separators.
+    #[must_use]
+    pub fn commit_ids_text(&self) -> String {
+        let mut text = String::with_capacity(self.commit_at.len() * 36);
+        let mut buffer = [0; 36];
+        for at in &self.commit_at {
+            let id = uuid::Uuid::from_bytes(self.id(Some(*at as usize)));
+            text.push_str(id.hyphenated().encode_lower(&mut buffer));
+        }
+        text
+    }
+
+    /// The events that have labels or references, in order.
+    pub fn extras(&self) -> impl Iterator<Item = Extra<'_>> {
+        self.extras.iter().map(|sparse| {
+            let mut scan = Scan::new(&self.bytes, &(sparse.at as usize..self.bytes.len()));
+            let tags = (0..scan.count()).map(|_| self.name(scan.small())).collect();
+            let mut reference = || scan.small().checked_sub(1).map(|name| self.name(name));
+            Extra {
+                event: sparse.event as usize,
+                tags,
+                correlation_id: reference(),
+                causation_id: reference(),
+                device: reference(),
+            }
+        })
+    }
+
+    /// Where each stream of the frame ends in it, each stream once.
+    pub fn streams(&self) -> impl Iterator<Item = StreamEnd<'_>> {
+        (0..).zip(&self.ends).filter_map(|(name, end)| {
+            let last = end.event.checked_sub(1)? as usize;
+            let commit = *self.commit.get(last)? as usize;
+            let before = match commit.checked_sub(1) {
+                Some(before) => *self.commit_end.get(before)? as usize,
+                None => 0,
+            };
+            Some(StreamEnd {
+                name,
+                stream: self.name(name),
+                last: Version::new(end.last),
+                event: EventId {
+                    commit: self.commit_id(commit),
+                    attempt: self.attempt(commit),
+                    index: u32::try_from(last - before).unwrap_or(u32::MAX),
+                },
+            })
+        })
+    }
+}
+
+fn sparse(list: &[Sparse], event: usize) -> Option<u32> {
+    let place = list.binary_search_by_key(&event, |sparse| sparse.event as usize);
+    Some(list.get(place.ok()?)?.at)
+}
