@@ -75,12 +75,13 @@ pub enum StoreOp {
     },
     /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again.
     ClearLog,
-    /// Removes every recorded frame whose first position is after this one, what the directory says of them, and gaps that
-    /// end after it. Snapshots
+    /// Removes every recorded frame whose first position is after this one, and what the directory says of them. Snapshots
     /// whose checkpoint lies after it are not given out until the log has reached them again.
     TruncateLog {
         /// The last position that stays.
         after: Position,
+        /// All gaps of the log from now on.
+        gaps: Vec<Gap>,
     },
     /// Moves a recorded frame that is damaged out of the log and keeps its bytes aside ([`Store::quarantined`]). It is no
     /// error if it is not there.

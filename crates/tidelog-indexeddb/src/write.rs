@@ -138,7 +138,9 @@ fn encode_op(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
             requests.extend([LOG, DIRECTORY, SNAPSHOTS].map(Request::Clear));
             requests.push(Request::Delete(META, GAPS.into()));
         }
-        StoreOp::TruncateLog { after } => {
+        StoreOp::TruncateLog { after, gaps } => {
+            let gaps = record::gaps(gaps)?;
+            requests.push(Request::Put(META, GAPS.into(), gaps));
             let behind = record::from(after.value(), true)?;
             requests.push(Request::Delete(LOG, behind.clone()));
             requests.push(Request::Delete(DIRECTORY, behind));

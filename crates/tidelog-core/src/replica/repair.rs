@@ -71,6 +71,7 @@ impl Replica {
                 },
                 StoreOp::TruncateLog {
                     after: here.position,
+                    gaps: loaded.gaps.clone(),
                 },
             ]),
         });

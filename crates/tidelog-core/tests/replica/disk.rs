@@ -287,11 +287,11 @@ impl Disk {
                 content.snapshot = None;
                 content.damaged = false;
             }
-            StoreOp::TruncateLog { after } => {
+            StoreOp::TruncateLog { after, gaps } => {
                 let gone = content.log.split_off(&after.next());
                 let gone = gone.into_values().flat_map(|(_, ids)| ids);
                 content.elsewhere.extend(gone);
-                content.gaps.retain(|gap| gap.to <= *after);
+                content.gaps.clone_from(gaps);
                 content.damaged = false;
             }
             StoreOp::Quarantine { first } => {

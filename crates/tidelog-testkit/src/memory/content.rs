@@ -129,7 +129,8 @@ impl Content {
                 self.gaps.clear();
                 self.snapshots.clear();
             }
-            StoreOp::TruncateLog { after } => {
+            StoreOp::TruncateLog { after, gaps } => {
+                self.gaps.clone_from(gaps);
                 self.log.retain(|first, _| first <= after);
                 self.directory.retain(|first, _| first <= after);
             }
