@@ -1,13 +1,25 @@
 /** Reading a {@link Batch}: columns in, one event object at a time out. */
-import type { Batch, ParkedEvent, QueuedEvent } from "./border.js";
+import type { Batch, EventExtras, ParkedEvent, QueuedEvent } from "./border.js";
 import { messageOf, tidelogError } from "./errors.js";
 import type { RecordedEvent } from "./types.js";
 
-/** The events of a batch. Its payloads are parsed at once, which is faster than one by one. */
+/** Characters of a commit's id. */
+const ID = 36;
+
+/**
+ * The events of a batch. Its payloads are parsed at once, which is faster than one by one; names and
+ * commit ids are cut out when they are first needed.
+ */
 export class BatchReader {
   readonly batch: Batch;
+  /** The dictionary that `batch.stream` and `batch.type` point into. */
+  readonly names: readonly string[];
   readonly #payloads: readonly unknown[];
-  readonly #keys: readonly string[];
+  readonly #keys: (string | undefined)[];
+  readonly #extras: ReadonlyMap<number, EventExtras> | undefined;
+  /** The commit that was looked at last: events are mostly read in order. */
+  #commit = 0;
+  #commitId: string | undefined;
 
   /** Throws `corrupt_batch` if the payloads are not as many values as the batch has events. */
   constructor(batch: Batch) {
@@ -24,43 +36,63 @@ export class BatchReader {
       throw tidelogError("corrupt_batch", { position, problem });
     }
     this.#payloads = payloads;
-    this.#keys = batch.streams.map(keyOf);
+    this.names = batch.names.split("\n");
+    this.#keys = new Array(this.names.length);
+    this.#extras = batch.extras && new Map(batch.extras.map((extras) => [extras.event, extras]));
+  }
+
+  /** Position of the i-th event. */
+  position(i: number): number {
+    const { positions, firstPosition } = this.batch;
+    return positions ? at(positions, i) : firstPosition + i;
   }
 
   /** The i-th event; the caller keeps `0 <= i < count`. */
   event(i: number): RecordedEvent {
-    const { batch } = this;
-    const commit = at(batch.commit, i);
+    const { batch, names } = this;
+    const commit = this.#seek(i);
     const stream = at(batch.stream, i);
+    const name = names[stream] ?? "";
+    this.#commitId ??= batch.commitIds.slice(commit * ID, commit * ID + ID);
+    const actor = at(batch.actor, commit);
+    const key = this.#keys[stream] ?? keyOf(name);
+    this.#keys[stream] = key;
     const event: Writable<RecordedEvent> = {
-      stream: batch.streams[stream] ?? "",
-      key: this.#keys[stream] ?? "",
-      type: batch.types[at(batch.type, i)] ?? "",
+      stream: name,
+      key,
+      type: names[at(batch.type, i)] ?? "",
       version: at(batch.version, i),
       schema: at(batch.schema, i),
       occurredAt: at(batch.occurredAt, i),
       recordedAt: at(batch.recordedAt, commit),
-      position: at(batch.position, i),
-      commitId: batch.commitIds[commit] ?? "",
+      position: this.position(i),
+      commitId: this.#commitId,
       data: this.#payloads[i],
     };
-    const actor = batch.actors[commit];
-    if (actor !== undefined) event.actor = actor;
-    return event;
+    if (actor > 0) event.actor = names[actor - 1] ?? "";
+    const extras = this.#extras?.get(i);
+    return extras ? withExtras(event, extras) : event;
+  }
+
+  /** Number of the commit that holds event `i`. */
+  commitOf(i: number): number {
+    return this.#seek(i);
+  }
+
+  #seek(i: number): number {
+    const { commitEnd } = this.batch;
+    let commit = this.#commit;
+    while (commit > 0 && i < at(commitEnd, commit - 1)) commit--;
+    while (commit + 1 < commitEnd.length && i >= at(commitEnd, commit)) commit++;
+    if (commit !== this.#commit) {
+      this.#commit = commit;
+      this.#commitId = undefined;
+    }
+    return commit;
   }
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-/** All events of some batches. */
-export function batchesToEvents(batches: readonly Batch[]): RecordedEvent[] {
-  const events: RecordedEvent[] = [];
-  for (const batch of batches) {
-    const reader = new BatchReader(batch);
-    for (let i = 0; i < batch.count; i++) events.push(reader.event(i));
-  }
-  return events;
-}
 
 /** An event of a parked commit, or one that it collided with. */
 export function parkedEventToEvent(event: ParkedEvent): RecordedEvent {
@@ -74,7 +106,7 @@ export function queuedEventToEvent(
   commit: { readonly id: string; readonly occurredAt: number },
 ): RecordedEvent {
   const { stream, type, schema, version, data } = event;
-  return {
+  const queued = {
     stream,
     key: keyOf(stream),
     type,
@@ -84,6 +116,7 @@ export function queuedEventToEvent(
     commitId: commit.id,
     data: JSON.parse(data),
   };
+  return event.tags || event.meta ? withExtras(queued, event) : queued;
 }
 
 /** `kind` of `kind/key`; the whole if it has no key. */
@@ -95,6 +128,18 @@ export function kindOf(stream: string): string {
 /** `key` of `kind/key`. */
 export function keyOf(stream: string): string {
   return stream.slice(stream.indexOf("/") + 1);
+}
+
+/**
+ * The same text without what it was cut out of: engines keep the whole text alive as long as any part of
+ * it, and what a fold keeps for ever must not keep every batch.
+ */
+export function ownText(text: string): string {
+  return ` ${text}`.slice(1);
+}
+
+function withExtras(event: RecordedEvent, { tags, meta }: Omit<EventExtras, "event">) {
+  return { ...event, ...(tags ? { tags } : {}), ...(meta ? { meta } : {}) };
 }
 
 function at(column: Uint32Array | Float64Array, i: number): number {

@@ -5,10 +5,12 @@ import { decide, payloadToJson, type Question, toJson } from "./decide.js";
 import type { StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
 import { coreErrorToTidelogError, messageOf, TidelogError, tidelogError } from "./errors.js";
+import type { Folded } from "./fold.js";
+import { newId } from "./ids.js";
 import type { AppendOptions } from "./log-types.js";
 import { conflictToReason, emptyReceipt, refusedReceipt } from "./receipts.js";
 import type { Rows } from "./rows.js";
-import type { Expected, RawEvent, Receipt, RecordedEvent } from "./types.js";
+import type { Expected, RawEvent, Receipt } from "./types.js";
 
 export class Commands {
   readonly #engine: Engine;
@@ -22,18 +24,13 @@ export class Commands {
    * Runs a command on the shown state and appends what it decides. `seen`: the version that the user saw;
    * with it the commit is parked, not decided again, if others were faster.
    */
-  run(
-    definition: StreamDefinition,
-    key: string,
-    command: string,
-    args: unknown,
-    seen?: number,
-  ): Receipt {
+  run({ definition, key, stream }: Target, command: string, args: unknown, seen?: number): Receipt {
     const core = this.#engine.current();
-    const stream = streamOf(definition.kind, key);
+    const { mirror } = this.#engine;
     const rows = this.#rowsOf(stream);
-    const { state, version } = this.#foldFor(rows, key, this.#engine.mirror.queue.eventsOf(stream));
-    const id = core.newCommitId();
+    const folded = this.#engine.pure(definition.kind, () => rows.shownFold(key, mirror.queue));
+    const { state, version } = unblocked(folded);
+    const id = newId();
     if (seen !== undefined && seen !== version) {
       const fields = { stream, expected: seen, actual: version };
       return refusedReceipt(id, conflictToReason(tidelogError("version_conflict", fields)));
@@ -62,7 +59,7 @@ export class Commands {
     const conditions = expectedToConditions(drafts, options.expected);
     const exact = conditions.some(({ expected }) => expected !== "any");
     return this.#append(core, {
-      id: core.newCommitId(),
+      id: newId(),
       occurredAt: Date.now(),
       conditions,
       events: drafts,
@@ -77,7 +74,7 @@ export class Commands {
     const receipt = this.#engine.receipts.of(id);
     let versions: readonly number[];
     try {
-      ({ versions } = core.append(draft));
+      versions = isFlat(draft) ? [appendFlat(core, draft)] : core.append(draft).versions;
     } catch (thrown) {
       const error = coreErrorToTidelogError(thrown);
       this.#engine.receipts.fail(id, error);
@@ -85,7 +82,8 @@ export class Commands {
       throw error;
     }
     const events = draft.events.map((event, i) => ({ ...event, version: versions[i] ?? 0 }));
-    this.#engine.mirror.push({ id, attempt: FIRST_ATTEMPT, occurredAt: draft.occurredAt, events });
+    const pushed = { id, attempt: FIRST_ATTEMPT, occurredAt: draft.occurredAt, events };
+    this.#engine.pure("this log", () => this.#engine.mirror.push(pushed));
     this.#engine.show();
     return receipt;
   }
@@ -102,7 +100,8 @@ export class Commands {
     const key = keyOf(stream);
     try {
       const before = this.#engine.mirror.queue.eventsBefore(id, stream);
-      const { state, version } = this.#foldFor(rows, key, before);
+      const folded = this.#engine.pure(rows.definition.kind, () => rows.foldWith(key, before));
+      const { state, version } = unblocked(folded);
       const question = {
         stream,
         key,
@@ -124,13 +123,6 @@ export class Commands {
   #decide(question: Question): ReturnType<typeof decide> {
     const { definition, command } = question;
     return this.#engine.pure(`${definition.kind}.${command}`, () => decide(question));
-  }
-
-  /** Throws `stream_blocked` if the stream holds what this code cannot fold. */
-  #foldFor(rows: Rows, key: string, pending: readonly RecordedEvent[]) {
-    const folded = this.#engine.pure(rows.definition.kind, () => rows.foldWith(key, pending));
-    if (folded.unfolded) throw tidelogError("stream_blocked", { ...folded.unfolded });
-    return folded;
   }
 
   #rawToDraft(event: RawEvent, options: AppendOptions): DraftEvent {
@@ -163,6 +155,41 @@ export class Commands {
   }
 }
 
+/** The stream that a command is for. */
+export interface Target {
+  readonly definition: StreamDefinition;
+  readonly key: string;
+  /** `kind/key`, checked. */
+  readonly stream: string;
+}
+
+/** A commit of one event without anything special, whose only condition is on its stream. */
+function isFlat({ events, conditions, command }: Draft): boolean {
+  const [event, condition] = [events[0], conditions[0]];
+  return (
+    events.length === 1 &&
+    conditions.length === 1 &&
+    event !== undefined &&
+    event.tags === undefined &&
+    event.meta === undefined &&
+    condition?.stream === event.stream &&
+    (command === undefined || command.stream === event.stream)
+  );
+}
+
+function appendFlat(core: LogCore, { id, occurredAt, policy, ...draft }: Draft): number {
+  const { stream, type, schema, data } = draft.events[0] as DraftEvent;
+  const { name, args } = draft.command ?? {};
+  const expected = draft.conditions[0]?.expected;
+  return core.appendFlat(id, occurredAt, policy, stream, type, schema, data, name, args, expected);
+}
+
+/** Throws `stream_blocked` if the stream holds what this code cannot fold. */
+function unblocked(folded: Folded): Folded {
+  if (folded.unfolded) throw tidelogError("stream_blocked", { ...folded.unfolded });
+  return folded;
+}
+
 /** Number that wasm gives the first attempt of a commit. */
 const FIRST_ATTEMPT = 1;
 
@@ -179,7 +206,8 @@ function checkStreamId(stream: unknown): void {
     /^[^/]+\/./su.test(stream) &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
     !/[\u0000-\u001f\u007f]/.test(stream) &&
-    new TextEncoder().encode(stream).length <= 256;
+    // No UTF-16 unit takes more than three bytes.
+    (stream.length * 3 <= 256 || new TextEncoder().encode(stream).length <= 256);
   if (!valid) throw tidelogError("invalid_stream", { stream });
 }
 

@@ -4,6 +4,7 @@ import type {
   Emitted,
   EventDefinition,
   Projection,
+  StepFunction,
   StreamDefinition,
   UncheckedStream,
 } from "./define.js";
@@ -13,7 +14,17 @@ import type { EventInfo, Policy } from "./types.js";
 
 const POLICIES: readonly unknown[] = ["rerun", "rebase", "ask"];
 /** Members of a stream handle that a command cannot be called. */
-const HANDLE_MEMBERS = ["key", "stream", "state", "version", "seen", "history", "append", "then"];
+const HANDLE_MEMBERS = [
+  "key",
+  "stream",
+  "state",
+  "version",
+  "seen",
+  "history",
+  "read",
+  "append",
+  "then",
+];
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -27,7 +38,7 @@ export function checkStream(kind: string, options: UncheckedStream): StreamDefin
   if (typeof prefix !== "string") wrong("prefix must be a string");
   if (!("initial" in options)) wrong("initial is missing");
   const events = checkEvents(options.events, prefix as string, wrong);
-  const apply = checkEvolve(options.evolve, events, wrong);
+  const stepOf = checkEvolve(options.evolve, events, wrong);
   const commands = checkCommands(options.commands, events, wrong);
   const policyOf = checkPolicy(options.policy, commands, wrong);
   return {
@@ -37,7 +48,7 @@ export function checkStream(kind: string, options: UncheckedStream): StreamDefin
     events,
     prefix: prefix as string,
     open: typeof options.evolve === "function",
-    apply,
+    stepOf,
     commands,
     policyOf,
   };
@@ -105,30 +116,47 @@ function checkEvolve(
   evolve: unknown,
   events: ReadonlyMap<string, EventDefinition>,
   wrong: Wrong,
-): StreamDefinition["apply"] {
+): StreamDefinition["stepOf"] {
   if (typeof evolve === "function") {
-    return (state, name, data, event) => evolve(state, namedEvent(name, data, event));
+    return (name) => (state, data, event) => evolve(state, namedEvent(name, data, event));
   }
   if (!isObject(evolve))
     return wrong("evolve must be a function, or an object of functions by event");
-  const folds = new Map<string, (state: unknown, data: unknown, event: EventInfo) => unknown>();
+  const folds = new Map<string, StepFunction>();
   for (const { name } of events.values()) {
     const fold = evolve[name];
     if (typeof fold !== "function") wrong(`evolve.${name} is missing`);
-    folds.set(name, fold as (state: unknown, data: unknown, event: EventInfo) => unknown);
+    folds.set(name, fold as StepFunction);
   }
   for (const name of Object.keys(evolve)) {
     if (!folds.has(name)) wrong(`evolve.${name} is not an event of it`);
   }
-  return (state, name, data, event) => folds.get(name)?.(state, data, event);
+  return (name) => folds.get(name);
 }
 
 /** Written out, because spreading an object of this size costs more than most folds. */
 function namedEvent(name: string, data: unknown, event: EventInfo): object {
   const { stream, key, type, version, schema, occurredAt, commitId } = event;
-  const { recordedAt, position, actor } = event;
-  const named = { name, data, stream, key, type, version, schema, occurredAt, commitId };
-  return position === undefined ? named : Object.assign(named, { recordedAt, position, actor });
+  const { recordedAt, position, actor, tags, meta } = event;
+  if (position === undefined) {
+    const named = { name, data, stream, key, type, version, schema, occurredAt, commitId };
+    return tags || meta ? Object.assign(named, tags && { tags }, meta && { meta }) : named;
+  }
+  const named = {
+    name,
+    data,
+    stream,
+    key,
+    type,
+    version,
+    schema,
+    occurredAt,
+    commitId,
+    recordedAt,
+    position,
+    actor,
+  };
+  return tags || meta ? Object.assign(named, tags && { tags }, meta && { meta }) : named;
 }
 
 function checkCommands(

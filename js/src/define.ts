@@ -110,6 +110,13 @@ export interface EventDefinition {
   readonly inverse?: (data: unknown, before: unknown) => Emitted | readonly Emitted[];
 }
 
+/** Folds one event. */
+export type StepFunction<State = unknown> = (
+  state: State,
+  data: unknown,
+  event: EventInfo,
+) => State;
+
 /** What {@link stream} gives: pass it to `createLog` and `rows`. */
 // biome-ignore lint/suspicious/noExplicitAny: the bound of every definition
 export interface StreamDefinition<Kind extends string = string, State = any, Commands = any> {
@@ -121,8 +128,8 @@ export interface StreamDefinition<Kind extends string = string, State = any, Com
   readonly prefix: string;
   /** True: the fold sees every type of the kind, declared or not. */
   readonly open: boolean;
-  /** Folds one event, its payload upcast already. */
-  readonly apply: (state: State, name: string, data: unknown, event: EventInfo) => State;
+  /** What folds events of a name, their payloads upcast already. */
+  readonly stepOf: (name: string) => StepFunction<State> | undefined;
   readonly commands: { readonly [name in keyof Commands & string]: AnyCommand };
   readonly policyOf: (command: string) => Policy;
   /** For inference only; never set. */

@@ -3,50 +3,72 @@
  * that leave the page free, and tells subscribers once for each drain. No user code ever runs inside a
  * call into wasm.
  */
+import { catchUp } from "./beside.js";
 import type { CoreFactory, CoreOptions, LogCore, Notice, RerunNotice } from "./border.js";
+import type { ConfirmedFold } from "./confirmed.js";
+import type { Projection } from "./define.js";
 import { coreErrorToTidelogError, type TidelogError, tidelogError } from "./errors.js";
-import { Cell, nextTask } from "./live.js";
+import { Cell } from "./live.js";
 import type { Streams } from "./log-types.js";
 import { Mirror } from "./mirror.js";
 import { parkedInfoToParked, parkedInfoToReason } from "./parked.js";
+import type { Fold } from "./projections.js";
 import { Receipts } from "./receipts.js";
-import { type Phase, sameStatus, statusOf } from "./status.js";
-import type { ParkedCommit, Status } from "./types.js";
+import { Saver } from "./saver.js";
+import { deadline, nextTask } from "./slices.js";
+import { LiveStatus, type Phase, statusOf } from "./status.js";
+import type { ParkedCommit, Rebuilding, Status } from "./types.js";
 
-/** Milliseconds of folding between two chances for the page. */
-const SLICE = 8;
-
-export interface EngineOptions extends Omit<CoreOptions, "wake"> {
+export interface EngineOptions extends Omit<CoreOptions, "wake" | "folds"> {
   readonly streams: Streams;
 }
 
 export class Engine {
   readonly mirror: Mirror;
   readonly receipts = new Receipts();
-  readonly status: Cell<Status>;
+  readonly status: LiveStatus;
   readonly parked: Cell<readonly ParkedCommit[]>;
+  readonly saver: Saver;
   /** Decides a command again; set once by the commands. */
   answer: (core: LogCore, notice: RerunNotice) => void = () => undefined;
+  /** Called after events were confirmed and shown. */
+  readonly onConfirmed = new Set<() => void>();
+  /** Called once, when the first commit of this tab is stored. */
+  onStored: (core: LogCore) => void = () => undefined;
   readonly #options: EngineOptions;
   readonly #makeCore: CoreFactory;
   #phase: Phase = "idle";
   #core: LogCore | undefined;
   #opened: Promise<void> | undefined;
   #failure: TidelogError | undefined;
-  #reset: { readonly reason: string } | undefined;
+  #reset: Status["reset"];
+  #damaged: Status["damaged"];
   #pumping = false;
+  #wakes = false;
   #inUserCode: string | undefined;
   #queueStale = false;
   #parkedStale = false;
   #parkedTurn = 0;
+  #stored = false;
+  #tellsStatus = false;
+  /** The position that was shown last. */
+  #shownPosition = 0;
+  /** Of the folds that the log waits for while it opens. */
+  #behind = { done: 0, total: 0 };
+  readonly #rebuilding = new Map<ConfirmedFold, Rebuilding>();
   readonly #reruns: RerunNotice[] = [];
 
   constructor(options: EngineOptions, makeCore: CoreFactory) {
     this.#options = options;
     this.#makeCore = makeCore;
     this.mirror = new Mirror(options.streams, this.use);
-    this.status = new Cell(this.#statusNow(), this.use);
+    this.status = new LiveStatus(this.#statusNow, this.use);
     this.parked = new Cell<readonly ParkedCommit[]>([], this.use);
+    this.saver = new Saver({
+      mirror: this.mirror,
+      openCore: () => (this.#phase === "ready" && !this.#failure ? this.#core : undefined),
+      changed: () => this.#tell(),
+    });
   }
 
   /** Opens the log in the background if nobody has; a failure shows in `status`. */
@@ -105,7 +127,86 @@ export class Engine {
   /** Takes in what wasm has to say, folds what changed, and tells the subscribers. */
   show(): void {
     if (this.#core && this.#phase === "ready") this.#drain(this.#core, () => false);
-    this.#tell();
+    this.#tellState();
+    // The status is told once for all commands of a task, and read anew by whoever asks before.
+    this.status.touch();
+    if (this.#tellsStatus) return;
+    this.#tellsStatus = true;
+    queueMicrotask(() => {
+      this.#tellsStatus = false;
+      this.status.tell();
+    });
+  }
+
+  /**
+   * Builds `fold` from the log and has it take the place of `old` (of none: itself) when it has caught up.
+   * Shows in `status.rebuilding`. Rejects with the signal's reason and with what reading the log fails with.
+   */
+  async build(
+    fold: ConfirmedFold,
+    {
+      old = fold,
+      signal,
+      onProgress,
+    }: {
+      readonly old?: ConfirmedFold;
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress?: ((progress: Omit<Rebuilding, "name">) => void) | undefined;
+    } = {},
+  ): Promise<void> {
+    const { mirror } = this;
+    const start = fold.position;
+    const progress = (position: number) => {
+      const done = Math.max(0, position - start);
+      const total = Math.max(done, mirror.position - start);
+      this.#rebuilding.set(fold, { name: fold.name, done, total });
+      onProgress?.({ done, total });
+      this.#tellStatus();
+    };
+    progress(start);
+    try {
+      await catchUp({
+        mirror,
+        folds: [fold],
+        core: () => this.#coreOrThrow(),
+        pure: (run) => this.pure(fold.name, run),
+        signal,
+        onProgress: progress,
+      });
+      mirror.attach(fold, old);
+    } finally {
+      this.#rebuilding.delete(fold);
+      this.show();
+    }
+  }
+
+  /** The fold of a projection; one that comes after the log was opened catches up in the background. */
+  fold(projection: Projection<unknown>): Fold {
+    const { mirror } = this;
+    const known = mirror.fold(projection);
+    const fold = known ?? mirror.addFold(projection);
+    if (this.#phase !== "ready") return fold;
+    if (!mirror.attached().includes(fold.confirmed)) {
+      // Not now: nobody is told anything while a page renders.
+      queueMicrotask(() => this.catchUpLater());
+    } else if (known === undefined) {
+      this.pure(projection.name, () => fold.refresh(mirror.queue.events()));
+    }
+    return fold;
+  }
+
+  /** Builds what is behind in the background. */
+  catchUpLater(): void {
+    if (this.#phase !== "ready") return;
+    for (const fold of this.mirror.behind()) {
+      if (this.#rebuilding.has(fold)) continue;
+      // What cannot be read now is read when the server can be reached, or when somebody asks again.
+      this.build(fold).catch((thrown: unknown) => {
+        if (this.#isClosed()) return;
+        this.mirror.report(coreErrorToTidelogError(thrown));
+        this.#tell();
+      });
+    }
   }
 
   /** Something that must not happen: the log stops where it is, and says so in `status`. */
@@ -138,11 +239,16 @@ export class Engine {
     this.#tell();
     try {
       const { streams: _, ...options } = this.#options;
-      const core = await this.#makeCore({ ...options, wake: this.#wake });
+      const folds = options.snapshots ? this.mirror.names() : [];
+      this.mirror.start();
+      const core = await this.#makeCore({ ...options, folds, wake: this.#wake });
       this.#core = core;
       await core.open();
       while (!this.#drain(core, deadline())) await nextTask();
       if (this.#failure) throw this.#failure;
+      // No batch behind the snapshots: they are all there is.
+      if (this.mirror.folded === 0) this.mirror.startAt(core.status().position);
+      await this.#catchUpKinds();
       await this.#refreshParked(core);
       this.#begin();
     } catch (thrown) {
@@ -158,16 +264,46 @@ export class Engine {
     }
   }
 
+  /** Commands need the rows of every kind, so opening waits for those that no snapshot was there for. */
+  async #catchUpKinds(): Promise<void> {
+    const { mirror } = this;
+    const kinds = new Set<ConfirmedFold>([...mirror.kinds()].map((rows) => rows.confirmed));
+    const folds = mirror.behind().filter((fold) => kinds.has(fold));
+    if (folds.length === 0) return;
+    const start = Math.min(...folds.map((fold) => fold.position));
+    const onProgress = (position: number) => {
+      this.#behind = { done: position - start, total: mirror.position - start };
+      this.#tellStatus();
+    };
+    onProgress(start);
+    const core = () => this.#coreOrThrow();
+    const pure = (run: () => void) => this.pure("this log", run);
+    await catchUp({ mirror, folds, core, pure, onProgress });
+    for (const fold of folds) mirror.attach(fold);
+  }
+
   /** The end of opening: rows appear. */
   #begin(): void {
     if (this.#isClosed()) throw this.closedError();
+    if (this.#failure) throw this.#failure;
     this.#phase = "ready";
+    this.#behind = { done: 0, total: 0 };
     this.show();
+    this.catchUpLater();
+  }
+
+  #coreOrThrow(): LogCore {
+    if (this.#isClosed() || this.#core === undefined) throw this.closedError();
+    if (this.#failure) throw this.#failure;
+    return this.#core;
   }
 
   // May be called from inside any call into wasm, so nothing happens before that has returned.
   readonly #wake = (): void => {
+    if (this.#wakes) return;
+    this.#wakes = true;
     queueMicrotask(() => {
+      this.#wakes = false;
       this.#pump().catch(this.fail);
     });
   };
@@ -236,7 +372,18 @@ export class Engine {
         break;
       case "receipt":
         this.receipts.handle(notice);
+        if (notice.state === "durable" || notice.state === "confirmed") this.#noteStored(core);
         if (notice.state === "parked") this.settleParked(core, notice.id).catch(this.fail);
+        break;
+      case "durable":
+        this.receipts.handleDurable(notice.ids);
+        this.#noteStored(core);
+        break;
+      case "snapshot":
+        this.mirror.beginSnapshot(notice);
+        break;
+      case "damaged":
+        this.#damaged = { from: notice.from, refetch: notice.refetch };
         break;
       case "rerun":
         this.#reruns.push(notice);
@@ -250,8 +397,17 @@ export class Engine {
         this.mirror.reset();
         break;
       case "status":
+        // The way to the server may be open again.
+        if (this.#phase === "ready" && core.status().phase === "live") this.catchUpLater();
+        this.saver.schedule();
         break;
     }
+  }
+
+  #noteStored(core: LogCore): void {
+    if (this.#stored) return;
+    this.#stored = true;
+    this.onStored(core);
   }
 
   async #refreshParked(core: LogCore): Promise<void> {
@@ -267,26 +423,41 @@ export class Engine {
   }
 
   #tell(): void {
-    const tellers =
-      this.#phase === "ready" && !this.mirror.midBatch
-        ? this.pure("this log", () => this.mirror.refresh())
-        : [];
-    const status = this.#statusNow();
-    if (!sameStatus(status, this.status.getSnapshot())) this.status.set(status);
+    this.#tellState();
+    this.#tellStatus();
+  }
+
+  #tellState(): void {
+    if (this.#phase !== "ready" || this.mirror.midBatch) {
+      this.parked.tell();
+      return;
+    }
+    const tellers = this.pure("this log", () => this.mirror.refresh());
     for (const tell of tellers) tell();
     this.parked.tell();
+    if (this.#shownPosition === this.mirror.position) return;
+    this.#shownPosition = this.mirror.position;
+    if (this.#damaged && this.mirror.position >= this.#damaged.from) this.#damaged = undefined;
+    this.saver.schedule();
+    for (const listener of this.onConfirmed) listener();
+  }
+
+  #tellStatus(): void {
+    this.status.touch();
     this.status.tell();
   }
 
-  #statusNow(): Status {
-    return statusOf({
+  readonly #statusNow = (): Status =>
+    statusOf({
       phase: this.#phase,
       core: this.#phase === "closed" ? undefined : this.#core?.status(),
       mirror: this.mirror,
       failure: this.#failure,
       reset: this.#reset,
+      damaged: this.#damaged,
+      rebuilding: [...this.#rebuilding.values()],
+      behind: this.#behind,
     });
-  }
 
   // A method, because the type checker does not see that `close` runs during an `await`.
   #isClosed(): boolean {
@@ -296,9 +467,4 @@ export class Engine {
   closedError(): TidelogError {
     return tidelogError("closed", { log: this.#options.log });
   }
-}
-
-function deadline(): () => boolean {
-  const end = performance.now() + SLICE;
-  return () => performance.now() >= end;
 }

@@ -116,6 +116,9 @@ export const ERRORS = {
   database_too_new: [StorageError, "The local database was made by a newer build."],
   database_wiped: [StorageError, "The local database was deleted while it was open."],
   database_corrupt: [StorageError, "The local database holds damaged data."],
+  log_tampered: [StorageError, "The log on this device is not the one that was written."],
+  invalid_import: [InvalidEventError, "Line {line} of the import is wrong: {problem}."],
+  import_mismatch: [InvalidEventError, "The frames do not continue this log."],
   core_failed: [TidelogError, "The core failed: {problem}."],
   unknown_outcome: [
     StorageError,
@@ -131,6 +134,10 @@ export const ERRORS = {
   server_unavailable: [SyncError, "The server has a passing fault."],
   client_too_old: [SyncError, "This version of the app is too old for the server."],
   history_changed: [SyncError, "The server has another history of this log."],
+  history_not_available: [
+    SyncError,
+    "These events are not kept on this device, and the server, which has them, cannot be reached.",
+  ],
   request_refused: [SyncError, "The server refused the request."],
   bad_answer: [SyncError, "The answer is not from a Tidelog server."],
   conflict: [VersionConflictError, "The commit conflicts with what others appended."],

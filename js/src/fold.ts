@@ -1,61 +1,108 @@
 /** Folding one event into the state of its stream, guarded against the app's own throws. */
-import type { EventDefinition, StreamDefinition } from "./define.js";
+import { ownText } from "./batch.js";
+import type { EventDefinition, StepFunction, StreamDefinition } from "./define.js";
 import { messageOf, type TidelogError, tidelogError } from "./errors.js";
 import type { RecordedEvent, UnfoldedStream } from "./types.js";
 
 /** A stream's fold so far. */
-export interface Folded {
+export class Folded {
   state: unknown;
-  version: number;
-  createdAt: number;
-  updatedAt: number;
-  lastType: string;
+  version = 0;
+  createdAt = 0;
+  updatedAt = 0;
+  lastType = "";
   /** The first event that the code does not know. */
-  unfolded: UnfoldedStream | undefined;
+  unfolded: UnfoldedStream | undefined = undefined;
+  /** Changed since its rows were last shown; since it was last saved. Only of confirmed folds. */
+  changed = false;
+  unsaved = false;
+
+  constructor(state: unknown) {
+    this.state = state;
+  }
+
+  /** A fold that goes on from here by itself. */
+  copy(): Folded {
+    const copy = new Folded(this.state);
+    copy.version = this.version;
+    copy.createdAt = this.createdAt;
+    copy.updatedAt = this.updatedAt;
+    copy.lastType = this.lastType;
+    copy.unfolded = this.unfolded;
+    return copy;
+  }
+}
+
+/** What a definition does with events of one type. */
+export interface Step {
+  readonly type: string;
+  readonly known: EventDefinition | undefined;
+  /** `undefined`: the code does not know the type. */
+  readonly run: StepFunction | undefined;
 }
 
 /** Takes what a fold threw; the fold goes on with its last good state. */
 export type Report = (error: TidelogError) => void;
 
-/** The fold of no events. */
-export function unborn(definition: StreamDefinition): Folded {
-  return {
-    state: definition.initial,
-    version: 0,
-    createdAt: 0,
-    updatedAt: 0,
-    lastType: "",
-    unfolded: undefined,
-  };
-}
+/** The fold of one kind: total, whatever the app's code does. */
+export class Folder {
+  readonly definition: StreamDefinition;
+  readonly #report: Report;
+  readonly #steps = new Map<string, Step>();
 
-/**
- * Folds `event` into `into`. Total: an event that is unknown or throws leaves the state as it was, counts
- * as a version, and is noted in `unfolded` or reported.
- */
-export function foldInto(
-  definition: StreamDefinition,
-  into: Folded,
-  event: RecordedEvent,
-  report: Report,
-): void {
-  if (into.version === 0) into.createdAt = event.occurredAt;
-  into.version = event.version;
-  into.updatedAt = event.occurredAt;
-  into.lastType = event.type;
-  const known = definition.events.get(event.type);
-  if (known === undefined ? !definition.open : event.schema > known.version) {
-    into.unfolded ??= { stream: event.stream, type: event.type, schema: event.schema };
-    return;
+  constructor(definition: StreamDefinition, report: Report) {
+    this.definition = definition;
+    this.#report = report;
   }
-  try {
-    const name = known?.name ?? nameOf(definition, event.type);
-    const state = definition.apply(into.state, name, upcast(known, event), event);
-    if (state === undefined && definition.initial !== undefined)
-      throw new Error("it returned nothing");
-    into.state = state;
-  } catch (thrown) {
-    report(foldFailed(definition.kind, event, thrown));
+
+  /** The fold of no events. */
+  unborn(): Folded {
+    return new Folded(this.definition.initial);
+  }
+
+  /** What is done with events of a type. */
+  step(type: string): Step {
+    const step = this.#steps.get(type);
+    if (step) return step;
+    const { events, open, prefix, stepOf } = this.definition;
+    const known = events.get(type);
+    const own = known?.type ?? ownText(type);
+    const name = known?.name ?? (own.startsWith(prefix) ? own.slice(prefix.length) : own);
+    const made = { type: own, known, run: known || open ? stepOf(name) : undefined };
+    this.#steps.set(own, made);
+    return made;
+  }
+
+  /** False if the code does not know events of this type and schema. */
+  knows(step: Step, schema: number): boolean {
+    return step.run !== undefined && (step.known === undefined || schema <= step.known.version);
+  }
+
+  /**
+   * Folds `event`. One that is unknown or throws leaves the state as it was, counts as a version, and is
+   * noted in `unfolded` or reported (false).
+   */
+  fold(into: Folded, step: Step, event: RecordedEvent): boolean {
+    if (into.version === 0) into.createdAt = event.occurredAt;
+    into.version = event.version;
+    into.updatedAt = event.occurredAt;
+    into.lastType = step.type;
+    const { known, run } = step;
+    if (run === undefined || (known !== undefined && event.schema > known.version)) {
+      into.unfolded ??= { stream: event.stream, type: event.type, schema: event.schema };
+      return true;
+    }
+    try {
+      const data = known && known.version > event.schema ? upcast(known, event) : event.data;
+      const state = run(into.state, data, event);
+      if (state === undefined && this.definition.initial !== undefined)
+        throw new Error("it returned nothing");
+      into.state = state;
+      return true;
+    } catch (thrown) {
+      this.#report(foldFailed(this.definition.kind, event, thrown));
+      return false;
+    }
   }
 }
 
@@ -75,8 +122,4 @@ export function foldFailed(fold: string, event: RecordedEvent, thrown: unknown):
     { fold, type, stream, version, problem: messageOf(thrown) },
     thrown,
   );
-}
-
-function nameOf(definition: StreamDefinition, type: string): string {
-  return type.startsWith(definition.prefix) ? type.slice(definition.prefix.length) : type;
 }

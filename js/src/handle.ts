@@ -2,8 +2,8 @@
 import { type Commands, streamOf } from "./commands.js";
 import type { StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
-import { historyOf } from "./history.js";
-import type { AppendOptions, HistoryOptions } from "./log-types.js";
+import type { AppendOptions, HistoryOptions, ReadStreamOptions } from "./log-types.js";
+import { collect, readStream } from "./reading.js";
 import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
 
 type Call = (args?: unknown) => Receipt;
@@ -33,11 +33,16 @@ export function handlesOf(
     }
 
     seen(version: number): Record<string, Call> {
-      return callsOf((name, args) => commands.run(definition, this.key, name, args, version));
+      const target = { definition, key: this.key, stream: this.stream };
+      return callsOf((name, args) => commands.run(target, name, args, version));
     }
 
-    history(options?: HistoryOptions): Promise<readonly RecordedEvent[]> {
-      return historyOf(engine, this.stream, options);
+    async history(options?: HistoryOptions): Promise<readonly RecordedEvent[]> {
+      return collect(this.read(options));
+    }
+
+    read(options?: ReadStreamOptions): AsyncIterableIterator<RecordedEvent> {
+      return readStream(engine, this.stream, options);
     }
 
     append(events: readonly Omit<RawEvent, "stream">[], options?: AppendOptions): Receipt {
@@ -57,7 +62,7 @@ export function handlesOf(
   for (const name of Object.keys(definition.commands)) {
     Object.defineProperty(Handle.prototype, name, {
       value(this: Handle, args?: unknown) {
-        return commands.run(definition, this.key, name, args);
+        return commands.run({ definition, key: this.key, stream: this.stream }, name, args);
       },
     });
   }

@@ -1,12 +1,26 @@
 /** UUIDs: version 7 for new ids, version 8 for those derived from a commit's id. */
 
+/** Random bytes are asked for in bulk, and bytes become text by a table: a burst of commands makes many ids. */
+const pool = new Uint8Array(1024);
+let used = pool.length;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** A new UUIDv7 (RFC 9562): 48 bits of time, then random bits, so that ids sort by when they were made. */
 export function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  if (used + 16 > pool.length) {
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
+  const bytes = pool.subarray(used, used + 16);
+  used += 16;
   const now = Date.now();
-  const head = new DataView(bytes.buffer);
-  head.setUint32(0, Math.floor(now / 0x10000));
-  head.setUint16(4, now % 0x10000);
+  const [high, low] = [Math.floor(now / 0x10000), now % 0x10000];
+  bytes[0] = high >>> 24;
+  bytes[1] = high >>> 16;
+  bytes[2] = high >>> 8;
+  bytes[3] = high;
+  bytes[4] = low >>> 8;
+  bytes[5] = low;
   return bytesToUuid(bytes, 7);
 }
 
@@ -26,12 +40,6 @@ export function derivedId(commitId: string, k: number): string {
 function bytesToUuid(bytes: Uint8Array, version: number): string {
   bytes[6] = (version << 4) | ((bytes[6] ?? 0) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join("-");
+  const hex = (i: number) => HEX[bytes[i] ?? 0] as string;
+  return `${hex(0)}${hex(1)}${hex(2)}${hex(3)}-${hex(4)}${hex(5)}-${hex(6)}${hex(7)}-${hex(8)}${hex(9)}-${hex(10)}${hex(11)}${hex(12)}${hex(13)}${hex(14)}${hex(15)}`;
 }

@@ -53,15 +53,3 @@ export function callListener<T>(listener: (value: T) => void, value: T): void {
     });
   }
 }
-
-/** Resolves in a task of its own, so that the page can paint and take input. Not throttled in hidden tabs. */
-export function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
-}

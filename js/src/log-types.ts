@@ -12,6 +12,7 @@ import type {
   Row,
   RowQuery,
   Status,
+  StorageInfo,
 } from "./types.js";
 
 /** Stream definitions by kind. */
@@ -34,6 +35,20 @@ export interface LogOptions<Defs extends Streams> {
         readonly token?: () => string | undefined | Promise<string | undefined>;
       }
     | undefined;
+  /**
+   * How much of the confirmed log to keep on this device; older events are fetched from the server when they are
+   * read. Anything but `"all"` (the default) needs `sync`. Snapshots cover what is left out, so rows do not change.
+   */
+  readonly retain?: "all" | { readonly newest: number } | { readonly since: Date } | undefined;
+  /** `false`: folds are built from the log at each opening, and no snapshot of them is kept. Default `true`. */
+  readonly snapshots?: boolean | undefined;
+  /**
+   * Asking the browser not to evict this site's data. `"auto"` (the default) asks after the first commit of a visit
+   * is stored, where that shows no prompt: in Chromium and Safari, or if it was granted already. In Firefox,
+   * which prompts, and with `"manual"`, only `log.storage.persist()` asks: call it when the user does something
+   * that explains the question.
+   */
+  readonly persist?: "auto" | "manual" | undefined;
   /** For pending commits, the only copy on earth. Default `"strict"`: survives power loss. */
   readonly durability?: "strict" | "relaxed" | undefined;
   /** Another source of the wasm module than the package's own file. */
@@ -83,6 +98,8 @@ export type StreamHandle<Def> = {
   seen(version: number): CommandsOf<Def>;
   /** The full history: confirmed, then pending. */
   history(options?: HistoryOptions): Promise<readonly RecordedEvent[]>;
+  /** The same event by event; see `log.readStream`. */
+  read(options?: ReadStreamOptions): AsyncIterableIterator<RecordedEvent>;
   /** Events outside any command. */
   append(
     events: readonly Omit<RawEvent, "stream">[],
@@ -93,6 +110,97 @@ export type StreamHandle<Def> = {
 /** Order of a history; `"forward"` unless given. */
 export interface HistoryOptions {
   readonly direction?: "forward" | "backward";
+}
+
+/** A place in the log: a position, or a time by the server's clock (by this device's without sync). */
+export type ReadPoint = { readonly position: number } | { readonly time: Date };
+
+/** What to read of the log. */
+export interface ReadOptions {
+  /** Where reading starts, included. Default: the first event; backward, the last one. */
+  readonly from?: ReadPoint;
+  /** Where it ends, included. Default: the other end, as it is when reading starts. */
+  readonly to?: ReadPoint;
+  readonly direction?: "forward" | "backward";
+  /** Events at most. */
+  readonly limit?: number;
+  /** Ends the reading at once: `next()` rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What to read of one stream. `from` and `to` are versions; the rest is as in {@link ReadOptions}. */
+export interface ReadStreamOptions {
+  readonly from?: number;
+  readonly to?: number;
+  readonly direction?: "forward" | "backward";
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Options of work that takes a while. It rejects with the signal's reason when that aborts. */
+export interface ProgressOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called now and then; `done` only grows. */
+  readonly onProgress?:
+    | ((progress: { readonly done: number; readonly total: number }) => void)
+    | undefined;
+}
+
+/** What to export, and how. */
+export interface ExportOptions {
+  /**
+   * `"ndjson"` (the default): a line of JSON for each event, as `tidelog import` of the server takes it.
+   * `"frames"`: the log byte for byte, with ids, conditions and hashes.
+   */
+  readonly format?: "ndjson" | "frames";
+  /**
+   * `"confirmed"` (the default), `"unconfirmed"`: pending and parked commits, which exist nowhere else, or
+   * `"all"`: both. `"lost"`, as frames only: what was damaged, or recorded in a history that the server lost.
+   */
+  readonly what?: "confirmed" | "unconfirmed" | "all" | "lost";
+  /** The stream then fails with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** `done` of `total` confirmed events are in the stream. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+/** Where an import comes from. */
+export type ImportSource =
+  | string
+  | Blob
+  | Uint8Array
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array | string>;
+
+/** How to import. */
+export interface ImportOptions {
+  /** Default: told by the first bytes. */
+  readonly format?: "ndjson" | "frames";
+  /** What was imported before the signal aborts stays. */
+  readonly signal?: AbortSignal;
+  /** `bytes` of the source were taken, and `events` of them are stored. */
+  readonly onProgress?: (progress: { readonly bytes: number; readonly events: number }) => void;
+}
+
+/** What an import did. */
+export interface ImportResult {
+  /** Appended and stored. */
+  readonly events: number;
+  readonly commits: number;
+  /** Left out, because the log has them already: events of lines, commits of frames. */
+  readonly skipped: number;
+}
+
+/** What this device holds, live, and what can be done about it. */
+export interface LogStorage extends Live<StorageInfo> {
+  /** Looks now. While somebody subscribes, it looks by itself after events were confirmed. */
+  refresh(): Promise<StorageInfo>;
+  /** Asks the browser not to evict this site's data. False if it does not promise that. */
+  persist(): Promise<boolean>;
+  /** Merges small frames now rather than when idle. */
+  compact(): Promise<void>;
+  /** Saves the folds now. False if this tab is not the one that does, or nothing is confirmed. */
+  snapshot(): Promise<boolean>;
 }
 
 /** Options of raw appends. */
@@ -154,8 +262,42 @@ export interface LogMembers {
     key: string,
     options?: HistoryOptions,
   ): Promise<readonly RecordedEvent[]>;
+  /**
+   * The confirmed log, event by event, read one page ahead of the loop. It ends at the last event that is confirmed
+   * when reading starts. Leaving the loop ends the reading. Rejects with `history_not_available` for events
+   * that only the server has while it cannot be reached.
+   */
+  read(options?: ReadOptions): AsyncIterableIterator<RecordedEvent>;
+  /** One stream: its confirmed events, then the pending ones; backward, the pending ones first. */
+  readStream(
+    definition: StreamDefinition,
+    key: string,
+    options?: ReadStreamOptions,
+  ): AsyncIterableIterator<RecordedEvent>;
+  readonly storage: LogStorage;
+  /** The log as bytes, as fast as they are read. */
+  export(options?: ExportOptions): ReadableStream<Uint8Array>;
+  /**
+   * Appends what `export` wrote, here or elsewhere, in commits of up to 100 lines. Rejects with `invalid_import`
+   * (with the `line` and how much was `imported` before it), `import_mismatch` and what appending rejects with. What
+   * was imported before stays; the same import again leaves it out, for lines that name their `version`.
+   */
+  import(source: ImportSource, options?: ImportOptions): Promise<ImportResult>;
+  /**
+   * Folds a kind or a projection from the log anew, beside the running fold, and puts it in its place: subscribers
+   * never see a half state. Shows in `status.rebuilding`.
+   */
+  rebuild<Result>(
+    what: StreamDefinition | Projection<Result>,
+    options?: ProgressOptions,
+  ): Promise<void>;
+  /**
+   * Recomputes every checksum and hash of the log on this device. Rejects with `database_corrupt` or `log_tampered`,
+   * which name the position.
+   */
+  verify(options?: ProgressOptions): Promise<{ readonly events: number }>;
   /** The confirmed state as of a position or of a time by the server's clock. */
-  at(point: { readonly position: number } | { readonly time: Date }): Promise<PastView>;
+  at(point: ReadPoint): Promise<PastView>;
   /** Appends what takes a commit back, by the `inverse` of its events. */
   undo(commitId: string): Promise<Receipt>;
   /** The receipt of a commit, also after a reload. */

@@ -7,15 +7,19 @@ import { Commands, streamOf } from "./commands.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import { Engine } from "./engine.js";
 import { coreErrorToTidelogError, tidelogError } from "./errors.js";
+import { exportLog } from "./export.js";
 import { handlesOf } from "./handle.js";
-import { historyOf, undoCommit } from "./history.js";
+import { importLog } from "./import.js";
 import { wasmCore } from "./loader.js";
 import type { Log, LogMembers, LogOptions, Streams } from "./log-types.js";
 import { parkedOf } from "./parked.js";
-import type { Fold } from "./projections.js";
-import { liveFold, viewAt } from "./replay.js";
+import { viewAt } from "./past.js";
+import { collect, readLog, readStream } from "./reading.js";
+import { rebuild, verify } from "./rebuild.js";
 import type { Rows } from "./rows.js";
-import type { Receipt } from "./types.js";
+import { persistQuietly, retainToCore, storageOf } from "./storage.js";
+import type { Live, Receipt } from "./types.js";
+import { undoCommit } from "./undo.js";
 
 /** Makes a log. Throws `invalid_definition`. */
 export function createLog<const Defs extends Streams>(options: LogOptions<Defs>): Log<Defs> {
@@ -29,19 +33,27 @@ export function createLogWith<const Defs extends Streams>(
 ): Log<Defs> {
   const { name, user = "anonymous", streams, sync, durability = "strict" } = options;
   checkOptions(options);
+  const retain = retainToCore(options.retain, sync !== undefined);
   const engine = new Engine(
     {
       log: name,
       user,
       durability,
       streams,
+      snapshots: options.snapshots ?? true,
+      ...(retain ? { retain } : {}),
       ...(sync ? { url: sync.url } : {}),
       ...(sync?.token ? { token: async () => sync.token?.() } : {}),
     },
     makeCore,
   );
   const commands = new Commands(engine);
-  const lateFolds = new Map<Projection<unknown>, Fold>();
+  if (options.persist !== "manual") {
+    engine.onStored = (core) => {
+      // Whether it was granted shows in `log.storage`.
+      persistQuietly(core).catch(() => undefined);
+    };
+  }
   const rowsOf = ({ kind }: StreamDefinition): Rows => {
     const rows = engine.mirror.rows(kind);
     if (rows === undefined) throw tidelogError("unknown_stream_kind", { kind });
@@ -55,10 +67,19 @@ export function createLogWith<const Defs extends Streams>(
     ready: () => engine.ready(),
     rows: (definition: StreamDefinition, query?: object) => rowsOf(definition).query(query),
     row: (definition: StreamDefinition, key: string) => rowsOf(definition).row(key),
-    fold: <Result>(projection: Projection<Result>) => liveFold(engine, lateFolds, projection),
+    fold: <Result>(projection: Projection<Result>) =>
+      engine.fold(projection as unknown as Projection<unknown>)
+        .live as Live<unknown> as Live<Result>,
     append: commands.append.bind(commands),
     history: async (definition, key, order) =>
-      historyOf(engine, streamOf(definition.kind, key), order),
+      collect(readStream(engine, streamOf(definition.kind, key), order)),
+    read: (read) => readLog(engine, read),
+    readStream: (definition, key, read) => readStream(engine, streamOf(definition.kind, key), read),
+    storage: storageOf(engine),
+    export: (how) => exportLog(engine, how),
+    import: (source, how) => importLog(engine, source, how),
+    rebuild: (what, how) => rebuild(engine, what as Projection<unknown>, how),
+    verify: (how) => verify(engine, how),
     at: (point) => viewAt(engine, streams, point),
     undo: (commitId) => undoCommit(engine, commands, commitId),
     receipt: (commitId) => receiptOf(engine, commitId),
@@ -92,7 +113,7 @@ async function ask(engine: Engine, id: string): Promise<void> {
 }
 
 function checkOptions(options: LogOptions<Streams>): void {
-  const { name, streams, durability } = options;
+  const { name, streams, durability, persist } = options;
   if (typeof name !== "string" || name === "") throw wrong(String(name), "name must be a string");
   for (const [property, definition] of Object.entries(streams)) {
     if (definition.kind !== property) {
@@ -101,6 +122,9 @@ function checkOptions(options: LogOptions<Streams>): void {
   }
   if (durability !== undefined && durability !== "strict" && durability !== "relaxed") {
     throw wrong(name, 'durability must be "strict" or "relaxed"');
+  }
+  if (persist !== undefined && persist !== "auto" && persist !== "manual") {
+    throw wrong(name, 'persist must be "auto" or "manual"');
   }
 }
 

@@ -1,22 +1,25 @@
 /**
  * The folds of a log: rows of every kind and projections, confirmed and pending. It takes wasm's batches
  * and queue in; `refresh` folds what they changed and gives the functions that tell the subscribers.
+ *
+ * Folds that stand at `position` follow the log; one that stands elsewhere (no snapshot, an older one, or
+ * it came late) is built up beside them and attached when it has caught up.
  */
 import { BatchReader, keyOf, kindOf } from "./batch.js";
-import type { Batch, LogCore, QueuedCommit } from "./border.js";
+import type { Batch, FoldName, LogCore, QueuedCommit, SnapshotNotice } from "./border.js";
+import { type ConfirmedFold, kindFoldOf } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
-import type { TidelogError } from "./errors.js";
+import { type TidelogError, tidelogError } from "./errors.js";
 import type { Streams } from "./log-types.js";
-import type { Fold } from "./projections.js";
+import { Fold, type FoldContext, ProjectionFold } from "./projections.js";
 import { QueueMirror } from "./queue.js";
 import { Rows } from "./rows.js";
-import type { RecordedEvent, UnfoldedStream } from "./types.js";
+import type { UnfoldedStream, UnsavedFold } from "./types.js";
 
-/** A batch on its way into the folds. */
-interface Progress {
-  readonly reader: BatchReader;
-  readonly settled: readonly string[];
-  next: number;
+/** Work that is taken up again after the page had its turn. */
+interface Task {
+  /** Goes on until it is done (true) or `expired` says that time is up. */
+  advance(expired: () => boolean): boolean;
 }
 
 /** Events folded between two looks at the clock. */
@@ -24,7 +27,7 @@ const STRIDE = 256;
 
 export class Mirror {
   readonly queue = new QueueMirror();
-  /** Last confirmed position in the folds. */
+  /** Last confirmed position in the folds that are attached. */
   position = 0;
   /** Confirmed events folded since the last reset. */
   folded = 0;
@@ -34,12 +37,19 @@ export class Mirror {
   foldError: TidelogError | undefined;
   readonly #kinds = new Map<string, Rows>();
   readonly #folds = new Map<Projection<unknown>, Fold>();
-  #progress: Progress | undefined;
-  #foldsStale = false;
+  readonly #onUse: () => void;
+  /** Follow the log. */
+  readonly #attached = new Set<ConfirmedFold>();
+  #started = false;
+  #task: Task | undefined;
+  #foldsChanged = false;
 
   constructor(streams: Streams, onUse: () => void) {
+    this.#onUse = onUse;
     for (const definition of Object.values(streams)) {
-      this.#kinds.set(definition.kind, new Rows(definition, this.report, onUse));
+      const confirmed = kindFoldOf(definition, this.report);
+      this.#kinds.set(definition.kind, new Rows(confirmed, onUse));
+      this.#attached.add(confirmed);
     }
   }
 
@@ -53,52 +63,158 @@ export class Mirror {
 
   /** A batch is partly folded: shown state must wait for the rest of it. */
   get midBatch(): boolean {
-    return this.#progress !== undefined;
+    return this.#task !== undefined;
   }
 
   rows(kind: string): Rows | undefined {
     return this.#kinds.get(kind);
   }
 
+  kinds(): Iterable<Rows> {
+    return this.#kinds.values();
+  }
+
   fold(projection: Projection<unknown>): Fold | undefined {
     return this.#folds.get(projection);
   }
 
-  /** Adds a fold that has seen every confirmed event up to `position`. */
-  addFold(fold: Fold): void {
-    this.#folds.set(fold.projection, fold);
-    this.#foldsStale = true;
+  /** What projections fold with. */
+  get context(): FoldContext {
+    return { definitionOf: this.definitionOf, report: this.report };
   }
 
-  /** Starts on a batch. Throws `corrupt_batch`. The batch before it must be finished. */
-  begin(batch: Batch, settled: readonly string[]): void {
-    this.#progress = { reader: new BatchReader(batch), settled, next: 0 };
+  /** The live value of a projection. One that comes after the log was opened must be caught up. */
+  addFold(projection: Projection<unknown>): Fold {
+    const confirmed = new ProjectionFold(projection, this.context);
+    const fold = new Fold(confirmed, this.#onUse);
+    this.#folds.set(projection, fold);
+    const stands = this.position === 0 && !this.midBatch;
+    if (!this.#started || stands) this.#attached.add(confirmed);
+    this.#foldsChanged = true;
+    return fold;
   }
 
-  /** Folds on until the batch is finished (true) or `expired` says that time is up. */
-  advance(expired: () => boolean): boolean {
-    const progress = this.#progress;
-    if (progress === undefined) return true;
-    const { count } = progress.reader.batch;
-    while (progress.next < count) {
-      const end = Math.min(count, progress.next + STRIDE);
-      for (; progress.next < end; progress.next++)
-        this.#confirm(progress.reader.event(progress.next));
-      if (progress.next < count && expired()) return false;
+  /** The folds that snapshots may be there for. */
+  names(): readonly FoldName[] {
+    return this.#all().map(({ name, version }) => ({ name, version }));
+  }
+
+  /** From here on, folds that come are late. */
+  start(): void {
+    this.#started = true;
+  }
+
+  /** Folds that do not stand where the log does. Whole batches have been folded. */
+  behind(): readonly ConfirmedFold[] {
+    return this.#all().filter((fold) => !this.#attached.has(fold));
+  }
+
+  attached(): readonly ConfirmedFold[] {
+    return [...this.#attached];
+  }
+
+  unsaved(): UnsavedFold[] {
+    return this.#all().flatMap(({ name, problem }) => (problem ? [{ name, problem }] : []));
+  }
+
+  /** Has `fold`, which stands at `position`, follow the log; instead of `old` if that is another one. */
+  attach(fold: ConfirmedFold, old: ConfirmedFold = fold): void {
+    for (const rows of this.#kinds.values()) {
+      if (rows.confirmed === old && fold !== old) rows.takeOver(fold as Rows["confirmed"]);
     }
-    // Same step: an event that is confirmed must not be in the overlay any more.
-    this.#touch(this.queue.settle(progress.settled));
-    this.#progress = undefined;
+    for (const live of this.#folds.values()) {
+      if (live.confirmed !== old) continue;
+      live.takeOver(fold as ProjectionFold);
+      this.#foldsChanged = true;
+    }
+    this.#attached.delete(old);
+    this.#attached.add(fold);
+  }
+
+  /** Starts on a batch. Throws `corrupt_batch`. What was begun before it must be finished. */
+  begin(batch: Batch, settled: readonly string[]): void {
+    const reader = new BatchReader(batch);
+    this.startAt(batch.firstPosition + batch.skip - 1);
+    let next = batch.skip;
+    const advance = (expired: () => boolean): boolean => {
+      while (next < batch.count) {
+        const end = Math.min(batch.count, next + STRIDE);
+        for (const fold of this.#attached) fold.take(reader, next, end);
+        this.folded += end - next;
+        next = end;
+        if (next < batch.count && expired()) return false;
+      }
+      for (const fold of this.#attached) fold.release();
+      this.position = batch.firstPosition + batch.count - 1;
+      for (const fold of this.#folds.values()) fold.restack();
+      this.#foldsChanged = true;
+      // Same step: an event that is confirmed must not be in the overlay any more.
+      this.#restack(this.queue.settle(settled));
+      return true;
+    };
+    this.#task = { advance };
+  }
+
+  /** Starts on a part of a snapshot. One that cannot be used leaves its fold empty. */
+  beginSnapshot({ name, version, position, buckets }: SnapshotNotice): void {
+    const fold = this.#all().find((each) => each.name === name && each.version === version);
+    if (fold === undefined || (fold.position !== 0 && fold.position !== position)) return;
+    let next = 0;
+    const advance = (expired: () => boolean): boolean => {
+      try {
+        for (const text of buckets.slice(next)) {
+          fold.install(text);
+          next++;
+          if (next < buckets.length && expired()) return false;
+        }
+        fold.position = position;
+      } catch {
+        // It is built from the log instead. Not at position 0, so that no other part of it is taken.
+        fold.reset();
+        fold.position = Number.NaN;
+      }
+      return true;
+    };
+    this.#task = { advance };
+  }
+
+  /**
+   * The log goes on behind `position`, for the folds that stand there. Throws `corrupt_batch` if what is
+   * folded ends elsewhere.
+   */
+  startAt(position: number): void {
+    if (position === this.position && this.folded > 0) return;
+    if (this.folded > 0) {
+      const problem = `it begins behind ${position}`;
+      throw tidelogError("corrupt_batch", { position: this.position + 1, problem });
+    }
+    this.position = position;
+    for (const fold of this.#all()) {
+      if (Number.isNaN(fold.position)) fold.position = 0;
+      if (fold.position === position) this.#attached.add(fold);
+      else this.#attached.delete(fold);
+    }
+    this.#foldsChanged = true;
+  }
+
+  /** Goes on with what was begun until it is finished (true) or `expired` says that time is up. */
+  advance(expired: () => boolean): boolean {
+    if (this.#task === undefined) return true;
+    if (!this.#task.advance(expired)) return false;
+    this.#task = undefined;
     return true;
   }
 
   push(commit: QueuedCommit): void {
-    this.queue.push(commit);
-    this.#touch(new Set(commit.events.map((event) => event.stream)));
+    for (const event of this.queue.push(commit)) {
+      this.#kinds.get(kindOf(event.stream))?.push(event);
+      for (const fold of this.#folds.values()) fold.push(event);
+    }
+    this.#foldsChanged = true;
   }
 
   refreshQueue(core: LogCore): void {
-    this.#touch(this.queue.refresh(core));
+    this.#restack(this.queue.refresh(core));
   }
 
   setConflicts(streams: ReadonlySet<string>): void {
@@ -110,22 +226,28 @@ export class Mirror {
 
   /** Forgets what is confirmed: the log is being pulled anew. */
   reset(): void {
-    this.#progress = undefined;
+    this.#task = undefined;
     this.position = 0;
     this.folded = 0;
     this.resets++;
     for (const rows of this.#kinds.values()) rows.reset();
-    for (const fold of this.#folds.values()) fold.reset();
-    this.#foldsStale = true;
+    for (const fold of this.#folds.values()) {
+      fold.confirmed.reset();
+      fold.restack();
+    }
+    this.#attached.clear();
+    for (const fold of this.#all()) this.#attached.add(fold);
+    this.#foldsChanged = true;
   }
 
   /** Folds anew what changed; gives the functions that tell the subscribers. */
   refresh(): (() => void)[] {
     const tellers: (() => void)[] = [];
     for (const rows of this.#kinds.values()) tellers.push(...rows.refresh(this.queue));
-    if (this.#foldsStale) {
-      this.#foldsStale = false;
+    if (this.#foldsChanged) {
+      this.#foldsChanged = false;
       for (const fold of this.#folds.values()) {
+        if (!this.#attached.has(fold.confirmed)) continue;
         fold.refresh(this.queue.events());
         tellers.push(() => fold.live.tell());
       }
@@ -134,19 +256,22 @@ export class Mirror {
   }
 
   unfolded(): UnfoldedStream[] {
-    return [...this.#kinds.values()].flatMap((rows) => [...rows.unfoldedStreams()]);
+    const unfolded: UnfoldedStream[] = [];
+    for (const rows of this.#kinds.values()) unfolded.push(...rows.unfoldedStreams());
+    return unfolded;
   }
 
-  #confirm(event: RecordedEvent): void {
-    this.#kinds.get(kindOf(event.stream))?.confirm(event);
-    for (const fold of this.#folds.values()) fold.confirm(event);
-    this.#foldsStale = true;
-    this.position = event.position ?? this.position;
-    this.folded++;
+  #all(): ConfirmedFold[] {
+    return [
+      ...[...this.#kinds.values()].map((rows) => rows.confirmed),
+      ...[...this.#folds.values()].map((fold) => fold.confirmed),
+    ];
   }
 
-  #touch(streams: ReadonlySet<string>): void {
-    for (const stream of streams) this.#kinds.get(kindOf(stream))?.touch(keyOf(stream));
-    if (streams.size > 0) this.#foldsStale = true;
+  #restack(streams: ReadonlySet<string>): void {
+    if (streams.size === 0) return;
+    for (const stream of streams) this.#kinds.get(kindOf(stream))?.restack(keyOf(stream));
+    for (const fold of this.#folds.values()) fold.restack();
+    this.#foldsChanged = true;
   }
 }

@@ -1,60 +1,136 @@
 /** Values folded from the whole log: the confirmed fold, and the pending events on top of it. */
+import type { BatchReader } from "./batch.js";
+import type { FoldSnapshot } from "./border.js";
+import type { ConfirmedFold } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import { foldFailed, type Report, upcast } from "./fold.js";
 import { Cell } from "./live.js";
+import { notPlain } from "./plain.js";
 import type { RecordedEvent } from "./types.js";
 
-export class Fold {
-  readonly projection: Projection<unknown>;
-  readonly live: Cell<unknown>;
-  readonly #definitionOf: (stream: string) => StreamDefinition | undefined;
-  readonly #report: Report;
-  #confirmed: unknown;
+/** What folding needs besides the projection. */
+export interface FoldContext {
+  readonly definitionOf: (stream: string) => StreamDefinition | undefined;
+  readonly report: Report;
+}
 
-  constructor(
-    projection: Projection<unknown>,
-    definitionOf: (stream: string) => StreamDefinition | undefined,
-    report: Report,
-    onUse: () => void,
-  ) {
+/** The fold of the confirmed log. */
+export class ProjectionFold implements ConfirmedFold {
+  readonly name: string;
+  readonly version: number;
+  readonly projection: Projection<unknown>;
+  readonly context: FoldContext;
+  state: unknown;
+  position = 0;
+  problem: string | undefined;
+  #unsaved = false;
+  #wasUnsaved = false;
+
+  constructor(projection: Projection<unknown>, context: FoldContext) {
     this.projection = projection;
-    this.#definitionOf = definitionOf;
-    this.#report = report;
-    this.#confirmed = projection.initial;
-    this.live = new Cell(projection.initial, onUse);
+    this.context = context;
+    this.name = `fold/${projection.name}`;
+    this.version = projection.version;
+    this.state = projection.initial;
   }
 
-  confirm(event: RecordedEvent): void {
-    this.#confirmed = this.#step(this.#confirmed, event);
+  take(reader: BatchReader, from: number, to: number): void {
+    this.#unsaved = true;
+    for (let i = from; i < to; i++) {
+      const event = reader.event(i);
+      const next = this.step(this.state, event);
+      if (next.threw) this.problem ??= `it threw on ${event.type} at position ${event.position}`;
+      this.state = next.state;
+    }
+  }
+
+  /** One event on top of a state. Total: what throws leaves the state as it was and is reported. */
+  step(state: unknown, event: RecordedEvent): { readonly state: unknown; readonly threw: boolean } {
+    const { projection, context } = this;
+    try {
+      const known = context.definitionOf(event.stream)?.events.get(event.type);
+      const old = known !== undefined && known.version > event.schema;
+      const next = projection.evolve(state, old ? { ...event, data: upcast(known, event) } : event);
+      if (next === undefined && projection.initial !== undefined)
+        throw new Error("it returned nothing");
+      return { state: next, threw: false };
+    } catch (thrown) {
+      context.report(foldFailed(projection.name, event, thrown));
+      return { state, threw: true };
+    }
+  }
+
+  release(): void {}
+
+  install(text: string): void {
+    const stored = JSON.parse(text) as { readonly state?: unknown };
+    if (!Object.hasOwn(stored, "state")) throw new Error("it is not the state of a projection");
+    this.state = stored.state;
   }
 
   reset(): void {
-    this.#confirmed = this.projection.initial;
+    this.state = this.projection.initial;
+    this.position = 0;
+    this.problem = undefined;
+    this.#unsaved = false;
   }
 
-  /** Folds what is pending anew. */
-  refresh(pending: Iterable<RecordedEvent>): void {
-    let state = this.#confirmed;
-    for (const event of pending) state = this.#step(state, event);
-    this.live.set(state);
-  }
-
-  /** Total: what throws leaves the state as it was and is reported. */
-  #step(state: unknown, event: RecordedEvent): unknown {
-    const { projection } = this;
-    try {
-      const known = this.#definitionOf(event.stream)?.events.get(event.type);
-      const current = known && known.version > event.schema;
-      const next = projection.evolve(
-        state,
-        current ? { ...event, data: upcast(known, event) } : event,
-      );
-      if (next === undefined && projection.initial !== undefined)
-        throw new Error("it returned nothing");
-      return next;
-    } catch (thrown) {
-      this.#report(foldFailed(projection.name, event, thrown));
-      return state;
+  // One value is one bucket, and cannot be walked or written in parts.
+  *save(): Generator<undefined, FoldSnapshot | undefined> {
+    const { name, version, state } = this;
+    yield;
+    const problem = notPlain(state);
+    if (problem) {
+      this.problem = `its state is not plain JSON: ${problem}`;
+      return undefined;
     }
+    const data = this.#unsaved ? JSON.stringify({ state }) : undefined;
+    this.#wasUnsaved = this.#unsaved;
+    this.#unsaved = false;
+    const changed = data === undefined ? [] : [{ bucket: 0, data }];
+    return { name, version, buckets: 1, whole: data !== undefined, changed };
+  }
+
+  unsave(whole: boolean): void {
+    this.#unsaved = whole || this.#wasUnsaved || this.#unsaved;
+  }
+}
+
+/** A projection as a live value. */
+export class Fold {
+  readonly live: Cell<unknown>;
+  confirmed: ProjectionFold;
+  /** With what is pending; `undefined`: to be folded anew. */
+  #shown: { state: unknown } | undefined;
+
+  constructor(confirmed: ProjectionFold, onUse: () => void) {
+    this.confirmed = confirmed;
+    this.live = new Cell(confirmed.projection.initial, onUse);
+  }
+
+  /** Folds an event that was just appended on top of what is shown. */
+  push(event: RecordedEvent): void {
+    if (this.#shown) this.#shown.state = this.confirmed.step(this.#shown.state, event).state;
+  }
+
+  /** Marks the value to be folded anew. */
+  restack(): void {
+    this.#shown = undefined;
+  }
+
+  /** Goes on with another fold of the same projection, which stands at the same position. */
+  takeOver(confirmed: ProjectionFold): void {
+    this.confirmed = confirmed;
+    this.restack();
+  }
+
+  /** Shows what has changed. */
+  refresh(pending: Iterable<RecordedEvent>): void {
+    if (this.#shown === undefined) {
+      let { state } = this.confirmed;
+      for (const event of pending) state = this.confirmed.step(state, event).state;
+      this.#shown = { state };
+    }
+    this.live.set(this.#shown.state);
   }
 }

@@ -8,8 +8,19 @@ type AnyRow = Row<unknown>;
 export interface RowSource {
   /** Grows with every change. */
   readonly revision: number;
-  values(): Iterable<AnyRow>;
+  /** Those whose state passes `test`; all without one. */
+  values(test?: (state: unknown) => boolean): Iterable<AnyRow>;
 }
+
+/** A row that changed; `undefined`: it did not exist before, or does not any more. */
+export interface RowChange {
+  readonly key: string;
+  readonly before: AnyRow | undefined;
+  readonly after: AnyRow | undefined;
+}
+
+/** Up to so many changes are put in place one by one, which costs less than going through all rows. */
+const FEW = 32;
 
 const NO_ROWS: readonly AnyRow[] = [];
 
@@ -19,6 +30,8 @@ const NO_ROWS: readonly AnyRow[] = [];
  */
 export class LiveQuery implements Live<readonly AnyRow[]> {
   readonly #matches: (row: AnyRow) => boolean;
+  /** What can be said of a row by its state alone. */
+  readonly #test: ((state: unknown) => boolean) | undefined;
   readonly #compare: (a: AnyRow, b: AnyRow) => number;
   readonly #limit: number;
   readonly #source: RowSource;
@@ -33,6 +46,7 @@ export class LiveQuery implements Live<readonly AnyRow[]> {
     source: RowSource,
     onSubscribe: (query: LiveQuery) => void,
   ) {
+    this.#test = queryToTest(query.where);
     this.#matches = queryToMatches(query.where);
     this.#compare = queryToCompare(query);
     this.#limit = query.limit ?? Number.POSITIVE_INFINITY;
@@ -51,36 +65,72 @@ export class LiveQuery implements Live<readonly AnyRow[]> {
     this.#cell.subscribe(listener);
 
   readonly getSnapshot = (): readonly AnyRow[] => {
-    if (this.#revision !== this.#source.revision) {
-      this.#take(queryRows(this.#source.values(), this.#matches, this.#compare));
-    }
+    if (this.#revision !== this.#source.revision) this.#compute();
     return this.#cell.getSnapshot();
   };
 
   /**
-   * Takes the rows that changed (`undefined`: gone) in the newest revision. True if the result did. If the
-   * query's own functions throw, whoever reads the result next gets the throw.
+   * Takes the rows that changed in the newest revision. True if the result did. If the query's own functions
+   * throw, whoever reads the result next gets the throw.
    */
-  update(changed: ReadonlyMap<string, AnyRow | undefined>): boolean {
-    const kept = this.#ordered.filter((row) => !changed.has(row.key));
-    try {
-      const fresh = queryRows(present(changed), this.#matches, this.#compare);
-      const untouched = kept.length === this.#ordered.length && fresh.length === 0;
-      this.#take(untouched ? this.#ordered : merge(kept, fresh, this.#compare));
-      return !untouched;
-    } catch {
-      this.#revision = -1;
-      return false;
-    }
+  update(changes: readonly RowChange[]): boolean {
+    return this.#guarded(() => {
+      if (changes.length <= FEW) this.#replace(changes);
+      else this.#merge(changes);
+    });
+  }
+
+  /** Takes all rows anew, as {@link update}. */
+  renew(): boolean {
+    return this.#guarded(() => this.#compute());
   }
 
   tell(): void {
     this.#cell.tell();
   }
 
+  #guarded(run: () => void): boolean {
+    const before = this.#cell.getSnapshot();
+    try {
+      run();
+      return this.#cell.getSnapshot() !== before;
+    } catch {
+      this.#revision = -1;
+      return false;
+    }
+  }
+
+  #compute(): void {
+    const rows = this.#source.values(this.#test);
+    this.#take(queryRows(rows, this.#test ? () => true : this.#matches, this.#compare));
+  }
+
+  #replace(changes: readonly RowChange[]): void {
+    let ordered: AnyRow[] | undefined;
+    for (const { before, after } of changes) {
+      // A row that was not in the list need not be looked for.
+      const at = before ? placeOf(ordered ?? this.#ordered, before, this.#compare) : -1;
+      const stays = after !== undefined && this.#matches(after);
+      if (at < 0 && !stays) continue;
+      ordered ??= this.#ordered.slice();
+      if (at >= 0) ordered.splice(at, 1);
+      if (stays) ordered.splice(placeFor(ordered, after, this.#compare), 0, after);
+    }
+    this.#take(ordered ?? this.#ordered);
+  }
+
+  #merge(changes: readonly RowChange[]): void {
+    const gone = new Set(changes.map(({ key }) => key));
+    const kept = this.#ordered.filter((row) => !gone.has(row.key));
+    const fresh = queryRows(present(changes), this.#matches, this.#compare);
+    this.#take(merge(kept, fresh, this.#compare));
+  }
+
   #take(ordered: readonly AnyRow[]): void {
+    const unchanged = ordered === this.#ordered && this.#revision >= 0;
     this.#ordered = ordered;
     this.#revision = this.#source.revision;
+    if (unchanged) return;
     const result = ordered.length > this.#limit ? ordered.slice(0, this.#limit) : ordered;
     const old = this.#cell.getSnapshot();
     const same = old.length === result.length && result.every((row, i) => row === old[i]);
@@ -88,8 +138,36 @@ export class LiveQuery implements Live<readonly AnyRow[]> {
   }
 }
 
+/** Index of a row in an ordered list; -1 if it is not there. */
+function placeOf(
+  rows: readonly AnyRow[],
+  row: AnyRow,
+  compare: (a: AnyRow, b: AnyRow) => number,
+): number {
+  const end = placeFor(rows, row, compare);
+  // It stands among those that compare equal to it, just before `end`.
+  if (rows[end - 1] === row) return end - 1;
+  return rows.indexOf(row);
+}
+
+/** Where a row belongs: behind all that do not come after it. */
+function placeFor(
+  rows: readonly AnyRow[],
+  row: AnyRow,
+  compare: (a: AnyRow, b: AnyRow) => number,
+): number {
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compare(rows[middle] as AnyRow, row) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** The result of a query over rows that do not change. */
-export function runQuery(rows: Iterable<AnyRow>, query: RowQuery<unknown> = {}): readonly AnyRow[] {
+export function runQuery(source: RowSource, query: RowQuery<unknown> = {}): readonly AnyRow[] {
+  const rows = source.values(queryToTest(query.where));
   const ordered = queryRows(rows, queryToMatches(query.where), queryToCompare(query));
   return query.limit === undefined ? ordered : ordered.slice(0, query.limit);
 }
@@ -118,8 +196,8 @@ function keyOfValue(value: unknown): string {
   return `#${known}`;
 }
 
-function* present(changed: ReadonlyMap<string, AnyRow | undefined>): Iterable<AnyRow> {
-  for (const row of changed.values()) if (row) yield row;
+function* present(changes: readonly RowChange[]): Iterable<AnyRow> {
+  for (const { after } of changes) if (after) yield after;
 }
 
 function queryRows(
@@ -148,11 +226,17 @@ function merge(
   return merged;
 }
 
+function queryToTest(where: RowQuery<unknown>["where"]): ((state: unknown) => boolean) | undefined {
+  if (where === undefined || typeof where === "function") return undefined;
+  const fields = Object.entries(where as object);
+  return (state) => fields.every(([name, value]) => Object.is(fieldOf(state, name), value));
+}
+
 function queryToMatches(where: RowQuery<unknown>["where"]): (row: AnyRow) => boolean {
   if (where === undefined) return () => true;
   if (typeof where === "function") return where as (row: AnyRow) => boolean;
-  const fields = Object.entries(where as object);
-  return (row) => fields.every(([name, value]) => Object.is(fieldOf(row, name), value));
+  const test = queryToTest(where);
+  return (row) => test === undefined || test(row.state);
 }
 
 function queryToCompare(query: RowQuery<unknown>): (a: AnyRow, b: AnyRow) => number {
@@ -162,7 +246,8 @@ function queryToCompare(query: RowQuery<unknown>): (a: AnyRow, b: AnyRow) => num
   const compare =
     typeof orderBy === "function"
       ? orderBy
-      : (a: AnyRow, b: AnyRow) => compareValues(fieldOf(a, orderBy), fieldOf(b, orderBy));
+      : (a: AnyRow, b: AnyRow) =>
+          compareValues(fieldOf(a.state, orderBy), fieldOf(b.state, orderBy));
   return (a, b) => sign * compare(a, b) || compareCreated(a, b);
 }
 
@@ -179,6 +264,6 @@ function compareValues(a: unknown, b: unknown): number {
   return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0;
 }
 
-function fieldOf(row: AnyRow, name: string): unknown {
-  return (row.state as Readonly<Record<string, unknown>> | null | undefined)?.[name];
+function fieldOf(state: unknown, name: string): unknown {
+  return (state as Readonly<Record<string, unknown>> | null | undefined)?.[name];
 }

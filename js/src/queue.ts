@@ -11,12 +11,15 @@ const NONE: readonly RecordedEvent[] = [];
 interface Entry {
   readonly attempt: number;
   readonly events: readonly RecordedEvent[];
+  /** Place in the queue: grows from one to the next. */
+  place: number;
 }
 
 export class QueueMirror {
   #entries = new Map<string, Entry>();
   /** Pending events by stream, in order. */
   readonly #byStream = new Map<string, RecordedEvent[]>();
+  #place = 0;
 
   get size(): number {
     return this.#entries.size;
@@ -43,33 +46,32 @@ export class QueueMirror {
 
   /** Pending events of `stream` from commits before `id`; all of them if `id` is not in the queue. */
   eventsBefore(id: string, stream: string): readonly RecordedEvent[] {
-    const before: RecordedEvent[] = [];
-    for (const [entryId, entry] of this.#entries) {
-      if (entryId === id) break;
-      for (const event of entry.events) if (event.stream === stream) before.push(event);
-    }
-    return before;
+    const end = this.#entries.get(id)?.place ?? Number.POSITIVE_INFINITY;
+    return this.eventsOf(stream).filter(
+      ({ commitId }) => (this.#entries.get(commitId)?.place ?? end) < end,
+    );
   }
 
-  /** Adds a commit that was just appended. */
-  push(commit: QueuedCommit): void {
-    const entry = toEntry(commit);
+  /** Adds a commit that was just appended; gives its events. */
+  push(commit: QueuedCommit): readonly RecordedEvent[] {
+    const entry = this.#toEntry(commit);
     this.#entries.set(commit.id, entry);
-    for (const event of entry.events) {
-      const list = this.#byStream.get(event.stream);
-      if (list) list.push(event);
-      else this.#byStream.set(event.stream, [event]);
-    }
+    for (const event of entry.events) this.#add(event);
+    return entry.events;
   }
 
-  /** Drops commits that were confirmed; gives the streams they touched. */
+  /** Drops commits that were confirmed; gives the streams they touched. Costs what these hold. */
   settle(ids: readonly string[]): ReadonlySet<string> {
     const touched = new Set<string>();
     for (const id of ids) {
       for (const { stream } of this.#entries.get(id)?.events ?? NONE) touched.add(stream);
       this.#entries.delete(id);
     }
-    this.#index(touched);
+    for (const stream of touched) {
+      const left = this.eventsOf(stream).filter(({ commitId }) => this.#entries.has(commitId));
+      if (left.length > 0) this.#byStream.set(stream, left);
+      else this.#byStream.delete(stream);
+    }
     return touched;
   }
 
@@ -81,53 +83,57 @@ export class QueueMirror {
       for (const { stream } of entry?.events ?? NONE) touched.add(stream);
     };
     const next = new Map<string, Entry>();
+    let [place, moved] = [-1, false];
     for (const { id, attempt } of core.queue()) {
       const known = old.get(id);
       if (known?.attempt === attempt) {
+        moved ||= known.place < place;
+        place = known.place;
         next.set(id, known);
         continue;
       }
       const commit = core.commit(id);
       // It left the queue between the two calls: another notice tells.
       if (commit === undefined) continue;
-      const entry = toEntry(commit);
+      const entry = this.#toEntry(commit);
+      // A new attempt may stand anywhere in the queue.
+      moved ||= known !== undefined || place > entry.place;
       touch(known);
       touch(entry);
       next.set(id, entry);
+      place = entry.place;
     }
-    for (const [id, entry] of old) if (!next.has(id)) touch(entry);
-    if (!sameOrder(old, next)) for (const entry of next.values()) touch(entry);
+    if (next.size !== old.size || touched.size > 0) {
+      for (const [id, entry] of old) if (!next.has(id)) touch(entry);
+    }
+    if (moved) {
+      for (const entry of next.values()) {
+        entry.place = ++this.#place;
+        touch(entry);
+      }
+    }
     this.#entries = next;
     this.#index(touched);
     return touched;
   }
 
-  clear(): ReadonlySet<string> {
-    return this.settle(this.ids());
+  #toEntry(commit: QueuedCommit): Entry {
+    return {
+      attempt: commit.attempt,
+      events: commit.events.map((event) => queuedEventToEvent(event, commit)),
+      place: ++this.#place,
+    };
+  }
+
+  #add(event: RecordedEvent): void {
+    const list = this.#byStream.get(event.stream);
+    if (list) list.push(event);
+    else this.#byStream.set(event.stream, [event]);
   }
 
   #index(streams: ReadonlySet<string>): void {
     if (streams.size === 0) return;
     for (const stream of streams) this.#byStream.delete(stream);
-    for (const event of this.events()) {
-      if (!streams.has(event.stream)) continue;
-      const list = this.#byStream.get(event.stream);
-      if (list) list.push(event);
-      else this.#byStream.set(event.stream, [event]);
-    }
+    for (const event of this.events()) if (streams.has(event.stream)) this.#add(event);
   }
-}
-
-function toEntry(commit: QueuedCommit): Entry {
-  return {
-    attempt: commit.attempt,
-    events: commit.events.map((event) => queuedEventToEvent(event, commit)),
-  };
-}
-
-/** True if the ids that both hold come in the same order. */
-function sameOrder(a: ReadonlyMap<string, Entry>, b: ReadonlyMap<string, Entry>): boolean {
-  const ofB = [...b.keys()].filter((id) => a.has(id));
-  const ofA = [...a.keys()].filter((id) => b.has(id));
-  return ofA.every((id, i) => id === ofB[i]);
 }

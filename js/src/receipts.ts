@@ -3,20 +3,70 @@ import type { Outcome, ReceiptNotice } from "./border.js";
 import { coreErrorToTidelogError, type TidelogError, tidelogError } from "./errors.js";
 import type { Reason, Receipt, Settlement } from "./types.js";
 
-interface Open {
-  readonly receipt: Receipt;
-  durable(): void;
-  fail(error: TidelogError): void;
-  settle(settlement: Settlement): void;
+/** A receipt on its way. Its promises are made for those who ask: most commits of a burst have nobody who waits. */
+class OpenReceipt implements Receipt {
+  readonly id: string;
+  readonly ok = true;
+  #durable: true | TidelogError | undefined;
+  #settlement: Settlement | undefined;
+  #whenDurable: Deferred<void> | undefined;
+  #whenSettled: Deferred<Settlement> | undefined;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get durable(): Promise<void> {
+    if (this.#whenDurable === undefined) {
+      this.#whenDurable = deferred<void>();
+      // Nobody needs to listen: the failure is in `settled` as well.
+      this.#whenDurable.promise.catch(() => undefined);
+      if (this.#durable === true) this.#whenDurable.resolve();
+      else if (this.#durable !== undefined) this.#whenDurable.reject(this.#durable);
+    }
+    return this.#whenDurable.promise;
+  }
+
+  get settled(): Promise<Settlement> {
+    if (this.#whenSettled === undefined) {
+      this.#whenSettled = deferred<Settlement>();
+      if (this.#settlement) this.#whenSettled.resolve(this.#settlement);
+    }
+    return this.#whenSettled.promise;
+  }
+
+  isDurable(): void {
+    if (this.#durable !== undefined) return;
+    this.#durable = true;
+    this.#whenDurable?.resolve();
+  }
+
+  fail(error: TidelogError): void {
+    if (this.#durable !== undefined) return;
+    this.#durable = error;
+    this.#whenDurable?.reject(error);
+  }
+
+  settle(settlement: Settlement): void {
+    this.#settlement ??= settlement;
+    this.#whenSettled?.resolve(this.#settlement);
+  }
 }
+
+/** Characters of a commit's id. */
+const ID = 36;
 
 /** The receipts whose commits have not settled. */
 export class Receipts {
-  readonly #open = new Map<string, Open>();
+  readonly #open = new Map<string, OpenReceipt>();
 
   /** The receipt of a commit that is not settled; made if there is none. */
   of(id: string): Receipt {
-    return this.#of(id).receipt;
+    const known = this.#open.get(id);
+    if (known) return known;
+    const open = new OpenReceipt(id);
+    this.#open.set(id, open);
+    return open;
   }
 
   has(id: string): boolean {
@@ -41,8 +91,13 @@ export class Receipts {
       return;
     }
     // A commit is pushed only after it is durable, so every later state says so too.
-    open.durable();
+    open.isDurable();
     if (state === "confirmed") this.#settle(id, open, { state, position: notice.position ?? 0 });
+  }
+
+  /** Many commits at once, their ids joined. */
+  handleDurable(ids: string): void {
+    for (let i = 0; i < ids.length; i += ID) this.#open.get(ids.slice(i, i + ID))?.isDurable();
   }
 
   park(id: string, reason = conflictToReason(tidelogError("conflict"))): void {
@@ -77,24 +132,7 @@ export class Receipts {
     }
   }
 
-  #of(id: string): Open {
-    const known = this.#open.get(id);
-    if (known) return known;
-    const durable = deferred<void>();
-    const settled = deferred<Settlement>();
-    // Nobody needs to listen: the failure is in `settled` as well.
-    durable.promise.catch(() => undefined);
-    const open: Open = {
-      receipt: { id, ok: true, durable: durable.promise, settled: settled.promise },
-      durable: durable.resolve,
-      fail: durable.reject,
-      settle: settled.resolve,
-    };
-    this.#open.set(id, open);
-    return open;
-  }
-
-  #settle(id: string, open: Open, settlement: Settlement): void {
+  #settle(id: string, open: OpenReceipt, settlement: Settlement): void {
     this.#open.delete(id);
     open.settle(settlement);
   }

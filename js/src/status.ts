@@ -1,8 +1,9 @@
 /** Where a log stands, put together from wasm's status and the folds'. */
 import type { CoreStatus } from "./border.js";
 import { coreErrorToTidelogError, type TidelogError } from "./errors.js";
+import { Cell } from "./live.js";
 import type { Mirror } from "./mirror.js";
-import type { Status } from "./types.js";
+import type { Live, Rebuilding, Status } from "./types.js";
 
 /** Where the engine is in its life. */
 export type Phase = "idle" | "opening" | "ready" | "failed" | "closed";
@@ -13,14 +14,59 @@ export interface StatusSources {
   readonly core: CoreStatus | undefined;
   readonly mirror: Mirror;
   readonly failure: TidelogError | undefined;
-  readonly reset: { readonly reason: string } | undefined;
+  readonly reset: Status["reset"] | undefined;
+  readonly damaged: Status["damaged"] | undefined;
+  readonly rebuilding: readonly Rebuilding[];
+  /** Events of the log that folds still need before the log is open, besides those of wasm's replay. */
+  readonly behind: { readonly done: number; readonly total: number };
+}
+
+/**
+ * The status as a live value. It is put together when somebody reads it: a burst of commands must not pay
+ * for what nobody looks at.
+ */
+export class LiveStatus implements Live<Status> {
+  readonly #cell: Cell<Status>;
+  readonly #compute: () => Status;
+  #stale = true;
+
+  constructor(compute: () => Status, onUse: () => void) {
+    this.#compute = compute;
+    this.#cell = new Cell(compute(), onUse);
+  }
+
+  readonly subscribe = (listener: (status: Status) => void): (() => void) =>
+    this.#cell.subscribe(listener);
+
+  readonly getSnapshot = (): Status => {
+    if (this.#stale) {
+      this.#stale = false;
+      const status = this.#compute();
+      if (!sameStatus(status, this.#cell.getSnapshot())) this.#cell.set(status);
+    }
+    return this.#cell.getSnapshot();
+  };
+
+  /** Something about it may have changed. */
+  touch(): void {
+    this.#stale = true;
+  }
+
+  tell(): void {
+    if (!this.#cell.watched) return;
+    this.getSnapshot();
+    this.#cell.tell();
+  }
 }
 
 /** The status as the app sees it. An error of the engine hides one of the core, and that one of a fold. */
-export function statusOf({ phase, core, mirror, failure, reset }: StatusSources): Status {
+export function statusOf(sources: StatusSources): Status {
+  const { phase, core, mirror, failure, reset, damaged, rebuilding, behind } = sources;
   const error =
     failure ?? (core?.error ? coreErrorToTidelogError(core.error) : undefined) ?? mirror.foldError;
-  const done = mirror.folded;
+  const done = mirror.folded + behind.done;
+  // How much there is becomes known while it is read.
+  const total = Math.max(done, (core?.replayed?.total ?? mirror.folded) + behind.total);
   return {
     phase: phaseShown(phase, core, failure),
     position: mirror.position,
@@ -29,11 +75,11 @@ export function statusOf({ phase, core, mirror, failure, reset }: StatusSources)
     parked: core?.parked ?? 0,
     leader: core?.leader ?? false,
     unfolded: mirror.unfolded(),
-    ...(phase === "opening" && core
-      ? // How much there is becomes known while it is read.
-        { replayed: { done, total: Math.max(done, core.replayed?.total ?? core.position) } }
-      : {}),
+    rebuilding,
+    unsaved: mirror.unsaved(),
+    ...(phase === "opening" && core ? { replayed: { done, total } } : {}),
     ...(reset ? { reset } : {}),
+    ...(damaged ? { damaged } : {}),
     ...(error ? { error } : {}),
   };
 }
@@ -50,10 +96,16 @@ export function sameStatus(a: Status, b: Status): boolean {
     a.replayed?.done === b.replayed?.done &&
     a.replayed?.total === b.replayed?.total &&
     a.reset === b.reset &&
+    a.damaged === b.damaged &&
     a.error?.message === b.error?.message &&
-    a.unfolded.length === b.unfolded.length &&
-    a.unfolded.every((stream, i) => stream.stream === b.unfolded[i]?.stream)
+    same(a.unfolded, b.unfolded, (one, other) => one.stream === other.stream) &&
+    same(a.unsaved, b.unsaved, (one, other) => one.problem === other.problem) &&
+    same(a.rebuilding, b.rebuilding, (one, other) => one === other)
   );
+}
+
+function same<T>(a: readonly T[], b: readonly T[], equal: (a: T, b: T) => boolean): boolean {
+  return a.length === b.length && a.every((item, i) => equal(item, b[i] as T));
 }
 
 function phaseShown(

@@ -30,6 +30,9 @@ export interface EventInfo {
   readonly commitId: string;
   /** Who the server says wrote it; absent while pending. */
   readonly actor?: string;
+  /** Absent if it has none. */
+  readonly tags?: readonly string[];
+  readonly meta?: EventMeta;
 }
 
 /** An event with its payload as it was written (no upcaster has touched it). */
@@ -163,13 +166,62 @@ export interface Status {
   readonly parked: number;
   /** This tab talks to the network. */
   readonly leader: boolean;
-  /** While opening: events folded from disk. */
+  /** While opening: events folded from disk. Those that a snapshot stands for are not counted. */
   readonly replayed?: { readonly done: number; readonly total: number };
+  /** Folds that are being built beside the running ones, from the log: late projections, `log.rebuild`. */
+  readonly rebuilding: readonly Rebuilding[];
+  /** Folds that no snapshot is made of, and why: opening folds all their events. */
+  readonly unsaved: readonly UnsavedFold[];
+  /** Data on this device failed its checksum. `refetch`: the server is asked for it again. */
+  readonly damaged?: { readonly from: number; readonly refetch: boolean };
   /** Streams that hold an event this code cannot fold: their rows stand still and refuse commands. */
   readonly unfolded: readonly UnfoldedStream[];
   /** The database was found empty or rewound and is being pulled again. */
   readonly reset?: { readonly reason: string };
   readonly error?: TidelogError;
+}
+
+/** A fold on its way: `done` of `total` events. */
+export interface Rebuilding {
+  readonly name: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A fold whose state cannot be kept as JSON without loss, or that threw. */
+export interface UnsavedFold {
+  readonly name: string;
+  readonly problem: string;
+}
+
+/** What this device holds of the log, and what the browser grants. */
+export interface StorageInfo {
+  /** Confirmed events on this device. */
+  readonly events: number;
+  /** Position of the oldest of them; 0 for none. */
+  readonly oldest: number;
+  /** Of the log's frames as they are encoded; the browser may compress them. */
+  readonly bytes: number;
+  /** Frames of any size, and those of them that compaction is done with. */
+  readonly frames: number;
+  readonly segments: number;
+  /** What is not on this device: the server has it. */
+  readonly gaps: readonly StorageGap[];
+  /** Damaged frames that were set aside, and frames of a history that the server lost. */
+  readonly quarantined: number;
+  readonly lost: number;
+  /** Bytes of the whole origin, as the browser estimates them; absent where it does not say. */
+  readonly usage?: number;
+  readonly quota?: number;
+  /** True: the browser does not evict this origin by itself. */
+  readonly persisted?: boolean;
+}
+
+/** Positions `from` to `to`, both included. */
+export interface StorageGap {
+  readonly from: number;
+  readonly to: number;
+  readonly reason: string;
 }
 
 /** A stream with an event whose type or schema this code does not know. */

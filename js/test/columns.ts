@@ -1,11 +1,12 @@
-import type { Batch } from "../src/border.js";
+import type { Batch, EventExtras } from "../src/border.js";
+import type { EventMeta } from "../src/types.js";
 
 /** A confirmed commit of the fake device. */
 export interface Recorded {
   readonly id: string;
   readonly recordedAt: number;
   readonly occurredAt: number;
-  readonly actor: string;
+  readonly actor: string | undefined;
   readonly first: number;
   readonly events: {
     stream: string;
@@ -13,31 +14,55 @@ export interface Recorded {
     schema: number;
     version: number;
     data: string;
+    tags?: readonly string[];
+    meta?: EventMeta;
+    occurredAt?: number;
   }[];
 }
 
-/** Commits as the columns that wasm hands over. */
-export function toBatch(commits: readonly Recorded[]): Batch {
-  const rows = commits.flatMap((commit, index) =>
-    commit.events.map((event, i) => ({ ...event, commit: index, position: commit.first + i })),
+/** Commits as the columns that wasm hands over. The first `skip` events are said to be folded already. */
+export function toBatch(commits: readonly Recorded[], skip = 0): Batch {
+  const rows = commits.flatMap((commit) => commit.events.map((event) => ({ ...event, commit })));
+  const names = [
+    ...new Set([
+      ...rows.flatMap((row) => [row.stream, row.type]),
+      ...commits.flatMap(({ actor }) => actor ?? []),
+    ]),
+  ];
+  const extras: EventExtras[] = rows.flatMap(({ tags, meta }, event) =>
+    tags || meta ? [{ event, ...(tags && { tags }), ...(meta && { meta }) }] : [],
   );
-  const streams = [...new Set(rows.map((row) => row.stream))];
-  const types = [...new Set(rows.map((row) => row.type))];
+  let end = 0;
   return {
     firstPosition: commits[0]?.first ?? 0,
     count: rows.length,
-    streams,
-    types,
-    commitIds: commits.map((commit) => commit.id),
+    skip,
+    names: names.join("\n"),
+    commitIds: commits.map((commit) => commit.id.padEnd(36, ".").slice(0, 36)).join(""),
+    commitEnd: Uint32Array.from(commits, ({ events }) => {
+      end += events.length;
+      return end;
+    }),
     recordedAt: Float64Array.from(commits, (commit) => commit.recordedAt),
-    actors: commits.map((commit) => commit.actor),
-    stream: Uint32Array.from(rows, (row) => streams.indexOf(row.stream)),
-    type: Uint32Array.from(rows, (row) => types.indexOf(row.type)),
-    commit: Uint32Array.from(rows, (row) => row.commit),
+    actor: Uint32Array.from(commits, ({ actor }) => (actor ? names.indexOf(actor) + 1 : 0)),
+    stream: Uint32Array.from(rows, (row) => names.indexOf(row.stream)),
+    type: Uint32Array.from(rows, (row) => names.indexOf(row.type)),
     schema: Uint32Array.from(rows, (row) => row.schema),
     version: Float64Array.from(rows, (row) => row.version),
-    position: Float64Array.from(rows, (row) => row.position),
-    occurredAt: Float64Array.from(rows, (row) => commits[row.commit]?.occurredAt ?? 0),
+    occurredAt: Float64Array.from(rows, (row) => row.occurredAt ?? row.commit.occurredAt),
     data: rows.map((row) => row.data).join(","),
+    ...(extras.length > 0 ? { extras } : {}),
   };
+}
+
+/** Only the events of one stream, with their positions. */
+export function toStreamBatch(commits: readonly Recorded[], stream: string): Batch {
+  const positions = commits.flatMap((commit) =>
+    commit.events.flatMap((event, i) => (event.stream === stream ? [commit.first + i] : [])),
+  );
+  const only = commits.map((commit) => ({
+    ...commit,
+    events: commit.events.filter((event) => event.stream === stream),
+  }));
+  return { ...toBatch(only), positions: Float64Array.from(positions) };
 }

@@ -5,12 +5,16 @@
  */
 import type {
   Appended,
-  Batch,
+  BatchPage,
   CoreError,
   CoreFactory,
   CoreOptions,
   CoreStatus,
+  CoreStorage,
   Draft,
+  FoldSnapshot,
+  ImportBatch,
+  Imported,
   LogCore,
   Notice,
   Outcome,
@@ -21,14 +25,21 @@ import type {
   RerunAnswer,
 } from "../src/border.js";
 import { newId } from "../src/ids.js";
-import type { ParkedReason } from "../src/types.js";
-import { type Recorded, toBatch } from "./columns.js";
+import type { Expected, ParkedReason, Policy } from "../src/types.js";
+import { type Recorded, toBatch, toStreamBatch } from "./columns.js";
+import { framesOf, parseFrames } from "./fake-frames.js";
 
 export interface FakeEvent {
   readonly stream: string;
   readonly type: string;
   readonly data: unknown;
   readonly schema?: number;
+}
+
+/** A fold's snapshot as the fake device keeps it. */
+export interface Saved extends Omit<FoldSnapshot, "changed" | "whole"> {
+  readonly position: number;
+  readonly texts: ReadonlyMap<number, string>;
 }
 
 interface Pending {
@@ -45,8 +56,20 @@ export class FakeDevice {
   opens = 0;
   /** Set: the next `open` rejects with it. */
   openError: CoreError | undefined;
-  /** Events in one batch at most. */
+  /** Commits in one batch at most. */
   batchSize = 1000;
+  /** By fold. The replica's own heads stand at `heads`. */
+  snapshots = new Map<string, Saved>();
+  heads = 0;
+  /** Set: a save waits for what is confirmed meanwhile, or is refused. */
+  beforeSave: () => void = () => undefined;
+  refuseSave = false;
+  /** Positions up to here are on the server only. */
+  pruned = 0;
+  online = true;
+  /** Number of reads of the log, and calls of `persist`. */
+  reads = 0;
+  persistCalls = 0;
 
   readonly factory: CoreFactory = async (options) => {
     this.opens++;
@@ -86,7 +109,7 @@ export class FakeDevice {
   record(
     id: string,
     occurredAt: number,
-    events: readonly { stream: string; type: string; schema: number; data: string }[],
+    events: readonly Omit<Recorded["events"][number], "version">[],
   ): Recorded {
     const first = this.position + 1;
     const next = new Map<string, number>();
@@ -127,11 +150,14 @@ export class FakeCore implements LogCore {
     const error = this.device.openError;
     this.device.openError = undefined;
     if (error) throw error;
-    const { log, batchSize } = this.device;
+    const { batchSize, heads } = this.device;
+    if (this.options.snapshots) this.#sayFolds();
+    const start = this.options.snapshots ? heads : 0;
+    const log = this.device.log.filter((commit) => lastOf(commit) > start);
     for (let i = 0; i < log.length; i += batchSize) {
       this.notify({
         kind: "batch",
-        batch: toBatch(log.slice(i, i + batchSize)),
+        batch: toBatch(log.slice(i, i + batchSize), Math.max(0, start + 1 - (log[i]?.first ?? 0))),
         settled: [],
       });
     }
@@ -227,24 +253,192 @@ export class FakeCore implements LogCore {
     return this.device.version(stream) + pending.filter((event) => event.stream === stream).length;
   }
 
-  async history(stream: string): Promise<readonly Batch[]> {
-    const only = this.device.log.flatMap((commit) => {
-      const events = commit.events.filter((event) => event.stream === stream);
-      return events.length > 0 ? [{ ...commit, events }] : [];
+  appendFlat(
+    id: string,
+    occurredAt: number,
+    policy: Policy,
+    stream: string,
+    type: string,
+    schema: number,
+    data: string,
+    name: string | undefined,
+    args: string | undefined,
+    expected: Expected | undefined,
+  ): number {
+    const { versions } = this.append({
+      id,
+      occurredAt,
+      policy,
+      conditions: expected === undefined ? [] : [{ stream, expected }],
+      events: [{ stream, type, schema, data }],
+      ...(name === undefined || args === undefined ? {} : { command: { stream, name, args } }),
     });
-    return only.map((commit) => toBatch([commit]));
+    return versions[0] ?? 0;
   }
 
-  async logFrom(from: number): Promise<Batch | undefined> {
-    const position = from - 1;
-    const page = this.device.log
-      .filter((commit) => commit.first + commit.events.length - 1 > position)
-      .slice(0, this.device.batchSize)
-      .map((commit) => {
-        const events = commit.events.slice(Math.max(0, position + 1 - commit.first));
-        return { ...commit, first: Math.max(commit.first, position + 1), events };
-      });
-    return page.length > 0 ? toBatch(page) : undefined;
+  async readLog(from: number, to: number, backward: boolean): Promise<BatchPage> {
+    this.device.reads++;
+    await Promise.resolve();
+    this.#reach(from);
+    const held = this.device.log.filter((commit) => lastOf(commit) >= from && commit.first <= to);
+    const size = this.device.batchSize;
+    const page = backward ? held.slice(-size) : held.slice(0, size);
+    return {
+      batches: page.length > 0 ? [toBatch(page)] : [],
+      more: page.length < held.length,
+    };
+  }
+
+  async readStream(
+    stream: string,
+    from: number,
+    to: number,
+    backward: boolean,
+    limit: number,
+  ): Promise<BatchPage> {
+    this.device.reads++;
+    await Promise.resolve();
+    const held = this.device.log.filter(({ events }) =>
+      events.some(
+        (event) => event.stream === stream && event.version >= from && event.version <= to,
+      ),
+    );
+    for (const { first } of held) this.#reach(first);
+    const size = Math.min(limit, this.device.batchSize);
+    const page = backward ? held.slice(-size) : held.slice(0, size);
+    const batches = page.map((commit) => toStreamBatch([commit], stream));
+    return { batches: backward ? batches.reverse() : batches, more: page.length < held.length };
+  }
+
+  async positionAt(millis: number): Promise<number> {
+    const before = this.device.log.filter((commit) => commit.recordedAt <= millis).at(-1);
+    return before ? lastOf(before) : 0;
+  }
+
+  async framesFrom(position: number): Promise<Uint8Array | undefined> {
+    this.#reach(position);
+    const held = this.device.log.filter((commit) => lastOf(commit) >= position);
+    return held.length > 0 ? framesOf(held.slice(0, this.device.batchSize)) : undefined;
+  }
+
+  async unconfirmed(): Promise<Uint8Array> {
+    return framesOf(
+      this.device.pending.map(({ draft }) => ({
+        id: draft.id,
+        first: 0,
+        occurredAt: draft.occurredAt,
+        recordedAt: 0,
+        actor: undefined,
+        events: draft.events.map((event) => ({ ...event, version: 0 })),
+      })),
+    );
+  }
+
+  async lost(): Promise<Uint8Array> {
+    return new Uint8Array();
+  }
+
+  async importEvents(batch: ImportBatch): Promise<Imported> {
+    await Promise.resolve();
+    if (this.#closed) throw { code: "closed", message: "closed" };
+    let event = 0;
+    const recorded = Array.from(batch.commitEnd, (end) => {
+      const events = [];
+      for (; event < end; event++) {
+        const extras = batch.extras?.find((each) => each.event === event);
+        events.push({
+          stream: batch.streams[batch.stream[event] ?? 0] ?? "",
+          type: batch.types[batch.type[event] ?? 0] ?? "",
+          schema: batch.schema[event] ?? 0,
+          data: batch.data.slice(event ? (batch.ends[event - 1] ?? 0) + 1 : 0, batch.ends[event]),
+          occurredAt: batch.occurredAt[event] ?? 0,
+          ...(extras?.tags && { tags: extras.tags }),
+          ...(extras?.meta && { meta: extras.meta }),
+        });
+      }
+      return this.device.record(newId(), 0, events);
+    });
+    for (const commit of recorded) {
+      this.notify({ kind: "batch", batch: toBatch([commit]), settled: [] });
+    }
+    return { events: event, commits: recorded.length };
+  }
+
+  async importFrames(bytes: Uint8Array): Promise<Imported & { readonly skipped: number }> {
+    await Promise.resolve();
+    const all = parseFrames(bytes);
+    const fresh = all.filter(({ id }) => !this.device.log.some((commit) => commit.id === id));
+    if (fresh[0] && fresh[0].first !== this.device.position + 1) {
+      throw { code: "import_mismatch", message: "it does not continue the log" };
+    }
+    for (const commit of fresh) {
+      this.device.log.push(commit);
+      this.notify({ kind: "batch", batch: toBatch([commit]), settled: [] });
+    }
+    const events = fresh.reduce((sum, commit) => sum + commit.events.length, 0);
+    return { events, commits: fresh.length, skipped: all.length - fresh.length };
+  }
+
+  snapshotDue(): number {
+    return this.device.position - this.device.heads >= 1000 ? this.snapshotNow() : 0;
+  }
+
+  snapshotNow(): number {
+    return this.options.snapshots ? this.device.position : 0;
+  }
+
+  async saveSnapshot(position: number, folds: readonly FoldSnapshot[]): Promise<boolean> {
+    const { device } = this;
+    device.beforeSave();
+    await Promise.resolve();
+    if (device.refuseSave || position !== device.position) return false;
+    for (const { name, version, buckets, whole, changed } of folds) {
+      const old = whole ? [] : (device.snapshots.get(name)?.texts ?? []);
+      const texts = new Map([
+        ...old,
+        ...changed.map(({ bucket, data }) => [bucket, data] as const),
+      ]);
+      device.snapshots.set(name, { name, version, buckets, position, texts });
+    }
+    device.heads = position;
+    return true;
+  }
+
+  async compact(): Promise<{ readonly sealed: number }> {
+    return { sealed: 1 };
+  }
+
+  async forgetSnapshots(): Promise<void> {
+    this.device.snapshots.clear();
+    this.device.heads = 0;
+  }
+
+  async storage(): Promise<CoreStorage> {
+    const { position, pruned } = this.device;
+    return {
+      events: position - pruned,
+      oldest: position > pruned ? pruned + 1 : 0,
+      frames: this.device.log.length,
+      segments: 0,
+      quarantined: 0,
+      lost: 0,
+      bytes: 100 * position,
+      gaps: pruned > 0 ? [{ from: 1, to: pruned, reason: "retention" }] : [],
+    };
+  }
+
+  async persist(): Promise<boolean> {
+    this.device.persistCalls++;
+    return true;
+  }
+
+  async verify(from: number): Promise<{ readonly position: number; readonly done: boolean }> {
+    await Promise.resolve();
+    const held = this.device.log.filter((commit) => lastOf(commit) >= from);
+    const next = held[0];
+    const bad = next?.events.find((event) => event.data === "tampered");
+    if (next && bad) throw { code: "log_tampered", message: "tampered", position: next.first };
+    return { position: next ? lastOf(next) : from - 1, done: held.length <= 1 };
   }
 
   async parked(): Promise<readonly ParkedInfo[]> {
@@ -367,6 +561,28 @@ export class FakeCore implements LogCore {
     this.notify({ kind: "queue" }, { kind: "status" });
   }
 
+  #sayFolds(): void {
+    for (const { name, version } of this.options.folds) {
+      const saved = this.device.snapshots.get(name);
+      if (saved?.version !== version) continue;
+      const { position } = saved;
+      const texts = [...saved.texts.values()];
+      const half = Math.ceil(texts.length / 2);
+      const [first, rest] = [texts.slice(0, half), texts.slice(half)];
+      const common = { kind: "snapshot", name, version, position } as const;
+      this.notify(
+        { ...common, buckets: first, last: false },
+        { ...common, buckets: rest, last: true },
+      );
+    }
+  }
+
+  #reach(position: number): void {
+    if (position <= this.device.pruned && !this.device.online) {
+      throw { code: "history_not_available", message: "offline" };
+    }
+  }
+
   #park({ draft }: Pending, reason: ParkedReason, theirs: readonly ParkedEvent[] = []): void {
     const { id, occurredAt, command } = draft;
     this.device.pending = this.device.pending.filter((pending) => pending.draft !== draft);
@@ -414,6 +630,10 @@ export class FakeCore implements LogCore {
       this.#borrowed = false;
     }
   }
+}
+
+function lastOf({ first, events }: Recorded): number {
+  return first + events.length - 1;
 }
 
 /** A parked commit, back at the end of the queue. */

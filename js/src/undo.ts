@@ -1,36 +1,17 @@
-/** The full history of one stream, and taking a commit back. */
-import { batchesToEvents, keyOf, kindOf, queuedEventToEvent } from "./batch.js";
+/** Taking a commit back. */
+import { keyOf, kindOf, queuedEventToEvent } from "./batch.js";
 import type { LogCore } from "./border.js";
 import type { Commands } from "./commands.js";
 import { emittedToDraft } from "./decide.js";
 import type { Emitted } from "./define.js";
 import type { Engine } from "./engine.js";
 import { fromCore, tidelogError } from "./errors.js";
-import { foldInto, unborn, upcast } from "./fold.js";
-import type { HistoryOptions } from "./log-types.js";
-import { commitsAfter } from "./replay.js";
+import { Folder, upcast } from "./fold.js";
+import { collect, commitsOf, readStream } from "./reading.js";
 import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
 
 /** So many events a commit has at most. */
 const EVENTS_IN_COMMIT = 1000;
-
-/** Confirmed events of a stream, then pending ones. */
-export async function historyOf(
-  engine: Engine,
-  stream: string,
-  options: HistoryOptions = {},
-): Promise<readonly RecordedEvent[]> {
-  const core = await engine.opened();
-  const confirmed = batchesToEvents(await fromCore(core.history(stream)));
-  const seen = new Set(confirmed.map((event) => event.commitId));
-  // What was confirmed during the read is not pending any more, and the other way round.
-  const pending = engine.mirror.queue
-    .eventsOf(stream)
-    .filter((event) => !seen.has(event.commitId))
-    .map((event, i) => ({ ...event, version: confirmed.length + i + 1 }));
-  const events = [...confirmed, ...pending];
-  return options.direction === "backward" ? events.reverse() : events;
-}
 
 /** Appends the inverses of a commit's events, last first. Throws `unknown_commit`, `nothing_to_undo`. */
 export async function undoCommit(engine: Engine, commands: Commands, id: string): Promise<Receipt> {
@@ -38,7 +19,7 @@ export async function undoCommit(engine: Engine, commands: Commands, id: string)
   const events = await eventsOfCommit(engine, core, id);
   const inverses: RawEvent[] = [];
   for (const event of [...events].reverse()) {
-    const history = await historyOf(engine, event.stream);
+    const history = await collect(readStream(engine, event.stream));
     inverses.push(...inverseOf(engine, id, event, history));
   }
   return commands.append(inverses, { meta: { causationId: id } });
@@ -54,8 +35,8 @@ async function eventsOfCommit(
   const outcome = await fromCore(core.outcome(id));
   if (outcome.position !== undefined) {
     // The position is that of its last event; the first is at most so many before it.
-    const before = Math.max(0, outcome.position - EVENTS_IN_COMMIT);
-    for await (const commit of commitsAfter(core, before)) {
+    const first = Math.max(1, outcome.position - EVENTS_IN_COMMIT + 1);
+    for await (const commit of commitsOf(engine, first, outcome.position)) {
       if (commit[0]?.commitId === id) return commit;
     }
   }
@@ -80,10 +61,11 @@ function inverseOf(
   const place = history.findIndex(
     (other) => other.commitId === commit && other.version === event.version,
   );
-  const folded = unborn(definition);
+  const folder = new Folder(definition, engine.mirror.report);
+  const folded = folder.unborn();
   engine.pure(definition.kind, () => {
     for (const before of history.slice(0, Math.max(place, 0))) {
-      foldInto(definition, folded, before, engine.mirror.report);
+      folder.fold(folded, folder.step(before.type), before);
     }
   });
   const emitted = engine.pure(`${definition.kind}.${known.name}`, () =>

@@ -1,0 +1,97 @@
+/**
+ * Building folds beside the running ones: they read the log in slices and join in the very step in which
+ * they stand where the running folds stand, so nobody ever sees a half state.
+ */
+import { BatchReader } from "./batch.js";
+import type { LogCore } from "./border.js";
+import type { ConfirmedFold } from "./confirmed.js";
+import { fromCore, tidelogError } from "./errors.js";
+import type { Mirror } from "./mirror.js";
+import { deadline, nextTask } from "./slices.js";
+
+/** About so many bytes of the log are read at once. */
+export const PAGE_BYTES = 256 * 1024;
+/** Events folded between two looks at the clock. */
+const STRIDE = 256;
+
+/** Whose folds, and how it is doing. */
+export interface Beside {
+  readonly mirror: Mirror;
+  readonly folds: readonly ConfirmedFold[];
+  /** Throws if the log is closed. */
+  readonly core: () => LogCore;
+  /** Runs the app's folds. */
+  readonly pure: (run: () => void) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each slice, with the last position folded. */
+  readonly onProgress: (position: number) => void;
+}
+
+/**
+ * Resolves when all folds stand where the mirror stands, in that same step: the caller must attach them
+ * before it awaits anything. Rejects with the signal's reason, or with what reading the log fails with.
+ */
+export async function catchUp(beside: Beside): Promise<void> {
+  const { mirror, folds, core, signal } = beside;
+  let { resets } = mirror;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (mirror.resets !== resets) {
+      // The log began anew, and so do these; unless they follow it already.
+      ({ resets } = mirror);
+      const attached = new Set(mirror.attached());
+      for (const fold of folds) if (!attached.has(fold)) fold.reset();
+    }
+    const from = Math.min(...folds.map((fold) => fold.position)) + 1;
+    const to = mirror.position;
+    if (from <= to) {
+      const page = await fromCore(core().readLog(from, to, false, PAGE_BYTES));
+      for (const batch of mirror.resets === resets ? page.batches : []) {
+        const done = await foldBatch(beside, new BatchReader(batch), to, resets);
+        if (!done) break;
+      }
+      if (mirror.resets === resets && Math.min(...folds.map((fold) => fold.position)) < from) {
+        throw tidelogError("corrupt_batch", { position: from, problem: "nothing is there" });
+      }
+    } else if (mirror.midBatch) {
+      core();
+      await nextTask();
+    } else {
+      return;
+    }
+  }
+}
+
+/** False if the log began anew meanwhile. */
+async function foldBatch(
+  { mirror, folds, core, pure, signal, onProgress }: Beside,
+  reader: BatchReader,
+  to: number,
+  resets: number,
+): Promise<boolean> {
+  const { firstPosition, count } = reader.batch;
+  const last = Math.min(count, to - firstPosition + 1);
+  let expired = deadline();
+  for (const fold of folds) {
+    if (fold.position + 1 < firstPosition) {
+      const problem = `it begins at position ${firstPosition}`;
+      throw tidelogError("corrupt_batch", { position: fold.position + 1, problem });
+    }
+    for (let next = fold.position + 1 - firstPosition; next < last; ) {
+      const end = Math.min(last, next + STRIDE);
+      pure(() => fold.take(reader, next, end));
+      next = end;
+      fold.position = firstPosition + end - 1;
+      if (!expired()) continue;
+      onProgress(fold.position);
+      await nextTask();
+      core();
+      signal?.throwIfAborted();
+      if (mirror.resets !== resets) return false;
+      expired = deadline();
+    }
+    fold.release();
+  }
+  onProgress(Math.min(...folds.map((fold) => fold.position)));
+  return true;
+}

@@ -1,0 +1,124 @@
+/** The log as a stream of bytes, read as fast as they are taken. */
+import { PAGE_BYTES } from "./beside.js";
+import type { LogCore } from "./border.js";
+import type { Engine } from "./engine.js";
+import { fromCore, tidelogError } from "./errors.js";
+import { framesIn } from "./frames.js";
+import type { ExportOptions } from "./log-types.js";
+import { batchToLines, unconfirmedToLine } from "./ndjson.js";
+import { aborted } from "./rebuild.js";
+
+type Chunks = AsyncGenerator<Uint8Array, void, void>;
+
+/** See `LogMembers.export`. Throws `invalid_argument` for lost commits as lines. */
+export function exportLog(engine: Engine, options: ExportOptions = {}): ReadableStream<Uint8Array> {
+  const { signal, format = "ndjson", what = "confirmed" } = options;
+  if (what === "lost" && format !== "frames")
+    throw tidelogError("invalid_argument", { what, format });
+  const chunks = chunksOf(engine, options);
+  let stop: () => void = () => undefined;
+  const end = () => signal?.removeEventListener("abort", stop);
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        stop = () => controller.error(signal?.reason);
+        if (signal?.aborted) stop();
+        else signal?.addEventListener("abort", stop, { once: true });
+      },
+      async pull(controller) {
+        try {
+          const step = await aborted(chunks.next(), signal);
+          if (!step.done) {
+            controller.enqueue(step.value);
+            return;
+          }
+          end();
+          controller.close();
+        } catch (thrown) {
+          end();
+          // The signal has said so already.
+          if (!signal?.aborted) controller.error(thrown);
+        }
+      },
+      async cancel() {
+        end();
+        await chunks.return();
+      },
+    },
+    { highWaterMark: 1 },
+  );
+}
+
+async function* chunksOf(engine: Engine, options: ExportOptions): Chunks {
+  const { format = "ndjson", what = "confirmed" } = options;
+  const core = await engine.opened();
+  if (what === "lost") {
+    yield* whole(core.lost());
+    return;
+  }
+  if (what !== "unconfirmed") {
+    yield* format === "frames" ? confirmedFrames(engine, options) : confirmedLines(engine, options);
+  }
+  if (what === "confirmed") return;
+  if (format === "frames") yield* whole((await engine.opened()).unconfirmed());
+  else yield* unconfirmedLines(await engine.opened());
+}
+
+async function* whole(bytes: Promise<Uint8Array>): Chunks {
+  const taken = await fromCore(bytes);
+  if (taken.length > 0) yield taken;
+}
+
+async function* confirmedLines(engine: Engine, { onProgress }: ExportOptions): Chunks {
+  const encoder = new TextEncoder();
+  const total = engine.mirror.position;
+  for (let next = 1; next <= total; ) {
+    const core = await engine.opened();
+    const { batches } = await fromCore(core.readLog(next, total, false, PAGE_BYTES));
+    const before = next;
+    for (const batch of batches) {
+      const first = batch.firstPosition;
+      if (first > next) break;
+      const end = Math.min(batch.count, total - first + 1);
+      const lines = batchToLines(batch, next - first, end);
+      next = first + end;
+      yield encoder.encode(lines);
+      onProgress?.({ done: next - 1, total });
+    }
+    if (next === before) throw holeAt(next);
+  }
+}
+
+async function* confirmedFrames(engine: Engine, { onProgress }: ExportOptions): Chunks {
+  const total = engine.mirror.position;
+  for (let next = 1; next <= total; ) {
+    const core = await engine.opened();
+    const bytes = await fromCore(core.framesFrom(next, PAGE_BYTES));
+    const last = bytes && framesIn(bytes).at(-1);
+    const end = last ? last.firstPosition + last.events : 0;
+    if (bytes === undefined || end <= next) throw holeAt(next);
+    next = end;
+    yield bytes;
+    onProgress?.({ done: Math.min(next - 1, total), total });
+  }
+}
+
+async function* unconfirmedLines(core: LogCore): Chunks {
+  const encoder = new TextEncoder();
+  for (const { id } of core.queue()) {
+    const commit = core.commit(id);
+    // It was confirmed meanwhile.
+    if (commit === undefined) continue;
+    const { occurredAt } = commit;
+    const lines = commit.events.map((event) => unconfirmedToLine(event, occurredAt, event.version));
+    yield encoder.encode(lines.join(""));
+  }
+  for (const { mine } of await fromCore(core.parked())) {
+    const lines = mine.map((event) => unconfirmedToLine(event, event.occurredAt, undefined));
+    yield encoder.encode(lines.join(""));
+  }
+}
+
+function holeAt(position: number) {
+  return tidelogError("corrupt_batch", { position, problem: "nothing is there" });
+}

@@ -1,0 +1,173 @@
+/** Lines become columns: up to a hundred of them a commit, some thousands a batch. */
+import type { EventExtras, ImportBatch } from "./border.js";
+import type { Line } from "./ndjson.js";
+
+/** So many lines, or about so many characters of payload, are one commit. */
+const COMMIT_LINES = 100;
+const COMMIT_CHARS = 256 * 1024;
+/** The same of a batch, which is written at once. */
+const BATCH_LINES = 5000;
+const BATCH_CHARS = 1024 * 1024;
+
+/** A line whose event should be in the log already. */
+export interface Known {
+  readonly line: number;
+  readonly stream: string;
+  readonly version: number;
+  readonly type: string;
+  readonly data: string;
+}
+
+interface StreamState {
+  readonly stream: string;
+  /** With the lines that were added. */
+  version: number;
+  /** Its number in the batch that is being filled. */
+  index: number;
+  batch: number;
+}
+
+export class LineBatch {
+  readonly #versionOf: (stream: string) => number;
+  readonly #streams = new Map<string, StreamState>();
+  #batch = 0;
+  #names: string[] = [];
+  #types: string[] = [];
+  #typeIndex = new Map<string, number>();
+  #known: Known[] = [];
+  #stream: number[] = [];
+  #type: number[] = [];
+  #occurredAt: number[] = [];
+  #schema: number[] = [];
+  #ends: number[] = [];
+  #commitEnd: number[] = [];
+  #payloads: string[] = [];
+  #extras: EventExtras[] = [];
+  #chars = 0;
+  #commitStart = 0;
+  #commitChars = 0;
+
+  /** @param versionOf version of a stream as it is shown now */
+  constructor(versionOf: (stream: string) => number) {
+    this.#versionOf = versionOf;
+  }
+
+  get isFull(): boolean {
+    const lines = this.#payloads.length + this.#known.length;
+    return lines >= BATCH_LINES || this.#chars >= BATCH_CHARS;
+  }
+
+  /** Throws an `Error` that says what is wrong with the line; nothing of it is taken then. */
+  add(line: Line, number: number): void {
+    const state = this.#stateOf(line.stream);
+    const { version = state.version + 1, type, data } = line;
+    checkType(type);
+    if (version <= state.version) {
+      this.#known.push({ line: number, stream: state.stream, version, type, data });
+      return;
+    }
+    if (version > state.version + 1) {
+      throw new Error(
+        `stream ${state.stream} has version ${state.version} before this line, so it cannot have version ${version} next`,
+      );
+    }
+    state.version = version;
+    this.#push(state, line);
+  }
+
+  /** What was added since the last time. */
+  take(): { readonly events: ImportBatch | undefined; readonly known: readonly Known[] } {
+    const known = this.#known;
+    const events = this.#payloads.length > 0 ? this.#toColumns() : undefined;
+    this.#batch++;
+    this.#names = [];
+    this.#types = [];
+    this.#typeIndex = new Map();
+    this.#known = [];
+    this.#stream = [];
+    this.#type = [];
+    this.#occurredAt = [];
+    this.#schema = [];
+    this.#ends = [];
+    this.#commitEnd = [];
+    this.#payloads = [];
+    this.#extras = [];
+    this.#chars = 0;
+    this.#commitStart = 0;
+    this.#commitChars = 0;
+    return { events, known };
+  }
+
+  #push(state: StreamState, { type, time, data, schema, tags, meta }: Line): void {
+    const event = this.#payloads.length;
+    if (state.batch !== this.#batch) {
+      state.batch = this.#batch;
+      state.index = this.#names.push(state.stream) - 1;
+    }
+    let typeIndex = this.#typeIndex.get(type);
+    if (typeIndex === undefined) {
+      typeIndex = this.#types.push(type) - 1;
+      this.#typeIndex.set(type, typeIndex);
+    }
+    this.#stream.push(state.index);
+    this.#type.push(typeIndex);
+    this.#occurredAt.push(time);
+    this.#schema.push(schema);
+    this.#chars += data.length;
+    this.#ends.push(this.#chars);
+    // The comma behind it.
+    this.#chars++;
+    this.#payloads.push(data);
+    if (tags || meta) {
+      this.#extras.push({ event, ...(tags ? { tags } : {}), ...(meta ? { meta } : {}) });
+    }
+    this.#commitChars += data.length;
+    if (event + 1 - this.#commitStart >= COMMIT_LINES || this.#commitChars >= COMMIT_CHARS) {
+      this.#endCommit();
+    }
+  }
+
+  #endCommit(): void {
+    this.#commitStart = this.#payloads.length;
+    this.#commitChars = 0;
+    this.#commitEnd.push(this.#commitStart);
+  }
+
+  #toColumns(): ImportBatch {
+    if (this.#commitStart < this.#payloads.length) this.#endCommit();
+    return {
+      streams: this.#names,
+      types: this.#types,
+      stream: Uint32Array.from(this.#stream),
+      type: Uint32Array.from(this.#type),
+      occurredAt: Float64Array.from(this.#occurredAt),
+      schema: Uint32Array.from(this.#schema),
+      data: this.#payloads.join(","),
+      ends: Uint32Array.from(this.#ends),
+      commitEnd: Uint32Array.from(this.#commitEnd),
+      ...(this.#extras.length > 0 ? { extras: this.#extras } : {}),
+    };
+  }
+
+  #stateOf(stream: string): StreamState {
+    const known = this.#streams.get(stream);
+    if (known) return known;
+    checkStream(stream);
+    const state = { stream, version: this.#versionOf(stream), index: 0, batch: -1 };
+    this.#streams.set(stream, state);
+    return state;
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+function checkStream(stream: string): void {
+  if (!/^[^/]+\/./su.test(stream) || CONTROL.test(stream)) {
+    throw new Error(`${JSON.stringify(stream)} is not a stream: expected kind/key`);
+  }
+}
+
+function checkType(type: string): void {
+  if (type === "" || CONTROL.test(type)) throw new Error("type is not the name of an event type");
+}

@@ -1,0 +1,219 @@
+/**
+ * Events as lines of JSON, the same as `tidelog export` and `tidelog import` of the server:
+ * `{"stream","version","type","time","data","schema"?,"tags"?,"meta"?}`.
+ */
+import type { Batch, ParkedEvent, QueuedEvent } from "./border.js";
+import { messageOf } from "./errors.js";
+import { objectTexts, splitValues } from "./json-text.js";
+import type { EventMeta } from "./types.js";
+
+/** One line that was read. */
+export interface Line {
+  readonly stream: string;
+  /** Absent: behind what is there. */
+  readonly version?: number;
+  readonly type: string;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** JSON, as it was written. */
+  readonly data: string;
+  readonly schema: number;
+  readonly tags?: readonly string[];
+  readonly meta?: EventMeta;
+}
+
+/** Lines of the events `from..to` (not included) of a batch. */
+export function batchToLines(batch: Batch, from: number, to: number): string {
+  const names = batch.names.split("\n").map((name) => JSON.stringify(name));
+  const extras = new Map(batch.extras?.map((each) => [each.event, each]));
+  let lines = "";
+  let i = 0;
+  for (const data of splitValues(batch.data, batch.count)) {
+    const event = i++;
+    if (event < from) continue;
+    if (event >= to) break;
+    lines += toLine({
+      stream: names[batch.stream[event] ?? 0] ?? "",
+      version: batch.version[event],
+      type: names[batch.type[event] ?? 0] ?? "",
+      occurredAt: batch.occurredAt[event] ?? 0,
+      data,
+      schema: batch.schema[event] ?? 1,
+      tags: extras.get(event)?.tags,
+      meta: extras.get(event)?.meta,
+    });
+  }
+  return lines;
+}
+
+/** The line of an event that is not confirmed. A parked one has no version: nobody knows where it will go. */
+export function unconfirmedToLine(
+  event: QueuedEvent | ParkedEvent,
+  occurredAt: number,
+  version: number | undefined,
+): string {
+  const { stream, type, data, schema, tags, meta } = event;
+  const [streamText, typeText] = [JSON.stringify(stream), JSON.stringify(type)];
+  return toLine({
+    stream: streamText,
+    version,
+    type: typeText,
+    occurredAt,
+    data,
+    schema,
+    tags,
+    meta,
+  });
+}
+
+interface LineParts {
+  /** As JSON. */
+  readonly stream: string;
+  readonly type: string;
+  readonly data: string;
+  readonly version: number | undefined;
+  readonly occurredAt: number;
+  readonly schema: number;
+  readonly tags: readonly string[] | undefined;
+  readonly meta: EventMeta | undefined;
+}
+
+function toLine({
+  stream,
+  version,
+  type,
+  occurredAt,
+  data,
+  schema,
+  tags,
+  meta,
+}: LineParts): string {
+  const place = version === undefined ? "" : `,"version":${version}`;
+  const rest =
+    (schema === 1 ? "" : `,"schema":${schema}`) +
+    (tags && tags.length > 0 ? `,"tags":${JSON.stringify(tags)}` : "") +
+    (meta && Object.keys(meta).length > 0 ? `,"meta":${JSON.stringify(meta)}` : "");
+  return `{"stream":${stream}${place},"type":${type},"time":"${timeToText(occurredAt)}","data":${data}${rest}}\n`;
+}
+
+/** RFC 3339 in UTC, to the millisecond; the nearest such time where it has no text. */
+function timeToText(millis: number): string {
+  const first = -62_135_596_800_000; // 0001-01-01
+  const last = 253_402_300_799_999; // 9999-12-31
+  return new Date(Math.min(last, Math.max(first, millis))).toISOString();
+}
+
+/** Reads one line. Throws an `Error` that says what is wrong with it. */
+export function parseLine(text: string): Line {
+  return parseUsual(text) ?? parseAny(text);
+}
+
+const HEAD = '{"stream":"';
+const VERSION = '"version":';
+const TYPE = '"type":"';
+const TIME = '"time":"';
+const DATA = '"data":';
+
+/** The way lines are mostly written; `undefined`: some other way, or wrong. */
+function parseUsual(text: string): Line | undefined {
+  if (!text.startsWith(HEAD)) return undefined;
+  const streamEnd = text.indexOf('"', HEAD.length);
+  let at = streamEnd + 2;
+  let version: number | undefined;
+  if (text.startsWith(VERSION, at)) {
+    const end = text.indexOf(",", at);
+    version = Number(text.slice(at + VERSION.length, end));
+    if (!isCount(version)) return undefined;
+    at = end + 1;
+  }
+  if (!text.startsWith(TYPE, at)) return undefined;
+  const typeStart = at + TYPE.length;
+  const typeEnd = text.indexOf('"', typeStart);
+  at = typeEnd + 2;
+  if (!text.startsWith(TIME, at)) return undefined;
+  const timeStart = at + TIME.length;
+  const timeEnd = text.indexOf('"', timeStart);
+  at = timeEnd + 2;
+  if (!text.startsWith(DATA, at) || !text.endsWith("}")) return undefined;
+  const stream = text.slice(HEAD.length, streamEnd);
+  const type = text.slice(typeStart, typeEnd);
+  const data = text.slice(at + DATA.length, -1);
+  const time = textToTime(text.slice(timeStart, timeEnd));
+  if (stream.includes("\\") || type.includes("\\") || Number.isNaN(time)) return undefined;
+  try {
+    JSON.parse(data);
+  } catch {
+    // More fields may follow the payload.
+    return undefined;
+  }
+  const line = { stream: streamName(stream), type, time, data, schema: 1 };
+  return version === undefined ? line : { ...line, version };
+}
+
+const FIELDS = new Set(["stream", "version", "type", "time", "data", "schema", "tags", "meta"]);
+
+function parseAny(text: string): Line {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(text);
+  } catch (thrown) {
+    throw new Error(`it is not JSON: ${messageOf(thrown)}`);
+  }
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
+    throw new Error("it is not an object");
+  }
+  const { stream, version, type, time, schema = 1, tags, meta } = fields as Record<string, unknown>;
+  for (const name of Object.keys(fields)) {
+    if (!FIELDS.has(name)) throw new Error(`${name} is not a field of an event`);
+  }
+  const data = objectTexts(text).get("data");
+  if (typeof stream !== "string") throw new Error("stream is not a text");
+  if (typeof type !== "string") throw new Error("type is not a text");
+  if (data === undefined) throw new Error("it has no data");
+  const millis = typeof time === "string" ? textToTime(time) : Number.NaN;
+  if (Number.isNaN(millis)) throw new Error("time is not a time of RFC 3339");
+  if (version !== undefined && !isCount(version)) throw new Error("version is not a number from 1");
+  if (!isCount(schema)) throw new Error("schema is not a number from 1");
+  if (tags !== undefined && !isTexts(tags)) throw new Error("tags is not a list of texts");
+  if (meta !== undefined && !isMeta(meta)) throw new Error("meta is not metadata of an event");
+  return {
+    stream: streamName(stream),
+    type,
+    time: millis,
+    data,
+    schema,
+    ...(version === undefined ? {} : { version }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(meta === undefined ? {} : { meta }),
+  };
+}
+
+/** Without a slash a stream is split at its first hyphen. */
+function streamName(stream: string): string {
+  return stream.includes("/") ? stream : stream.replace("-", "/");
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
+
+/** Milliseconds since 1970; `NaN` if the text is no time of RFC 3339. */
+function textToTime(text: string): number {
+  return RFC_3339.test(text) ? Date.parse(text.replace(" ", "T").toUpperCase()) : Number.NaN;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+const META = new Set(["correlationId", "causationId", "device"]);
+
+function isMeta(value: unknown): value is EventMeta {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    Object.entries(value).every(([name, text]) => META.has(name) && typeof text === "string")
+  );
+}

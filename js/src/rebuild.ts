@@ -1,0 +1,74 @@
+/** Folding something from the log anew, beside the running fold. */
+import { type ConfirmedFold, KindFold } from "./confirmed.js";
+import type { Projection, StreamDefinition } from "./define.js";
+import type { Engine } from "./engine.js";
+import { fromCore, tidelogError } from "./errors.js";
+import type { ProgressOptions } from "./log-types.js";
+import { ProjectionFold } from "./projections.js";
+
+/** See `LogMembers.rebuild`. */
+export async function rebuild(
+  engine: Engine,
+  what: StreamDefinition | Projection<unknown>,
+  { signal, onProgress }: ProgressOptions = {},
+): Promise<void> {
+  signal?.throwIfAborted();
+  await engine.opened();
+  const old = runningFold(engine, what);
+  const fold = old instanceof KindFold ? new KindFold(old.folder) : freshProjection(old);
+  await engine.build(fold, { old, signal, onProgress });
+}
+
+function runningFold(
+  { mirror }: Engine,
+  what: StreamDefinition | Projection<unknown>,
+): KindFold | ProjectionFold {
+  if ("kind" in what) {
+    const rows = mirror.rows(what.kind);
+    if (rows === undefined) throw tidelogError("unknown_stream_kind", { kind: what.kind });
+    return rows.confirmed;
+  }
+  return (mirror.fold(what) ?? mirror.addFold(what)).confirmed;
+}
+
+function freshProjection({ projection, context }: ProjectionFold): ConfirmedFold {
+  return new ProjectionFold(projection, context);
+}
+
+/** See `LogMembers.verify`. */
+export async function verify(
+  engine: Engine,
+  { signal, onProgress }: ProgressOptions = {},
+): Promise<{ readonly events: number }> {
+  signal?.throwIfAborted();
+  let position = 0;
+  for (;;) {
+    const core = await engine.opened();
+    signal?.throwIfAborted();
+    const slice = await aborted(fromCore(core.verify(position + 1, SLICE_BYTES)), signal);
+    if (!slice.done && slice.position <= position) {
+      throw tidelogError("corrupt_batch", { position: position + 1, problem: "nothing is there" });
+    }
+    position = Math.max(position, slice.position);
+    onProgress?.({ done: position, total: Math.max(position, engine.mirror.position) });
+    if (slice.done) return { events: position };
+  }
+}
+
+/** Hashing these takes a few milliseconds. */
+const SLICE_BYTES = 256 * 1024;
+
+/** What `promise` gives, unless the signal aborts before. */
+export async function aborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop: () => void = () => undefined;
+  const abort = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, abort]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
