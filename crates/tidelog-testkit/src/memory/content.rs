@@ -9,7 +9,7 @@ use tidelog_core::store::{
     Direction, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp,
     Usage, WriteBatch, Written,
 };
-use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq};
+use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq, gap};
 
 /// The largest key: IndexedDB's keys are doubles, and above this two numbers become one.
 const MAX_KEY: u64 = (1 << 53) - 1;
@@ -214,6 +214,15 @@ fn check_key(key: u64) -> Result<(), StoreError> {
         _ => Err(aborted(&format!(
             "{key} is not a key: keys are 1 to {MAX_KEY}"
         ))),
+    }
+}
+
+fn check_gaps(gaps: &[Gap]) -> Result<(), StoreError> {
+    let ascending = gap::decode(&gap::encode(gaps)).is_some();
+    if ascending && gaps.iter().all(|gap| gap.to <= LAST) {
+        Ok(())
+    } else {
+        Err(aborted("the gaps are not in ascending order"))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Compaction, pruning and snapshots.
 
-use super::{Content, LAST, Snapshot, aborted, check_key};
+use super::{Content, Snapshot, aborted, check_gaps, check_key};
 use std::collections::BTreeMap;
 use tidelog_core::store::{
     Compaction, FoldName, FoldSnapshot, Pruning, SnapshotSet, StoreError, StoredSnapshot,
 };
-use tidelog_core::{Position, frame, gap};
+use tidelog_core::{Cursor, Position, frame};
 
 impl Content {
     pub(in crate::memory) fn compact(
@@ -67,11 +67,7 @@ impl Content {
         }
         let through = pruning.through;
         check_key(through.value())?;
-        if gap::decode(&gap::encode(&pruning.gaps)).is_none()
-            || pruning.gaps.iter().any(|gap| gap.to > LAST)
-        {
-            return Err(aborted("the gaps are not in ascending order"));
-        }
+        check_gaps(&pruning.gaps)?;
         let mut goes = self.log.range(..=through);
         let ends = goes.next_back().is_none_or(|(_, last)| {
             frame::header(last).is_ok_and(|last| last.last_position() <= through)
@@ -144,7 +140,7 @@ impl Content {
     }
 
     /// Does the log hold what a fold with this checkpoint has applied?
-    fn reaches(&self, checkpoint: tidelog_core::Cursor) -> bool {
+    fn reaches(&self, checkpoint: Cursor) -> bool {
         let end = self.head.cursor;
         checkpoint.epoch == end.epoch && checkpoint.position <= end.position
     }
