@@ -1,23 +1,31 @@
 import { useDeferredValue, useMemo, useState } from "react";
 import { useStatus } from "tidelog/react";
 import type { OfflineShell } from "../service-worker/register.ts";
+import { Notices } from "../shared/notices.tsx";
 import { OpeningProblem } from "../shared/problem.tsx";
 import { formatCount, plural, statusToProgress } from "../shared/status.ts";
 import { StatusLine } from "../shared/status-line.tsx";
+import { StoragePanel } from "../shared/storage-panel.tsx";
+import type { Work } from "../shared/task.ts";
 import { application } from "./application.ts";
 import { Counts } from "./counts.tsx";
 import { Detail } from "./detail.tsx";
 import { ApplicationList } from "./list.tsx";
 import { loans } from "./log.ts";
+import { usePast } from "./past.ts";
 import { useSelected } from "./route.ts";
 import { useSampled } from "./sampled.ts";
 import { searchRows, summarise } from "./summary.ts";
+import { TimeTravel } from "./time-travel.tsx";
 
 const ROWS = loans.rows(application);
 const RENDER_EVERY_MS = 120;
 
 export function App({ shell }: { shell: OfflineShell }) {
-  const rows = useSampled(ROWS, RENDER_EVERY_MS);
+  const live = useSampled(ROWS, RENDER_EVERY_MS);
+  const past = usePast();
+  const { view } = past;
+  const rows = useMemo(() => view?.rows(application) ?? live, [view, live]);
   const { phase } = useStatus(loans);
   const selected = useSelected();
   const [text, setText] = useState("");
@@ -27,7 +35,11 @@ export function App({ shell }: { shell: OfflineShell }) {
   const found = useMemo(() => searchRows(rows, search), [rows, search]);
 
   return (
-    <div className="desk" data-selected={selected !== undefined}>
+    <div
+      className="desk"
+      data-selected={selected !== undefined}
+      data-as-of={view === undefined ? "now" : view.position}
+    >
       <header className="top">
         <div className="title">
           <h1>
@@ -49,6 +61,9 @@ export function App({ shell }: { shell: OfflineShell }) {
           </p>
         </div>
         <OpeningProblem log={loans} />
+        <Notices log={loans} />
+        <TimeTravel past={past} />
+        <StoragePanel log={loans} rebuild={rebuild} />
       </header>
       <div className="panes">
         <section className="browse" aria-label="Applications">
@@ -77,11 +92,20 @@ export function App({ shell }: { shell: OfflineShell }) {
             <p className="empty">{emptyWords(rows.length, phase)}</p>
           )}
         </section>
-        <Detail selected={selected} />
+        <Detail selected={selected} past={view} />
       </div>
     </div>
   );
 }
+
+const rebuild: Work = async (signal, tell) => {
+  await loans.rebuild(application, {
+    signal,
+    onProgress: ({ done, total }) =>
+      tell({ words: `${formatCount(done)} of ${formatCount(total)} events`, done, total }),
+  });
+  return "Every row is built anew from the log";
+};
 
 /** The bar stays until everything is here; after that, how much that is. */
 function PullProgress() {

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import type { RecordedEvent } from "tidelog";
+import type { PastView, RecordedEvent } from "tidelog";
 import { useRow } from "tidelog/react";
 import { plural } from "../shared/status.ts";
 import { application, splitName } from "./application.ts";
@@ -9,7 +9,14 @@ import { select } from "./route.ts";
 import { statusToTone, statusToWords } from "./summary.ts";
 
 /** The selected application: its state, and every event that made it. */
-export function Detail({ selected }: { selected: string | undefined }) {
+export function Detail({
+  selected,
+  past,
+}: {
+  selected: string | undefined;
+  /** A past state instead of today's. */
+  past: PastView | undefined;
+}) {
   if (selected === undefined) {
     return (
       <section className="detail nothing" aria-label="History">
@@ -17,12 +24,19 @@ export function Detail({ selected }: { selected: string | undefined }) {
       </section>
     );
   }
-  return <Selected key={selected} applicationKey={selected} />;
+  return <Selected key={selected} applicationKey={selected} past={past} />;
 }
 
-function Selected({ applicationKey }: { applicationKey: string }) {
-  const row = useRow(loans, application, applicationKey);
-  const { events, problem } = useHistory(applicationKey, row?.version ?? 0);
+interface SelectedProps {
+  readonly applicationKey: string;
+  readonly past: PastView | undefined;
+}
+
+function Selected({ applicationKey, past }: SelectedProps) {
+  const today = useRow(loans, application, applicationKey);
+  const row = past ? past.row(application, applicationKey) : today;
+  const { events: all, problem } = useHistory(applicationKey, today?.version ?? 0);
+  const events = past ? all?.filter(({ position = 0 }) => isBy(position, past)) : all;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
 
@@ -63,11 +77,18 @@ function Selected({ applicationKey }: { applicationKey: string }) {
         <p className="empty">Reading the history…</p>
       )}
       {events?.length === 0 && (
-        <p className="empty">This device has no application with this id.</p>
+        <p className="empty">
+          {past ? "It did not exist by then." : "This device has no application with this id."}
+        </p>
       )}
       {events !== undefined && events.length > 0 && <HistoryTable events={events} />}
     </section>
   );
+}
+
+/** Pending events, at position 0 here, are none of the past. */
+function isBy(position: number, past: PastView): boolean {
+  return position > 0 && position <= past.position;
 }
 
 function HistoryTable({ events }: { events: readonly RecordedEvent[] }) {

@@ -1,5 +1,6 @@
 /** The log `loans`, read only here. */
 import { createLog } from "tidelog";
+import { keepOf, keepToRetain } from "../shared/keep.ts";
 import { userOfPage } from "../shared/user.ts";
 import { application } from "./application.ts";
 
@@ -9,5 +10,6 @@ export const loans = createLog({
   name: "loans",
   user: user.name,
   streams: { application },
+  retain: keepToRetain(keepOf("loans")),
   sync: { url: "/v1/logs/loans", token: () => user.token },
 });

@@ -12,6 +12,15 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
+/** `14.2 MB`, in steps of 1,000 as browsers count quotas. */
+export function formatBytes(bytes: number): string {
+  const step = bytes < 1_000 ? 0 : Math.min(3, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1_000 ** step;
+  return `${value < 10 && step > 0 ? value.toFixed(1) : Math.round(value)} ${BYTES[step]}`;
+}
+
+const BYTES = ["bytes", "KB", "MB", "GB"];
+
 export interface Progress {
   readonly label: string;
   readonly done: number;

@@ -1,6 +1,8 @@
 import type { Status } from "tidelog";
 import { describe, expect, test } from "vitest";
-import { statusToProgress, statusToWords } from "./status.ts";
+import { keepToRetain, textToKeep } from "./keep.ts";
+import { statusToNotices } from "./notices.tsx";
+import { formatBytes, statusToProgress, statusToWords } from "./status.ts";
 import { userOfPage } from "./user.ts";
 
 const LIVE: Status = {
@@ -11,6 +13,8 @@ const LIVE: Status = {
   parked: 0,
   leader: true,
   unfolded: [],
+  rebuilding: [],
+  unsaved: [],
 };
 
 describe("the status line", () => {
@@ -37,6 +41,39 @@ describe("the status line", () => {
       done: 3,
       total: 9,
     });
+  });
+});
+
+describe("the storage", () => {
+  test("says what is damaged, and whether somebody else has it", () => {
+    const notices = (part: Partial<Status>) => statusToNotices({ ...LIVE, ...part });
+    expect(notices({})).toEqual([]);
+    expect(notices({ damaged: { from: 1201, refetch: true } })).toEqual([
+      "Data on this device is damaged from event 1,201 on. It was set aside and comes again from the server.",
+    ]);
+    expect(notices({ damaged: { from: 1, refetch: false } })[0]).toMatch(/nobody else has it/);
+    expect(notices({ reset: { reason: "rewound" } })[0]).toMatch(/anew from the server/);
+  });
+
+  test("counts bytes in thousands", () => {
+    expect([0, 999, 1_000, 14_200_000, 5e9].map(formatBytes)).toEqual([
+      "0 bytes",
+      "999 bytes",
+      "1.0 KB",
+      "14 MB",
+      "5.0 GB",
+    ]);
+  });
+
+  test("keeps everything unless a known choice was made", () => {
+    expect([null, "all", "10000", "7", "x"].map(textToKeep)).toEqual([
+      "all",
+      "all",
+      10_000,
+      "all",
+      "all",
+    ]);
+    expect(keepToRetain(1_000)).toEqual({ newest: 1_000 });
   });
 });
 

@@ -2,8 +2,11 @@ import { type KeyboardEvent, useCallback, useState, useSyncExternalStore } from 
 import { newId } from "tidelog";
 import { useRows, useStatus } from "tidelog/react";
 import type { OfflineShell } from "../service-worker/register.ts";
+import { Notices } from "../shared/notices.tsx";
 import { OpeningProblem } from "../shared/problem.tsx";
 import { StatusLine } from "../shared/status-line.tsx";
+import { StoragePanel } from "../shared/storage-panel.tsx";
+import type { Work } from "../shared/task.ts";
 import { Conflicts } from "./conflicts.tsx";
 import { Footer } from "./footer.tsx";
 import { TodoItem } from "./item.tsx";
@@ -85,12 +88,14 @@ export function App({ shell }: { shell: OfflineShell }) {
           </p>
         )}
         <OpeningProblem log={todos} />
+        <Notices log={todos} />
         <Conflicts />
         {all.length === 0 && phase !== "opening" && (
           <p className="empty">
             Nothing to do. What you write here is kept on this device, online or not.
           </p>
         )}
+        <StoragePanel log={todos} rebuild={rebuild} />
       </aside>
       <footer className="info">
         <p>Double-click to edit a todo</p>
@@ -101,6 +106,11 @@ export function App({ shell }: { shell: OfflineShell }) {
     </>
   );
 }
+
+const rebuild: Work = async (signal) => {
+  await todos.rebuild(todo, { signal });
+  return "The list is built anew from the log";
+};
 
 function NewTodo({ onAdd }: { onAdd: (title: string) => void }) {
   const [text, setText] = useState("");

@@ -1,5 +1,6 @@
 /** The log `todos`. */
 import { createLog, type Receipt, TidelogError } from "tidelog";
+import { keepOf, keepToRetain } from "../shared/keep.ts";
 import { userOfPage } from "../shared/user.ts";
 import { todo } from "./todo.ts";
 
@@ -9,6 +10,7 @@ export const todos = createLog({
   name: "todos",
   user: user.name,
   streams: { todo },
+  retain: keepToRetain(keepOf("todos")),
   sync: { url: "/v1/logs/todos", token: () => user.token },
 });
 
