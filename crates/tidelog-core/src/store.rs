@@ -405,8 +405,8 @@ impl StoreError {
 ///
 /// Maintenance ([`Store::compact`], [`Store::prune`], [`Store::save`], [`Store::forget`]) is atomic too, checks that the
 /// replica is the same ([`StoreError::Wiped`] if not), and says `false`, having written nothing, where what it was made
-/// for is no longer so. It never changes the head: nothing that a reader sees is another afterwards, but for what
-/// `prune` says is a gap.
+/// for is no longer so. It leaves the head as it is, because nothing that a reader sees is another afterwards; but
+/// `prune`, which makes a gap, moves the generation on.
 pub trait Store {
     /// Runs one transaction.
     ///
@@ -469,7 +469,7 @@ pub trait Store {
     /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
     fn compact(&self, compaction: Compaction) -> impl Future<Output = Result<bool, StoreError>>;
 
-    /// Removes old segments and says so in the gaps. `false` if the log has another epoch, or a frame begins at or before
+    /// Removes old segments, says so in the gaps and moves the generation on. `false` if the log has another epoch, or a frame begins at or before
     /// `through` and is not sealed.
     ///
     /// # Errors

@@ -7,13 +7,13 @@
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::record;
-use crate::schema::meta::GAPS;
+use crate::schema::meta::{GAPS, HEAD};
 use crate::schema::stores::{DIRECTORY, LOG, META};
 use crate::view::{View, bytes, numeric};
 use crate::write::{Request, finish};
 use tidelog_core::ReplicaId;
 use tidelog_core::frame::{self, Header};
-use tidelog_core::store::{Compaction, Durability, Pruning, StoreError};
+use tidelog_core::store::{Compaction, Durability, Head, Pruning, StoreError};
 use wasm_bindgen::JsValue;
 
 /// Runs a compaction; `false` if the log is no longer as it was made for.
@@ -38,12 +38,13 @@ pub(crate) async fn prune(connection: &Connection, pruning: &Pruning) -> Result<
     let transaction = connection.write(&[META, LOG, DIRECTORY], Durability::Relaxed)?;
     let view = View::new(connection, &transaction);
     let requests = match prunable(&view, pruning, &through).await {
-        Ok(true) => Ok(Some(vec![
+        Ok(Some(head)) => Ok(Some(vec![
             Request::Delete(LOG, through.clone()),
             Request::Delete(DIRECTORY, through),
             Request::Put(META, GAPS.into(), gaps),
+            Request::Put(META, HEAD.into(), head),
         ])),
-        Ok(false) => Ok(None),
+        Ok(None) => Ok(None),
         Err(error) => Err(error),
     };
     finish(connection, transaction, requests).await
@@ -132,27 +133,32 @@ async fn compacting(
     Ok(Some(requests))
 }
 
-/// Is all of it sealed, of the same history, and does a frame end there?
+/// The head afterwards, if all of it is sealed and of the same history, and a frame ends there.
 async fn prunable(
     view: &View<'_>,
     pruning: &Pruning,
     through: &JsValue,
-) -> Result<bool, StoreError> {
+) -> Result<Option<JsValue>, StoreError> {
     let meta = view.meta().await?;
     same_replica(meta.replica, pruning.replica)?;
     if meta.head.cursor.epoch != pruning.epoch {
-        return Ok(false);
+        return Ok(None);
     }
+    let head = view.checked(record::head(&Head {
+        generation: meta.head.generation.next(),
+        ..meta.head
+    }))?;
     let sealed = view.keys(DIRECTORY, through).await?;
     let sealed: Vec<Option<u64>> = sealed.iter().map(|key| record::number(&key)).collect();
     for first in view.keys(LOG, through).await?.iter() {
         if sealed.binary_search(&Some(numeric(LOG, &first)?)).is_err() {
-            return Ok(false);
+            return Ok(None);
         }
     }
     let Some((first, value)) = view.last(LOG, through).await? else {
-        return Ok(true);
+        return Ok(Some(head));
     };
     let last = frame::header(&bytes(LOG, first, &value)?);
-    Ok(last.is_ok_and(|last| last.last_position() <= pruning.through))
+    let ends = last.is_ok_and(|last| last.last_position() <= pruning.through);
+    Ok(ends.then_some(head))
 }

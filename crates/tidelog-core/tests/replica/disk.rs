@@ -421,6 +421,7 @@ impl Disk {
                 to: last,
                 reason,
             }];
+            self.content.head.generation = self.content.head.generation.next();
         }
     }
 

@@ -80,6 +80,7 @@ impl Content {
         self.log.retain(|first, _| *first > through);
         self.directory.retain(|first, _| *first > through);
         self.gaps.clone_from(&pruning.gaps);
+        self.head.generation = self.head.generation.next();
         Ok(true)
     }
 
