@@ -136,6 +136,46 @@ proptest! {
         }
     }
 
+    /// Saving now and then, only what changed, and restoring what is stored gives the confirmed rows.
+    #[test]
+    fn stored_buckets_are_the_confirmed_rows(rounds in vec(vec(0..2_000_u32, 0..500), 1..5)) {
+        let write = |row: &Vec<String>| Some(row.join("\n").into_bytes());
+        let read = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes).ok()?;
+            Some(text.split('\n').map(str::to_owned).collect())
+        };
+        let mut view = View::new(Transcript);
+        let mut stored: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        for round in rounds {
+            for number in round {
+                view.confirm(&common::event(&format!("todo/{number}"), &number.to_string()));
+            }
+            view.apply(&common::event("todo/pending", "1"));
+            let buckets = view.unsaved(write).unwrap();
+            if buckets.whole {
+                stored.clear();
+            }
+            prop_assert!(buckets.changed.iter().all(|(number, _)| *number < buckets.count));
+            stored.extend(buckets.changed);
+            view.saved(buckets.count);
+            prop_assert!(view.unsaved(write).unwrap().changed.is_empty());
+
+            let mut again = View::new(Transcript);
+            for bucket in stored.values() {
+                prop_assert!(again.restore(bucket, read));
+            }
+            view.overlay([]);
+            prop_assert_eq!(shown(&again), shown(&view));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_bucket_panic(bytes in vec(any::<u8>(), 0..64)) {
+        let mut view = View::new(Transcript);
+        let taken = view.restore(&bytes, |row| Some(vec![format!("{row:?}")]));
+        prop_assert!(taken || !bytes.is_empty());
+    }
+
     #[test]
     fn taking_events_from_the_overlay_to_the_log_changes_nothing_shown(events in vec(event(), 0..20), cut in 0..20_usize) {
         let cut = cut.min(events.len());
@@ -148,6 +188,14 @@ proptest! {
         view.overlay(&events[cut..]);
         prop_assert_eq!(shown(&view), before);
     }
+}
+
+#[test]
+fn a_row_that_cannot_be_written_makes_no_snapshot() {
+    let mut view = View::new(Transcript);
+    view.confirm(&common::event("todo/a", "1"));
+    assert_eq!(view.unsaved(|_| None), None);
+    assert!(!view.restore(&[1, 0, 0, 0, 0, 0, 0, 0], |_| Some(Vec::new())));
 }
 
 #[test]
