@@ -1,11 +1,17 @@
-//! The answer to a push as it comes from `JSON.parse`: of the protocol's [`PushResponse`] what a replica needs.
+//! Answers of the server as they come from `JSON.parse`: of the protocol's [`PushResponse`] what a replica needs, and events
+//! of one stream.
 
 use crate::fields::{FieldError, Fields};
+use crate::read::RecordedEvent;
 use tidelog_core::authority::{Rejection, RejectionCode};
 use tidelog_core::condition::Conflict;
+use tidelog_core::event::Reference;
 use tidelog_core::protocol::{CommitResult, LogHead, PositionRange, PushResponse, Verdict};
 use tidelog_core::text::TextError;
-use tidelog_core::{Attempt, Local, Position, Version};
+use tidelog_core::{
+    Attempt, Digest, Event, EventId, EventType, Local, Meta, Payload, Position, SchemaVersion,
+    StreamId, Subject, Tag, Timestamp, Version,
+};
 use wasm_bindgen::JsValue;
 
 /// Why an answer is none.
@@ -82,6 +88,72 @@ fn result(answer: Fields<'_>, sent: &[Local]) -> Result<CommitResult, AnswerErro
         attempt: Attempt::new(answer.small("attempt")?),
         verdict,
     })
+}
+
+/// The events of a `StreamResponse`. A payload is written anew as JSON: numbers that JavaScript cannot hold are rounded.
+pub(crate) fn stream_events(answer: &JsValue) -> Result<Vec<RecordedEvent>, AnswerError> {
+    let answer = Fields::of(answer);
+    let stream = StreamId::new(answer.text("stream")?)?;
+    let mut events = Vec::new();
+    for one in answer.list("events")? {
+        events.push(stream_event(Fields::of(&one), &stream)?);
+    }
+    Ok(events)
+}
+
+fn stream_event(one: Fields<'_>, stream: &StreamId) -> Result<RecordedEvent, AnswerError> {
+    let id: EventId = one.text("id")?.parse()?;
+    let meta = one.value("meta");
+    let meta = Fields::of(&meta);
+    let reference = |field| -> Result<Option<Reference>, AnswerError> {
+        Ok(meta.optional_text(field)?.map(Reference::new).transpose()?)
+    };
+    let mut tags = Vec::new();
+    for tag in one.list("tags")? {
+        tags.push(Tag::new(tag.as_string().unwrap_or_default())?);
+    }
+    // Left out if it was erased, and there if it is null.
+    let data = match one.has("data") {
+        true => js_sys::JSON::stringify(&one.raw("data")).ok(),
+        false => None,
+    };
+    let data = data.map(String::from);
+    let actor = one.optional_text("actor")?;
+    Ok(RecordedEvent {
+        event: Event {
+            stream: stream.clone(),
+            event_type: EventType::new(one.text("type")?)?,
+            schema: SchemaVersion::new(one.small("schema")?),
+            data: data.map_or(Payload::Erased(Digest::default()), |data| {
+                Payload::json(&data)
+            }),
+            occurred_at: instant(one, "occurredAt")?,
+            tags,
+            meta: Meta {
+                correlation_id: reference("correlationId")?,
+                causation_id: reference("causationId")?,
+                device: reference("device")?,
+            },
+        },
+        commit: id.commit,
+        position: Position::new(one.whole("position")?),
+        version: Version::new(one.whole("version")?),
+        recorded_at: instant(one, "recordedAt")?,
+        actor: actor.map(Subject::new).transpose()?,
+    })
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "Date gives whole milliseconds below 2^53"
+)]
+fn instant(of: Fields<'_>, field: &'static str) -> Result<Timestamp, AnswerError> {
+    let text = of.text(field)?;
+    let millis = js_sys::Date::parse(&text);
+    if millis.is_nan() {
+        return Err(form("time", &text).into());
+    }
+    Ok(Timestamp::from_millis(millis as i64))
 }
 
 fn form(what: &'static str, found: &str) -> TextError {

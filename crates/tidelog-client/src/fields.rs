@@ -38,6 +38,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Is there a field of this name, even if it is `null`?
+    #[must_use]
+    pub fn has(self, field: &'static str) -> bool {
+        Reflect::has(self.0, &JsValue::from_str(field)).unwrap_or(false)
+    }
+
+    /// A field as it is, `null` included.
+    #[must_use]
+    pub fn raw(self, field: &'static str) -> JsValue {
+        Reflect::get(self.0, &JsValue::from_str(field)).unwrap_or_default()
+    }
+
     /// A text.
     ///
     /// # Errors

@@ -8,21 +8,33 @@
 
 mod answer;
 mod error;
+mod export;
 mod fields;
-mod history;
+mod import;
+mod lifecycle;
 mod log;
+mod maintenance;
 mod options;
 mod platform;
+mod read;
+mod remote;
 mod runtime;
 mod session;
+mod snapshots;
+mod storage;
 mod tabs;
 mod transport;
 
 pub use error::ClientError;
 pub use fields::{FieldError, Fields};
-pub use history::RecordedEvent;
+pub use import::Imported;
 pub use log::{Log, Outcome};
-pub use options::{Options, TokenSource};
+pub use options::{Options, Retain, TokenSource};
 pub use platform::{new_commit_id, now};
-pub use session::{ExecuteError, Model, Receipt, Session, Settled, Subscription};
+pub use read::{LogPage, RecordedEvent, StreamPage};
+pub use session::{
+    Changed, ExecuteError, Model, Progress, Receipt, Session, Settled, Subscription,
+};
+pub use snapshots::{FoldState, SnapshotPart};
+pub use storage::{Storage, Verified};
 pub use tabs::PeerStatus;

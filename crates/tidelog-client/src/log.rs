@@ -7,7 +7,7 @@ use crate::tabs::PeerStatus;
 use std::rc::Rc;
 use tidelog_core::number::Generation;
 use tidelog_core::replica::{Draft, Notice, Parked, Phase, Queued, Replica, RerunAnswer, Status};
-use tidelog_core::store::{Store, StoreError};
+use tidelog_core::store::StoreError;
 use tidelog_core::{CommitId, Position, StreamHead, StreamId, Version};
 
 /// One log of one user, open in this tab. Cloning gives another handle on the same log.
@@ -48,7 +48,8 @@ impl Log {
     /// # Errors
     /// [`ClientError::Store`] if the database cannot be opened or read.
     pub async fn open(&self) -> Result<(), ClientError> {
-        self.runtime.open().await
+        self.runtime.begin().await?;
+        self.runtime.replay().await
     }
 
     /// Appends in memory at once and on disk right after; see [`Replica::append`].
@@ -63,9 +64,17 @@ impl Log {
 
     /// The next thing to fold, decide or tell. Call until there is nothing.
     pub fn poll_notice(&self) -> Option<Notice> {
-        let notice = self.runtime.replica.borrow_mut().poll_notice();
-        if notice.is_none() {
-            self.runtime.schedule();
+        let (notice, backlog) = {
+            let mut replica = self.runtime.replica.borrow_mut();
+            (replica.poll_notice(), replica.backlog())
+        };
+        self.runtime.make_room(backlog);
+        match &notice {
+            None => self.runtime.schedule(),
+            Some(Notice::Reset { after, .. }) => {
+                self.runtime.stored.borrow_mut().begin_again(*after);
+            }
+            _ => {}
         }
         notice
     }
@@ -180,14 +189,6 @@ impl Log {
     /// Writes what is not on disk yet, gives up the network and closes the database.
     pub async fn close(&self) {
         self.runtime.close().await;
-    }
-
-    /// Frames of the server's earlier history that it has lost.
-    ///
-    /// # Errors
-    /// [`ClientError::Store`] if they cannot be read.
-    pub async fn lost(&self) -> Result<Vec<Vec<u8>>, ClientError> {
-        Ok(self.runtime.store()?.lost().await?)
     }
 
     pub(crate) fn closed() -> ClientError {

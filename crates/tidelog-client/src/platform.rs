@@ -1,8 +1,11 @@
 //! Time and randomness of the page: the only place that reads them.
 
-use js_sys::{Reflect, Uint8Array};
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{Promise, Reflect, Uint8Array};
 use tidelog_core::{CommitId, Timestamp};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::MessageChannel;
 
 #[wasm_bindgen]
 extern "C" {
@@ -20,6 +23,24 @@ extern "C" {
 )]
 pub fn now() -> Timestamp {
     Timestamp::from_millis(js_sys::Date::now() as i64)
+}
+
+/// Lets the page have its turn: what comes next runs in a task of its own. A timer would wait 4 ms each time.
+pub(crate) async fn next_task() {
+    let Ok(channel) = MessageChannel::new() else {
+        TimeoutFuture::new(0).await;
+        return;
+    };
+    let receiver = channel.port1();
+    let promise = Promise::new(&mut |resolve, _reject| {
+        receiver.set_onmessage(Some(&resolve));
+        if channel.port2().post_message(&JsValue::NULL).is_err() {
+            let _at_once = resolve.call0(&JsValue::UNDEFINED);
+        }
+    });
+    // It is only ever resolved.
+    let _turn = JsFuture::from(promise).await;
+    receiver.close();
 }
 
 /// Random bytes of the platform's cryptographic source; of `Math.random` where there is none.

@@ -2,8 +2,13 @@
 
 use crate::Log;
 use crate::error::ClientError;
-use crate::options::Options;
+use crate::import::Known;
+use crate::lifecycle::Listener;
+use crate::maintenance::Upkeep;
+use crate::options::{Options, Retain};
 use crate::platform::{now, random};
+use crate::read::Bookmark;
+use crate::snapshots::Stored;
 use crate::tabs::{Channel, Hint, Lease, PeerStatus};
 use crate::transport::Endpoint;
 use futures_channel::oneshot;
@@ -14,33 +19,42 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use tidelog_core::number::Generation;
 use tidelog_core::replica::{Config, Replica, Request, StoreRequest};
-use tidelog_core::store::{Store, StoreError, Written};
-use tidelog_core::{Position, ReplicaId};
+use tidelog_core::store::{Direction, Store, StoreError, Written};
+use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
-use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{AbortController, EventTarget};
+use web_sys::AbortController;
 
 const LOAD_BYTES: usize = 1024 * 1024;
-/// With so many notices not folded yet, no more of the log is read.
-const BACKLOG: usize = 64;
+/// With so many notices not folded yet, no more of the log is read: memory of Wasm that was once used is never given back.
+const BACKLOG: usize = 8;
 const REOPEN_TRIES: u32 = 6;
+/// An import that pauses for so long has ended.
+const FORGET_MILLIS: u32 = 30_000;
 
 pub(crate) struct Runtime {
     pub(crate) options: Options,
     pub(crate) replica: RefCell<Replica>,
     pub(crate) peer: RefCell<Option<PeerStatus>>,
+    pub(crate) stored: RefCell<Stored>,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) bookmark: RefCell<Option<Bookmark>>,
+    pub(crate) known: RefCell<Option<Known>>,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) requests: RefCell<Vec<AbortController>>,
+    pub(crate) idle: RefCell<Vec<oneshot::Sender<()>>>,
+    pub(crate) lease: RefCell<Option<Lease>>,
+    pub(crate) listeners: RefCell<Vec<Listener>>,
     store: RefCell<Option<Rc<IndexedDbStore>>>,
-    endpoint: Option<Endpoint>,
+    room: RefCell<Option<oneshot::Sender<()>>>,
     scheduled: Cell<bool>,
+    reclaiming: Cell<bool>,
     timer: RefCell<Option<(i64, Timeout)>>,
-    requests: RefCell<Vec<AbortController>>,
+    /// Ends an import's knowledge of the log when no more of it comes.
+    forgetting: RefCell<Option<Timeout>>,
     channel: RefCell<Option<Channel>>,
-    lease: RefCell<Option<Lease>>,
-    listeners: RefCell<Vec<Listener>>,
-    idle: RefCell<Vec<oneshot::Sender<()>>>,
     said: RefCell<Option<PeerStatus>>,
-    me: Weak<Self>,
+    pub(crate) me: Weak<Self>,
 }
 
 impl fmt::Debug for Runtime {
@@ -51,27 +65,13 @@ impl fmt::Debug for Runtime {
     }
 }
 
-struct Listener {
-    target: EventTarget,
-    event: &'static str,
-    closure: Closure<dyn FnMut()>,
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let function = self.closure.as_ref().unchecked_ref();
-        let _removed = self
-            .target
-            .remove_event_listener_with_callback(self.event, function);
-    }
-}
-
 impl Runtime {
     pub(crate) fn new(options: Options) -> Rc<Self> {
         let config = Config {
             sync: options.url.is_some(),
             durability: options.durability,
             seed: u64::from_le_bytes(random()),
+            epoch: Epoch::mint(now(), random()),
         };
         let endpoint = options.url.as_ref().map(|url| Endpoint {
             url: url.trim_end_matches('/').to_owned(),
@@ -81,15 +81,22 @@ impl Runtime {
             options,
             replica: RefCell::new(Replica::new(config)),
             peer: RefCell::default(),
-            store: RefCell::default(),
+            stored: RefCell::default(),
+            upkeep: Upkeep::default(),
+            bookmark: RefCell::default(),
+            known: RefCell::default(),
             endpoint,
-            scheduled: Cell::new(false),
-            timer: RefCell::default(),
             requests: RefCell::default(),
-            channel: RefCell::default(),
+            idle: RefCell::default(),
             lease: RefCell::default(),
             listeners: RefCell::default(),
-            idle: RefCell::default(),
+            store: RefCell::default(),
+            room: RefCell::default(),
+            scheduled: Cell::new(false),
+            reclaiming: Cell::new(false),
+            timer: RefCell::default(),
+            forgetting: RefCell::default(),
+            channel: RefCell::default(),
             said: RefCell::default(),
             me: Weak::clone(me),
         })
@@ -99,10 +106,23 @@ impl Runtime {
         self.store.borrow().clone().ok_or_else(Log::closed)
     }
 
-    pub(crate) async fn open(&self) -> Result<(), ClientError> {
+    /// Opens the database and reads the snapshots.
+    pub(crate) async fn begin(&self) -> Result<(), ClientError> {
+        if self.options.retain != Retain::All && self.endpoint.is_none() {
+            return Err(ClientError::RetentionWithoutServer);
+        }
         let store = self.open_store().await?;
         *self.store.borrow_mut() = Some(Rc::new(store));
         self.open_channel();
+        if self.options.snapshots {
+            self.install_snapshots().await?;
+        }
+        Ok(())
+    }
+
+    /// Replays what no snapshot stands for, and begins to work.
+    pub(crate) async fn replay(&self) -> Result<(), ClientError> {
+        (self.options.wake)();
         loop {
             let request = self.replica.borrow_mut().poll_store(now());
             let Some(request) = request else { break };
@@ -117,17 +137,34 @@ impl Runtime {
                     break;
                 }
             }
-            while self.replica.borrow().backlog() > BACKLOG {
-                TimeoutFuture::new(4).await;
-            }
+            self.wait_for_room().await;
         }
+        self.upkeep.look();
         self.listen();
-        if self.endpoint.is_some() {
-            self.request_lease();
-        }
+        self.request_lease();
         self.schedule();
         (self.options.wake)();
         Ok(())
+    }
+
+    /// Until the host has folded most of what was read.
+    async fn wait_for_room(&self) {
+        while self.replica.borrow().backlog() > BACKLOG {
+            let (sender, room) = oneshot::channel();
+            *self.room.borrow_mut() = Some(sender);
+            // Cancelled only if the runtime is gone.
+            let _room = room.await;
+        }
+    }
+
+    /// A notice was taken.
+    pub(crate) fn make_room(&self, backlog: usize) {
+        if backlog <= BACKLOG
+            && let Some(room) = self.room.borrow_mut().take()
+        {
+            // Whoever waited may have gone.
+            let _sent = room.send(());
+        }
     }
 
     async fn open_store(&self) -> Result<IndexedDbStore, StoreError> {
@@ -140,7 +177,7 @@ impl Runtime {
     }
 
     /// What tabs of one log and user have in common.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("tidelog/{}/{}", self.options.log, self.options.user)
     }
 
@@ -183,6 +220,7 @@ impl Runtime {
                         // Whoever waited may have gone.
                         let _sent = idle.send(());
                     }
+                    self.maintain();
                 }
             }
         }
@@ -208,7 +246,7 @@ impl Runtime {
         self.tell_status();
     }
 
-    fn after(&self) {
+    pub(crate) fn after(&self) {
         (self.options.wake)();
         self.schedule();
     }
@@ -249,25 +287,53 @@ impl Runtime {
         };
         match request {
             StoreRequest::Write(batch) => {
+                self.count_new(&batch);
                 let result = store.write(batch).await;
                 let done = result == Ok(Written::Done);
+                let full = matches!(result, Err(StoreError::QuotaExceeded { .. }));
                 self.replica.borrow_mut().handle_written(now(), result);
                 if done {
                     self.hint();
+                }
+                if full {
+                    self.reclaim_soon();
                 }
             }
             StoreRequest::Load { after } => match store.load(after, LOAD_BYTES).await {
                 Ok(loaded) => self.replica.borrow_mut().handle_loaded(now(), loaded),
                 Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
             },
-            StoreRequest::Frames { first_positions } => {
-                match store.frames(&first_positions).await {
-                    Ok(frames) => self.replica.borrow_mut().handle_frames(now(), frames),
-                    Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
-                }
-            }
+            StoreRequest::Log => match whole_log(&store).await {
+                Ok(frames) => self.replica.borrow_mut().handle_frames(frames),
+                Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
+            },
+            StoreRequest::Snapshot => self.find_snapshots().await,
             _ => self.reopen().await,
         }
+    }
+
+    /// The disk is full: wins space back, once at a time. What could not be written is tried again by the replica.
+    fn reclaim_soon(&self) {
+        let Some(me) = self.me.upgrade() else { return };
+        if !self.reclaiming.replace(true) {
+            spawn_local(async move {
+                // What cannot be won back is in the status already.
+                let _reclaimed = me.reclaim().await;
+                me.reclaiming.set(false);
+                me.schedule();
+            });
+        }
+    }
+
+    /// No more of an import may come: then what it learned of the log goes.
+    pub(crate) fn forget_known_later(&self) {
+        let me = Weak::clone(&self.me);
+        let timer = Timeout::new(FORGET_MILLIS, move || {
+            if let Some(me) = me.upgrade() {
+                *me.known.borrow_mut() = None;
+            }
+        });
+        *self.forgetting.borrow_mut() = Some(timer);
     }
 
     async fn reopen(&self) {
@@ -350,7 +416,7 @@ impl Runtime {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "generations stay below 2^53")]
-    fn hint(&self) {
+    pub(crate) fn hint(&self) {
         let generation = self.replica.borrow().head().generation.value() as f64;
         self.say(&Hint {
             generation,
@@ -402,78 +468,16 @@ impl Runtime {
         }
     }
 
-    fn request_lease(&self) {
-        let me = Weak::clone(&self.me);
-        let lease = Lease::request(&format!("{}/network", self.name()), move || {
-            if let Some(me) = me.upgrade() {
-                me.replica.borrow_mut().handle_leadership(true);
-                me.wake_later();
-            }
-        });
-        *self.lease.borrow_mut() = lease;
-    }
-
-    fn listen(&self) {
-        let global: JsValue = js_sys::global().into();
-        let document = js_sys::Reflect::get(&global, &"document".into()).ok();
-        self.on(&global, "online", |me| me.online(true));
-        self.on(&global, "offline", |me| me.online(false));
-        self.on(&global, "pageshow", Self::kick);
-        if let Some(document) = document {
-            self.on(&document, "visibilitychange", Self::kick);
-        }
-        let navigator = js_sys::Reflect::get(&global, &"navigator".into());
-        let online = navigator.and_then(|n| js_sys::Reflect::get(&n, &"onLine".into()));
-        if online.is_ok_and(|online| online.is_falsy() && !online.is_undefined()) {
-            self.online(false);
-        }
-    }
-
-    fn on(&self, target: &JsValue, event: &'static str, then: impl Fn(&Self) + 'static) {
-        let Some(target) = target.dyn_ref::<EventTarget>().cloned() else {
-            return;
-        };
-        let me = Weak::clone(&self.me);
-        let closure = Closure::<dyn FnMut()>::new(move || {
-            if let Some(me) = me.upgrade() {
-                then(&me);
-            }
-        });
-        let function = closure.as_ref().unchecked_ref();
-        if target
-            .add_event_listener_with_callback(event, function)
-            .is_ok()
-        {
-            self.listeners.borrow_mut().push(Listener {
-                target,
-                event,
-                closure,
-            });
-        }
-    }
-
-    pub(crate) fn online(&self, online: bool) {
-        self.replica.borrow_mut().handle_online(now(), online);
-        self.after();
-    }
-
-    pub(crate) fn kick(&self) {
-        self.replica.borrow_mut().handle_kick(now());
-        self.after();
-    }
-
     pub(crate) async fn close(&self) {
         self.replica.borrow_mut().close();
-        let (idle, written) = oneshot::channel();
-        self.idle.borrow_mut().push(idle);
-        self.schedule();
-        // Cancelled only if the runtime is gone, and then there is nothing to wait for.
-        let _written = written.await;
+        self.settled().await;
         self.listeners.borrow_mut().clear();
         for request in self.requests.borrow_mut().drain(..) {
             request.abort();
         }
         *self.timer.borrow_mut() = None;
+        *self.forgetting.borrow_mut() = None;
+        *self.known.borrow_mut() = None;
         *self.lease.borrow_mut() = None;
         *self.channel.borrow_mut() = None;
         if let Some(store) = self.store.borrow_mut().take() {
@@ -481,9 +485,23 @@ impl Runtime {
         }
         (self.options.wake)();
     }
+}
 
-    /// The first positions of the frames to read for one stream.
-    pub(crate) fn frames_of(&self, stream: &tidelog_core::StreamId) -> Vec<Position> {
-        self.replica.borrow().frames_of(stream)
+/// All recorded frames, oldest first.
+async fn whole_log(store: &IndexedDbStore) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    let mut from = Position::START.next();
+    loop {
+        let to = Position::new(u64::MAX);
+        let page = store
+            .range(from, to, Direction::Forward, LOAD_BYTES)
+            .await?;
+        let last = page.frames.last().map(|bytes| frame::header(bytes));
+        frames.extend(page.frames);
+        match last {
+            Some(Ok(header)) if page.more => from = header.last_position().next(),
+            // A frame that is none is found by whoever reads it.
+            _ => return Ok(frames),
+        }
     }
 }

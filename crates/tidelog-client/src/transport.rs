@@ -9,7 +9,8 @@ use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use tidelog_core::cursor::Cursor;
 use tidelog_core::protocol::{CURSOR_HEADER, FRAMES, HEAD_HEADER, PushResponse, REPLICA_HEADER};
 use tidelog_core::replica::SyncError;
-use tidelog_core::{Commit, Local, Policy, Position, ReplicaId, Seq, frame};
+use tidelog_core::store::Direction;
+use tidelog_core::{Commit, Local, Policy, Position, ReplicaId, Seq, StreamId, Version, frame};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, Request, RequestCache, RequestInit, Response};
@@ -68,18 +69,37 @@ impl Endpoint {
         cursor: Cursor,
         wait: bool,
     ) -> Result<Pulled, SyncError> {
+        let mut after = if cursor == Cursor::default() {
+            String::from("0")
+        } else {
+            cursor.to_string()
+        };
+        let mut timeout = TIMEOUT_MILLIS;
+        if wait {
+            after.push_str(&format!("&wait={WAIT_SECONDS}"));
+            timeout += WAIT_SECONDS * 1_000;
+        }
+        self.frames(abort, &after, timeout).await
+    }
+
+    /// Frames that begin right after a position, of whatever history the server has.
+    pub(crate) async fn page(
+        &self,
+        abort: &AbortController,
+        after: Position,
+    ) -> Result<Pulled, SyncError> {
+        self.frames(abort, &after.to_string(), TIMEOUT_MILLIS).await
+    }
+
+    async fn frames(
+        &self,
+        abort: &AbortController,
+        after: &str,
+        timeout: u32,
+    ) -> Result<Pulled, SyncError> {
         let headers = self.headers().await?;
         set(&headers, "accept", FRAMES)?;
-        let mut url = format!("{}/commits?after=", self.url);
-        if cursor == Cursor::default() {
-            url.push('0');
-        } else {
-            url.push_str(&cursor.to_string());
-        }
-        if wait {
-            url.push_str(&format!("&wait={WAIT_SECONDS}"));
-        }
-        let timeout = TIMEOUT_MILLIS + if wait { WAIT_SECONDS * 1_000 } else { 0 };
+        let url = format!("{}/commits?after={after}", self.url);
         let response = fetch(&url, "GET", &headers, None, abort, timeout).await?;
         expect_type(&response, FRAMES)?;
         let head = header(&response, HEAD_HEADER)
@@ -93,6 +113,30 @@ impl Endpoint {
             frames: frames.into_iter().map(<[u8]>::to_vec).collect(),
             head: Position::new(head),
         })
+    }
+
+    /// One stream's events from a version on, as the JSON that the server sends.
+    pub(crate) async fn stream(
+        &self,
+        abort: &AbortController,
+        stream: &StreamId,
+        from: Version,
+        direction: Direction,
+    ) -> Result<JsValue, SyncError> {
+        let headers = self.headers().await?;
+        set(&headers, "accept", "application/json")?;
+        let stream = String::from(js_sys::encode_uri_component(stream.as_str()));
+        let direction = match direction {
+            Direction::Forward => "forward",
+            Direction::Backward => "backward",
+        };
+        let url = format!(
+            "{}/streams/{stream}?from={from}&direction={direction}",
+            self.url
+        );
+        let response = fetch(&url, "GET", &headers, None, abort, TIMEOUT_MILLIS).await?;
+        expect_type(&response, "application/json")?;
+        read(response.json()).await
     }
 
     async fn headers(&self) -> Result<Headers, SyncError> {

@@ -4,7 +4,9 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use tidelog_client::{ExecuteError, Model, Options, Outcome, Session, Settled, new_commit_id};
+use tidelog_client::{
+    ExecuteError, Model, Options, Outcome, Retain, Session, Settled, new_commit_id,
+};
 use tidelog_core::decider::Decider;
 use tidelog_core::replica::{Draft, Phase};
 use tidelog_core::store::Durability;
@@ -79,6 +81,9 @@ fn options(log: &str) -> Options {
         url: None,
         token: None,
         durability: Durability::Strict,
+        retain: Retain::All,
+        snapshots: true,
+        folds: vec![],
         wake: Rc::new(|| {}),
     }
 }

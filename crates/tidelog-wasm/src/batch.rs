@@ -1,49 +1,16 @@
-//! Confirmed events as columns: typed arrays and one text, so that a fold in JavaScript touches no Wasm.
+//! Confirmed events as columns: typed arrays and a few texts, so that a fold in JavaScript touches no Wasm.
+//!
+//! A frame crosses as it lies there: its dictionary as one text, its payloads as one text, numbers as typed arrays. No
+//! object is made for an event, and nothing is copied but into the arrays.
 
 use crate::error::number;
-use js_sys::{Array, Float64Array, JsString, Object, Reflect, Uint32Array};
-use std::sync::Arc;
+use js_sys::{Array, Float64Array, Object, Reflect, Uint32Array};
+use std::fmt::Write;
 use tidelog_client::RecordedEvent;
-use tidelog_core::frame::{Body, Frame};
+use tidelog_core::Event;
+use tidelog_core::frame::Columns;
 use tidelog_core::map::Map;
-use tidelog_core::{Event, Recorded};
 use wasm_bindgen::JsValue;
-
-/// A text per number, by the address of the shared text: the texts of a frame are shared.
-#[derive(Default)]
-struct Dictionary {
-    numbers: Map<(usize, usize), u32>,
-    texts: Array,
-}
-
-impl Dictionary {
-    fn number(&mut self, text: &str) -> u32 {
-        let texts = &self.texts;
-        *self
-            .numbers
-            .entry((text.as_ptr() as usize, text.len()))
-            .or_insert_with(|| {
-                texts.push(&JsString::from(text));
-                texts.length() - 1
-            })
-    }
-}
-
-#[derive(Default)]
-struct Columns {
-    streams: Dictionary,
-    types: Dictionary,
-    commit_ids: Array,
-    actors: Array,
-    recorded_at: Vec<f64>,
-    stream: Vec<u32>,
-    event_type: Vec<u32>,
-    commit: Vec<u32>,
-    schema: Vec<u32>,
-    version: Vec<f64>,
-    position: Vec<f64>,
-    occurred_at: Vec<f64>,
-}
 
 /// A time as JavaScript counts it.
 #[allow(
@@ -54,118 +21,183 @@ pub(crate) const fn millis(time: tidelog_core::Timestamp) -> f64 {
     time.millis() as f64
 }
 
-impl Columns {
-    fn commit(&mut self, id: &str, actor: Option<&str>, recorded_at: f64) {
-        self.commit_ids.push(&JsString::from(id));
-        self.actors
-            .push(&actor.map_or(JsValue::UNDEFINED, JsValue::from_str));
-        self.recorded_at.push(recorded_at);
-    }
-
-    fn event(&mut self, event: &Event, version: u64, position: u64) {
-        self.stream.push(self.streams.number(event.stream.as_str()));
-        self.event_type
-            .push(self.types.number(event.event_type.as_str()));
-        self.commit.push(self.commit_ids.length().saturating_sub(1));
-        self.schema.push(event.schema.value());
-        self.version.push(number(version));
-        self.position.push(number(position));
-        self.occurred_at.push(millis(event.occurred_at));
-    }
-
-    fn finish(self, data: &str) -> JsValue {
-        let batch = Object::new();
-        let first = self.position.first().copied().unwrap_or_default();
-        let fields: [(&str, JsValue); 14] = [
-            ("firstPosition", first.into()),
-            ("count", number(self.position.len() as u64).into()),
-            ("streams", self.streams.texts.into()),
-            ("types", self.types.texts.into()),
-            ("commitIds", self.commit_ids.into()),
-            ("actors", self.actors.into()),
-            (
-                "recordedAt",
-                Float64Array::from(self.recorded_at.as_slice()).into(),
-            ),
-            ("stream", Uint32Array::from(self.stream.as_slice()).into()),
-            ("type", Uint32Array::from(self.event_type.as_slice()).into()),
-            ("commit", Uint32Array::from(self.commit.as_slice()).into()),
-            ("schema", Uint32Array::from(self.schema.as_slice()).into()),
-            (
-                "version",
-                Float64Array::from(self.version.as_slice()).into(),
-            ),
-            (
-                "position",
-                Float64Array::from(self.position.as_slice()).into(),
-            ),
-            (
-                "occurredAt",
-                Float64Array::from(self.occurred_at.as_slice()).into(),
-            ),
-        ];
-        for (name, value) in fields {
-            set(&batch, name, &value);
-        }
-        set(&batch, "data", &JsValue::from_str(data));
-        batch.into()
-    }
-}
-
 /// Sets a property of a plain object, which cannot fail.
 pub(crate) fn set(object: &Object, name: &str, value: &JsValue) {
     let _set = Reflect::set(object, &JsValue::from_str(name), value);
 }
 
-/// All events of a recorded frame.
-pub(crate) fn of_frame(frame: &Arc<Frame>) -> JsValue {
-    let mut columns = Columns::default();
-    if let Body::Recorded(commits) = &frame.body {
-        for recorded in commits {
-            push_commit(&mut columns, recorded);
+/// All events of a recorded frame, of which the first `skip` are folded already.
+pub(crate) fn of_frame(frame: &Columns, skip: usize) -> JsValue {
+    let mut names = String::new();
+    for name in 0..u32::try_from(frame.names()).unwrap_or(u32::MAX) {
+        if name > 0 {
+            names.push('\n');
+        }
+        names.push_str(frame.name(name));
+    }
+    let extras = Array::new();
+    for extra in frame.extras() {
+        let references = [extra.correlation_id, extra.causation_id, extra.device];
+        extras.push(&extra_of(extra.event, &extra.tags, references));
+    }
+    let batch = Object::new();
+    let fields: [(&str, JsValue); 14] = [
+        (
+            "firstPosition",
+            number(frame.first_position().value()).into(),
+        ),
+        ("count", number(frame.stream().len() as u64).into()),
+        ("skip", number(skip as u64).into()),
+        ("names", JsValue::from_str(&names)),
+        ("commitIds", JsValue::from_str(&frame.commit_ids_text())),
+        ("commitEnd", Uint32Array::from(frame.commit_end()).into()),
+        ("recordedAt", Float64Array::from(frame.recorded_at()).into()),
+        ("actor", Uint32Array::from(frame.actor()).into()),
+        ("stream", Uint32Array::from(frame.stream()).into()),
+        ("type", Uint32Array::from(frame.event_type()).into()),
+        ("schema", Uint32Array::from(frame.schema()).into()),
+        ("version", Float64Array::from(frame.version()).into()),
+        ("occurredAt", Float64Array::from(frame.occurred_at()).into()),
+        ("data", JsValue::from_str(frame.payloads())),
+    ];
+    for (name, value) in fields {
+        set(&batch, name, &value);
+    }
+    if extras.length() > 0 {
+        set(&batch, "extras", &extras);
+    }
+    batch.into()
+}
+
+fn extra_of(
+    event: usize,
+    tags: &[&str],
+    [correlation, causation, device]: [Option<&str>; 3],
+) -> JsValue {
+    let extra = Object::new();
+    set(&extra, "event", &number(event as u64).into());
+    if !tags.is_empty() {
+        let tags: Array = tags.iter().map(|tag| JsValue::from_str(tag)).collect();
+        set(&extra, "tags", &tags);
+    }
+    let meta = Object::new();
+    let mut any = false;
+    for (name, reference) in [
+        ("correlationId", correlation),
+        ("causationId", causation),
+        ("device", device),
+    ] {
+        if let Some(reference) = reference {
+            set(&meta, name, &JsValue::from_str(reference));
+            any = true;
         }
     }
-    columns.finish(&frame.payloads)
+    if any {
+        set(&extra, "meta", &meta);
+    }
+    extra.into()
 }
 
-fn push_commit(columns: &mut Columns, recorded: &Recorded) {
-    let actor = recorded.actor.as_ref().map(|actor| actor.as_str());
-    columns.commit(
-        &recorded.commit.id.to_string(),
-        actor,
-        millis(recorded.recorded_at),
-    );
-    let versions = recorded.event_versions();
-    for (index, (event, version)) in recorded.commit.events.iter().zip(versions).enumerate() {
-        let position = recorded.position.plus(index as u64);
-        columns.event(event, version.value(), position.value());
+fn extra_of_event(index: usize, event: &Event) -> Option<JsValue> {
+    let tags: Vec<&str> = event.tags.iter().map(AsRef::as_ref).collect();
+    let meta = &event.meta;
+    let references = [&meta.correlation_id, &meta.causation_id, &meta.device];
+    let references = references.map(|reference| reference.as_ref().map(AsRef::as_ref));
+    let any = !tags.is_empty() || references.iter().any(Option::is_some);
+    any.then(|| extra_of(index, &tags, references))
+}
+
+/// A number for each text.
+#[derive(Default)]
+struct Dictionary {
+    numbers: Map<String, u32>,
+    names: String,
+}
+
+impl Dictionary {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let number = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        if number > 0 {
+            self.names.push('\n');
+        }
+        self.names.push_str(text);
+        self.numbers.insert(text.to_owned(), number);
+        number
     }
 }
 
-/// Some events, in order.
+/// Some events in order, each with its position.
 pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
-    let mut columns = Columns::default();
-    let mut data = String::new();
+    let mut names = Dictionary::default();
+    let (mut commit_ids, mut data) = (String::new(), String::new());
+    let (mut commit_end, mut recorded_at, mut actor) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stream, mut event_type, mut schema) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut version, mut occurred_at, mut positions) = (Vec::new(), Vec::new(), Vec::new());
+    let extras = Array::new();
     let mut last = None;
-    for recorded in events {
+    for (index, recorded) in events.iter().enumerate() {
+        let event = &recorded.event;
         if last != Some(recorded.commit) {
             last = Some(recorded.commit);
-            let actor = recorded.actor.as_ref().map(|actor| actor.as_str());
-            columns.commit(
-                &recorded.commit.to_string(),
-                actor,
-                millis(recorded.recorded_at),
-            );
+            let _written = write!(commit_ids, "{}", recorded.commit);
+            recorded_at.push(millis(recorded.recorded_at));
+            let name = recorded.actor.as_ref();
+            actor.push(name.map_or(0, |name| names.number(name.as_str()) + 1));
+            commit_end.push(0);
         }
-        columns.event(
-            &recorded.event,
-            recorded.version.value(),
-            recorded.position.value(),
-        );
-        if !data.is_empty() {
+        if let Some(end) = commit_end.last_mut() {
+            *end = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        }
+        stream.push(names.number(event.stream.as_str()));
+        event_type.push(names.number(event.event_type.as_str()));
+        schema.push(event.schema.value());
+        version.push(number(recorded.version.value()));
+        occurred_at.push(millis(event.occurred_at));
+        positions.push(number(recorded.position.value()));
+        if index > 0 {
             data.push(',');
         }
-        data.push_str(recorded.event.data.text().unwrap_or("null"));
+        data.push_str(event.data.text().unwrap_or("null"));
+        if let Some(extra) = extra_of_event(index, event) {
+            extras.push(&extra);
+        }
     }
-    columns.finish(&data)
+    let batch = Object::new();
+    let first = positions.first().copied().unwrap_or_default();
+    let fields: [(&str, JsValue); 15] = [
+        ("firstPosition", first.into()),
+        ("count", number(events.len() as u64).into()),
+        ("skip", 0.into()),
+        ("names", JsValue::from_str(&names.names)),
+        ("commitIds", JsValue::from_str(&commit_ids)),
+        ("commitEnd", Uint32Array::from(&commit_end[..]).into()),
+        ("recordedAt", Float64Array::from(&recorded_at[..]).into()),
+        ("actor", Uint32Array::from(&actor[..]).into()),
+        ("stream", Uint32Array::from(&stream[..]).into()),
+        ("type", Uint32Array::from(&event_type[..]).into()),
+        ("schema", Uint32Array::from(&schema[..]).into()),
+        ("version", Float64Array::from(&version[..]).into()),
+        ("occurredAt", Float64Array::from(&occurred_at[..]).into()),
+        ("data", JsValue::from_str(&data)),
+        ("positions", Float64Array::from(&positions[..]).into()),
+    ];
+    for (name, value) in fields {
+        set(&batch, name, &value);
+    }
+    if extras.length() > 0 {
+        set(&batch, "extras", &extras);
+    }
+    batch.into()
+}
+
+/// A page of batches.
+pub(crate) fn page(batches: impl IntoIterator<Item = JsValue>, more: bool) -> JsValue {
+    let page = Object::new();
+    let batches: Array = batches.into_iter().collect();
+    set(&page, "batches", &batches);
+    set(&page, "more", &more.into());
+    page.into()
 }

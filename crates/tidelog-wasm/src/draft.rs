@@ -1,5 +1,7 @@
 //! What JavaScript appends and answers, parsed into the vocabulary.
 
+use js_sys::{Float64Array, Uint32Array};
+use std::sync::Arc;
 use tidelog_client::{FieldError, Fields};
 use tidelog_core::event::Reference;
 use tidelog_core::replica::{Draft, RerunAnswer};
@@ -8,7 +10,7 @@ use tidelog_core::{
     Command, Condition, Event, EventType, Expected, Meta, Payload, Policy, SchemaVersion, StreamId,
     Tag, Timestamp, Version,
 };
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 /// Why a draft is none.
 #[derive(Debug, thiserror::Error)]
@@ -67,20 +69,7 @@ fn events(of: Fields<'_>, occurred_at: Timestamp) -> Result<Vec<Event>, DraftErr
 }
 
 fn event(event: Fields<'_>, occurred_at: Timestamp) -> Result<Event, DraftError> {
-    let mut tags = Vec::new();
-    for tag in event.list("tags")? {
-        let tag = tag.as_string().ok_or(FieldError {
-            field: "tags",
-            form: "a list of texts",
-        })?;
-        tags.push(Tag::new(tag)?);
-    }
-    let meta = event.value("meta");
-    let meta = Fields::of(&meta);
-    let reference = |field| -> Result<Option<Reference>, DraftError> {
-        let text = meta.optional_text(field)?;
-        Ok(text.map(Reference::new).transpose()?)
-    };
+    let (tags, meta) = labels(event)?;
     Ok(Event {
         stream: StreamId::new(event.text("stream")?)?,
         event_type: EventType::new(event.text("type")?)?,
@@ -88,12 +77,173 @@ fn event(event: Fields<'_>, occurred_at: Timestamp) -> Result<Event, DraftError>
         data: Payload::Json(SharedText::from(event.text("data")?.as_str())),
         occurred_at,
         tags,
-        meta: Meta {
-            correlation_id: reference("correlationId")?,
-            causation_id: reference("causationId")?,
-            device: reference("device")?,
-        },
+        meta,
     })
+}
+
+/// The tags and the metadata of an event, or of what stands for it in columns.
+fn labels(of: Fields<'_>) -> Result<(Vec<Tag>, Meta), DraftError> {
+    let mut tags = Vec::new();
+    for tag in of.list("tags")? {
+        let tag = tag.as_string().ok_or(FieldError {
+            field: "tags",
+            form: "a list of texts",
+        })?;
+        tags.push(Tag::new(tag)?);
+    }
+    let meta = of.value("meta");
+    let meta = Fields::of(&meta);
+    let reference = |field| -> Result<Option<Reference>, DraftError> {
+        let text = meta.optional_text(field)?;
+        Ok(text.map(Reference::new).transpose()?)
+    };
+    let meta = Meta {
+        correlation_id: reference("correlationId")?,
+        causation_id: reference("causationId")?,
+        device: reference("device")?,
+    };
+    Ok((tags, meta))
+}
+
+/// A commit of one event on its own stream, given flat.
+#[derive(Debug)]
+pub(crate) struct Flat<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) occurred_at: f64,
+    pub(crate) policy: &'a str,
+    pub(crate) stream: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) schema: u32,
+    pub(crate) data: &'a str,
+    pub(crate) command: Option<(&'a str, &'a str)>,
+    pub(crate) expected: &'a JsValue,
+}
+
+impl Flat<'_> {
+    pub(crate) fn draft(&self) -> Result<Draft, DraftError> {
+        let stream = StreamId::new(self.stream)?;
+        let conditions = match self.expected.is_undefined() {
+            true => Vec::new(),
+            false => vec![Condition {
+                stream: stream.clone(),
+                expected: expected(self.expected)?,
+            }],
+        };
+        let command = match self.command {
+            None => None,
+            Some((name, args)) => Some(Command {
+                stream: stream.clone(),
+                name: EventType::new(name)?,
+                args: SharedText::from(args),
+            }),
+        };
+        Ok(Draft {
+            id: self.id.parse()?,
+            conditions,
+            events: vec![Event {
+                stream,
+                event_type: EventType::new(self.event_type)?,
+                schema: SchemaVersion::new(self.schema),
+                data: Payload::Json(SharedText::from(self.data)),
+                occurred_at: timestamp(self.occurred_at),
+                tags: Vec::new(),
+                meta: Meta::default(),
+            }],
+            command,
+            policy: policy(self.policy)?,
+        })
+    }
+}
+
+/// The events of an import, a list for each commit.
+pub(crate) fn import(batch: &JsValue) -> Result<Vec<Vec<Event>>, DraftError> {
+    let batch = Fields::of(batch);
+    let mut streams = Vec::new();
+    for stream in batch.list("streams")? {
+        streams.push(StreamId::new(stream.as_string().unwrap_or_default())?);
+    }
+    let mut types = Vec::new();
+    for event_type in batch.list("types")? {
+        types.push(EventType::new(event_type.as_string().unwrap_or_default())?);
+    }
+    let (stream, event_type) = (integers(batch, "stream")?, integers(batch, "type")?);
+    let (schema, ends) = (integers(batch, "schema")?, integers(batch, "ends")?);
+    let occurred_at = batch.value("occurredAt").dyn_into::<Float64Array>();
+    let occurred_at = occurred_at.map_err(|_other| FieldError {
+        field: "occurredAt",
+        form: "a Float64Array",
+    })?;
+    let occurred_at = occurred_at.to_vec();
+    let data: Arc<str> = Arc::from(batch.text("data")?);
+    let ends = byte_ends(&data, &ends);
+    let wrong = |field| FieldError {
+        field,
+        form: "one for each event, each within its list",
+    };
+    let mut payload_at = 0;
+    let mut all = Vec::with_capacity(stream.len());
+    for (index, number) in stream.iter().enumerate() {
+        let name = streams.get(*number as usize).ok_or(wrong("stream"))?;
+        let number = event_type.get(index).ok_or(wrong("type"))?;
+        let event_type = types.get(*number as usize).ok_or(wrong("type"))?;
+        let end = *ends.get(index).ok_or(wrong("ends"))?;
+        let text = SharedText::slice(&data, payload_at, end).ok_or(wrong("ends"))?;
+        payload_at = end + 1;
+        all.push(Event {
+            stream: name.clone(),
+            event_type: event_type.clone(),
+            schema: SchemaVersion::new(*schema.get(index).ok_or(wrong("schema"))?),
+            data: Payload::Json(text),
+            occurred_at: timestamp(*occurred_at.get(index).ok_or(wrong("occurredAt"))?),
+            tags: Vec::new(),
+            meta: Meta::default(),
+        });
+    }
+    for extra in batch.list("extras")? {
+        let extra = Fields::of(&extra);
+        let event = all.get_mut(extra.small("event")? as usize);
+        let event = event.ok_or(wrong("extras"))?;
+        (event.tags, event.meta) = labels(extra)?;
+    }
+    let mut commits = Vec::new();
+    let mut all = all.into_iter();
+    let mut begin = 0;
+    for end in integers(batch, "commitEnd")? {
+        let count = end.checked_sub(begin).ok_or(wrong("commitEnd"))?;
+        commits.push(all.by_ref().take(count as usize).collect());
+        begin = end;
+    }
+    match all.next() {
+        None => Ok(commits),
+        Some(_) => Err(wrong("commitEnd").into()),
+    }
+}
+
+fn integers(of: Fields<'_>, field: &'static str) -> Result<Vec<u32>, FieldError> {
+    let form = "a Uint32Array";
+    let array = of.value(field).dyn_into::<Uint32Array>();
+    let array = array.map_err(|_other| FieldError { field, form })?;
+    Ok(array.to_vec())
+}
+
+/// Offsets in UTF-16 units, ascending, as offsets in bytes.
+fn byte_ends(text: &str, ends: &[u32]) -> Vec<usize> {
+    if ends.last().is_some_and(|last| *last as usize == text.len()) {
+        // All of it is ASCII.
+        return ends.iter().map(|end| *end as usize).collect();
+    }
+    let (mut units, mut bytes) = (0, 0);
+    let mut chars = text.chars();
+    let mut found = Vec::with_capacity(ends.len());
+    for end in ends {
+        while units < *end as usize {
+            let Some(next) = chars.next() else { break };
+            units += next.len_utf16();
+            bytes += next.len_utf8();
+        }
+        found.push(bytes);
+    }
+    found
 }
 
 fn command(command: Fields<'_>) -> Result<Command, DraftError> {

@@ -24,6 +24,8 @@ pub(crate) struct Failure {
     server_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<f64>,
 }
 
 /// An expected version as JavaScript writes it.
@@ -63,6 +65,7 @@ impl Failure {
             actual: None,
             server_code: None,
             status: None,
+            position: None,
         }
     }
 
@@ -83,6 +86,10 @@ impl From<&ClientError> for Failure {
                 stream: Some(stream.to_string()),
                 expected: Some((*expected).into()),
                 actual: Some(number(actual.value())),
+                ..failure
+            },
+            ClientError::Tampered { position } => Self {
+                position: Some(number(position.value())),
                 ..failure
             },
             _ => failure,

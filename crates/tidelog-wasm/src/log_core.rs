@@ -1,14 +1,22 @@
 //! The one exported class.
 
-use crate::batch::{self, set};
-use crate::draft;
+mod importing;
+mod keeping;
+mod reading;
+
+use crate::batch::set;
+use crate::draft::{self, Flat};
 use crate::error::{invalid, number, throw};
 use crate::{notice, parked};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, Object, Promise};
+use std::cell::RefCell;
 use std::rc::Rc;
-use tidelog_client::{ClientError, Fields, Log, Options, Outcome, new_commit_id, now};
+use tidelog_client::{
+    ClientError, FieldError, Fields, Log, Options, Outcome, Retain, new_commit_id, now,
+};
 use tidelog_core::map::Map;
+use tidelog_core::replica::{Notice, ReceiptState};
 use tidelog_core::store::Durability;
 use tidelog_core::{CommitId, LogName, Position, StreamId, Subject};
 use wasm_bindgen::prelude::*;
@@ -19,6 +27,8 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 #[derive(Debug)]
 pub struct LogCore {
     inner: Log,
+    /// Polled already, to see whether it belongs to what was told before it.
+    next: RefCell<Option<Notice>>,
 }
 
 fn commit_id(id: &str) -> Result<CommitId, JsValue> {
@@ -27,6 +37,28 @@ fn commit_id(id: &str) -> Result<CommitId, JsValue> {
 
 fn stream_id(stream: &str) -> Result<StreamId, JsValue> {
     StreamId::new(stream).map_err(|error| invalid("stream", &error))
+}
+
+/// A position or a version as JavaScript counts it; anything else saturates.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number that came from here; anything else saturates"
+)]
+const fn position(of: f64) -> Position {
+    Position::new(of as u64)
+}
+
+/// Which part of the log to keep.
+fn retain(of: &JsValue) -> Result<Retain, FieldError> {
+    if of.is_undefined() {
+        return Ok(Retain::All);
+    }
+    let of = Fields::of(of);
+    Ok(match of.value("newest").is_undefined() {
+        false => Retain::Newest(of.whole("newest")?),
+        true => Retain::Since(draft::timestamp(of.number("since")?)),
+    })
 }
 
 /// Asks JavaScript for a token; anything but text means none.
@@ -56,6 +88,10 @@ impl LogCore {
             .dyn_into::<Function>()
             .map_err(|_other| invalid("options", &"wake is not a function"))?;
         let token = fields.value("token").dyn_into::<Function>();
+        let mut folds = Vec::new();
+        for fold in fields.list("folds").map_err(bad)? {
+            folds.push(keeping::fold_name(Fields::of(&fold)).map_err(bad)?);
+        }
         let inner = Log::new(Options {
             log: LogName::new(text("log")?).map_err(|error| invalid("log name", &error))?,
             user: Subject::new(text("user")?).map_err(|error| invalid("user", &error))?,
@@ -66,12 +102,18 @@ impl LogCore {
                 "relaxed" => Durability::Relaxed,
                 _ => return Err(invalid("options", &"durability is strict or relaxed")),
             },
+            retain: retain(&fields.value("retain")).map_err(bad)?,
+            snapshots: fields.value("snapshots").is_truthy(),
+            folds,
             wake: Rc::new(move || {
                 // What a callback throws is its own affair; it must not stop the log.
                 let _thrown = wake.call0(&JsValue::UNDEFINED);
             }),
         });
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            next: RefCell::default(),
+        })
     }
 
     /// Opens and replays the local database.
@@ -109,34 +151,80 @@ impl LogCore {
         Ok(appended.into())
     }
 
+    /// Appends a commit of one event on its own stream; gives the event's version as shown.
+    ///
+    /// # Errors
+    /// As [`LogCore::append`].
+    #[wasm_bindgen(js_name = appendFlat)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "an object would cost more than the append itself"
+    )]
+    pub fn append_flat(
+        &self,
+        id: &str,
+        occurred_at: f64,
+        policy: &str,
+        stream: &str,
+        event_type: &str,
+        schema: u32,
+        data: &str,
+        command_name: Option<String>,
+        command_args: Option<String>,
+        expected: &JsValue,
+    ) -> Result<f64, JsValue> {
+        let command = command_name.as_deref().zip(command_args.as_deref());
+        let flat = Flat {
+            id,
+            occurred_at,
+            policy,
+            stream,
+            event_type,
+            schema,
+            data,
+            command,
+            expected,
+        };
+        let draft = flat.draft().map_err(|error| invalid("draft", &error))?;
+        let versions = self.inner.append(draft).map_err(throw)?;
+        let version = versions.first().map_or(0, |version| version.value());
+        Ok(number(version))
+    }
+
     /// The next notice, or undefined.
     #[must_use]
     pub fn poll(&self) -> JsValue {
-        self.inner
-            .poll_notice()
-            .map_or(JsValue::UNDEFINED, notice::notice)
+        if let Some(part) = self.inner.poll_snapshot() {
+            return notice::snapshot(&part);
+        }
+        let next = self.next.take().or_else(|| self.inner.poll_notice());
+        let Some(Notice::Receipt {
+            id,
+            state: ReceiptState::Durable,
+        }) = next
+        else {
+            return next.map_or(JsValue::UNDEFINED, notice::notice);
+        };
+        let mut ids = vec![id];
+        while let Some(next) = self.inner.poll_notice() {
+            match next {
+                Notice::Receipt {
+                    id,
+                    state: ReceiptState::Durable,
+                } => ids.push(id),
+                other => {
+                    *self.next.borrow_mut() = Some(other);
+                    break;
+                }
+            }
+        }
+        notice::durable(&ids)
     }
 
     /// The commits that are not confirmed: id, attempt and state, in order.
     #[must_use]
-    pub fn queue(&self) -> Array {
-        self.inner.with_queue(|queue| {
-            queue
-                .map(|queued| {
-                    let entry = Object::new();
-                    let commit = &queued.local.commit;
-                    let state = match (queued.acked, queued.durable) {
-                        (Some(_), _) => "acked",
-                        (None, true) => "pending",
-                        (None, false) => "local",
-                    };
-                    set(&entry, "id", &JsValue::from_str(&commit.id.to_string()));
-                    set(&entry, "attempt", &JsValue::from(commit.attempt.value()));
-                    set(&entry, "state", &JsValue::from_str(state));
-                    JsValue::from(entry)
-                })
-                .collect()
-        })
+    pub fn queue(&self) -> JsValue {
+        self.inner.with_queue(notice::queue)
     }
 
     /// A commit of the queue, whole.
@@ -215,45 +303,6 @@ impl LogCore {
     pub fn version(&self, stream: &str) -> Result<f64, JsValue> {
         let head = self.inner.head(&stream_id(stream)?);
         Ok(head.map_or(0.0, |head| number(head.version.value())))
-    }
-
-    /// The confirmed events of one stream, as an array of at most one batch.
-    ///
-    /// # Errors
-    /// A store error's code.
-    pub fn history(&self, stream: &str) -> Promise {
-        let log = self.inner.clone();
-        let stream = stream_id(stream);
-        future_to_promise(async move {
-            let events = log.history(&stream?).await.map_err(throw)?;
-            let batches = Array::new();
-            if !events.is_empty() {
-                batches.push(&batch::of_events(&events));
-            }
-            Ok(batches.into())
-        })
-    }
-
-    /// Confirmed events from a position on as one batch of whole commits, or undefined past the end.
-    ///
-    /// # Errors
-    /// A store error's code.
-    #[wasm_bindgen(js_name = logFrom)]
-    pub fn log_from(&self, position: f64, limit: u32) -> Promise {
-        let log = self.inner.clone();
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a position that came from here; anything else saturates"
-        )]
-        let before = Position::new((position as u64).saturating_sub(1));
-        future_to_promise(async move {
-            let events = log.after(before, limit as usize).await.map_err(throw)?;
-            if events.is_empty() {
-                return Ok(JsValue::UNDEFINED);
-            }
-            Ok(batch::of_events(&events))
-        })
     }
 
     /// The parked commits, each with its own events and those it collided with.

@@ -2,11 +2,12 @@
 
 use crate::batch::{self, set};
 use crate::error::{Failure, number};
-use js_sys::{Array, Object};
+use js_sys::{Array, JSON, Object};
 use serde::Serialize;
-use tidelog_client::PeerStatus;
-use tidelog_core::replica::{Notice, Phase, ReceiptState, ResetReason, Status};
-use tidelog_core::{Command, Local};
+use std::fmt::Write;
+use tidelog_client::{PeerStatus, SnapshotPart, Storage};
+use tidelog_core::replica::{Notice, Phase, Queued, ReceiptState, ResetReason, Status};
+use tidelog_core::{Command, CommitId, Local};
 use wasm_bindgen::JsValue;
 
 pub(crate) fn js(value: &impl Serialize) -> JsValue {
@@ -43,6 +44,7 @@ enum NoticeJs {
     Parked,
     Reset {
         reason: &'static str,
+        after: f64,
     },
     Receipt {
         id: String,
@@ -67,22 +69,35 @@ enum NoticeJs {
 )]
 pub(crate) fn notice(notice: Notice) -> JsValue {
     js(&match notice {
-        Notice::Confirmed { frame, settled } => {
+        Notice::Confirmed {
+            frame,
+            skip,
+            settled,
+        } => {
             let object = Object::new();
             let ids: Array = settled
                 .iter()
                 .map(|id| JsValue::from_str(&id.to_string()))
                 .collect();
             set(&object, "kind", &JsValue::from_str("batch"));
-            set(&object, "batch", &batch::of_frame(&frame));
+            set(&object, "batch", &batch::of_frame(&frame, skip));
             set(&object, "settled", &ids);
+            return object.into();
+        }
+        Notice::Damaged { from } => {
+            let object = Object::new();
+            set(&object, "kind", &JsValue::from_str("damaged"));
+            set(&object, "from", &number(from.value()).into());
+            set(&object, "refetch", &JsValue::TRUE);
             return object.into();
         }
         Notice::Queue => NoticeJs::Queue,
         Notice::Parked => NoticeJs::Parked,
-        Notice::Reset { reason } => NoticeJs::Reset {
+        Notice::Reset { reason, after } => NoticeJs::Reset {
+            after: number(after.value()),
             reason: match reason {
                 ResetReason::History => "history",
+                ResetReason::Damage => "damage",
                 _ => "storage",
             },
         },
@@ -116,6 +131,96 @@ pub(crate) fn notice(notice: Notice) -> JsValue {
         },
         _ => NoticeJs::Status,
     })
+}
+
+/// Part of a fold's stored state.
+pub(crate) fn snapshot(part: &SnapshotPart) -> JsValue {
+    let object = Object::new();
+    let buckets: Array = part
+        .buckets
+        .iter()
+        // They were texts when they were saved, and their checksum fits.
+        .map(|bytes| JsValue::from_str(&String::from_utf8_lossy(bytes)))
+        .collect();
+    set(&object, "kind", &JsValue::from_str("snapshot"));
+    set(&object, "name", &JsValue::from_str(&part.fold.name));
+    set(&object, "version", &part.fold.version.into());
+    set(&object, "position", &number(part.position.value()).into());
+    set(&object, "buckets", &buckets);
+    set(&object, "last", &part.last.into());
+    object.into()
+}
+
+/// One notice for many receipts: these commits are durable.
+pub(crate) fn durable(ids: &[CommitId]) -> JsValue {
+    let mut text = String::with_capacity(ids.len() * 36);
+    for id in ids {
+        let _written = write!(text, "{id}");
+    }
+    let object = Object::new();
+    set(&object, "kind", &JsValue::from_str("durable"));
+    set(&object, "ids", &JsValue::from_str(&text));
+    object.into()
+}
+
+/// What a log takes on this device.
+pub(crate) fn storage(storage: &Storage) -> JsValue {
+    let object = Object::new();
+    let numbers = [
+        ("events", storage.events),
+        ("oldest", storage.oldest.value()),
+        ("frames", storage.frames),
+        ("segments", storage.segments),
+        ("quarantined", storage.quarantined),
+        ("lost", storage.lost),
+        ("bytes", storage.bytes),
+    ];
+    for (name, value) in numbers {
+        set(&object, name, &number(value).into());
+    }
+    let gaps = Array::new();
+    for gap in &storage.gaps {
+        let one = Object::new();
+        set(&one, "from", &number(gap.from.value()).into());
+        set(&one, "to", &number(gap.to.value()).into());
+        set(&one, "reason", &JsValue::from_str(gap.reason.name()));
+        gaps.push(&one);
+    }
+    set(&object, "gaps", &gaps);
+    if let Some(usage) = storage.usage {
+        set(&object, "usage", &usage.into());
+    }
+    if let Some(quota) = storage.quota {
+        set(&object, "quota", &quota.into());
+    }
+    if let Some(persisted) = storage.persisted {
+        set(&object, "persisted", &persisted.into());
+    }
+    object.into()
+}
+
+/// The commits that are not confirmed. Many are told by one text that `JSON.parse` reads: making each object from here would
+/// cross the border ten times for each.
+pub(crate) fn queue(queue: &mut dyn Iterator<Item = Queued<'_>>) -> JsValue {
+    let mut text = String::from("[");
+    for queued in queue {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        let commit = &queued.local.commit;
+        let state = match (queued.acked, queued.durable) {
+            (Some(_), _) => "acked",
+            (None, true) => "pending",
+            (None, false) => "local",
+        };
+        let (id, attempt) = (commit.id, commit.attempt.value());
+        let _written = write!(
+            text,
+            r#"{{"id":"{id}","attempt":{attempt},"state":"{state}"}}"#
+        );
+    }
+    text.push(']');
+    JSON::parse(&text).unwrap_or_default()
 }
 
 #[derive(Serialize)]

@@ -12,7 +12,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 fn options(log: &str) -> JsValue {
     let options = parse(&format!(
-        r#"{{"log":{log:?},"user":"tester","durability":"strict"}}"#
+        r#"{{"log":{log:?},"user":"tester","durability":"strict","snapshots":true,"folds":[{{"name":"todo","version":1}}]}}"#
     ));
     Reflect::set(&options, &"wake".into(), &Function::new_no_args("")).unwrap();
     options
@@ -63,15 +63,15 @@ async fn an_append_gives_versions_then_a_durable_receipt() {
     let versions: Array = get(&appended, "versions").unchecked_into();
     assert_eq!(versions.get(0).as_f64(), Some(1.0));
     assert_eq!(core.version("todo/1").unwrap(), 1.0);
-    let queued = core.queue().get(0);
+    let queued = Array::from(&core.queue()).get(0);
     assert_eq!(text(&queued, "id"), id);
     assert_eq!(text(&queued, "state"), "local");
 
     // Resolves only once the commit is no longer only in memory.
     let outcome = JsFuture::from(core.outcome(&id)).await.unwrap();
     assert_eq!(text(&outcome, "state"), "durable");
-    let receipt = notice(&core, "receipt").unwrap();
-    assert_eq!(text(&receipt, "state"), "durable");
+    let durable = notice(&core, "durable").unwrap();
+    assert_eq!(text(&durable, "ids"), id);
     let commit = core.commit(&id).unwrap();
     let event = Array::from(&get(&commit, "events")).get(0);
     assert_eq!(text(&event, "data"), r#"{"title":"Milk"}"#);
@@ -87,7 +87,7 @@ async fn a_version_conflict_names_stream_expected_and_actual_and_changes_nothing
     assert_eq!(text(&error, "stream"), "todo/1");
     assert_eq!(get(&error, "expected").as_f64(), Some(7.0));
     assert_eq!(get(&error, "actual").as_f64(), Some(1.0));
-    assert_eq!(core.queue().length(), 1);
+    assert_eq!(Array::from(&core.queue()).length(), 1);
 }
 
 #[wasm_bindgen_test]
@@ -103,13 +103,15 @@ async fn wrong_input_is_an_object_with_a_code_and_words() {
         LogCore::new(options("")).unwrap_err(),
         LogCore::new(Object::new().into()).unwrap_err(),
         JsFuture::from(core.retry("no-uuid")).await.unwrap_err(),
-        JsFuture::from(core.history("no-slash")).await.unwrap_err(),
+        JsFuture::from(core.read_stream("no-slash", 1.0, 9.0, false, 9))
+            .await
+            .unwrap_err(),
     ];
     for error in wrong {
         assert_eq!(text(&error, "code"), "invalid_argument");
         assert!(!text(&error, "message").is_empty());
     }
-    assert_eq!(core.queue().length(), 0);
+    assert_eq!(Array::from(&core.queue()).length(), 0);
 }
 
 #[wasm_bindgen_test]
