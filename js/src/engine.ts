@@ -55,6 +55,8 @@ export class Engine {
   #shownPosition = 0;
   /** Of the folds that the log waits for while it opens. */
   #behind = { done: 0, total: 0 };
+  /** Why folds could not be built in the background. */
+  readonly #unbuilt = new Map<ConfirmedFold, TidelogError>();
   readonly #rebuilding = new Map<ConfirmedFold, Rebuilding>();
   readonly #reruns: RerunNotice[] = [];
 
@@ -98,6 +100,16 @@ export class Engine {
     this.#drain(core, () => false);
     if (this.#failure) throw this.#failure;
     return core;
+  }
+
+  /** Everything that wasm has said is shown. In slices, unlike {@link show}. */
+  async caughtUp(): Promise<void> {
+    for (let core = this.#core; core && this.#phase === "ready"; core = this.#core) {
+      const drained = this.#drain(core, deadline());
+      if (drained) break;
+      await nextTask();
+    }
+    this.#tell();
   }
 
   /** The core once it is open, for reads that may wait. */
@@ -200,10 +212,11 @@ export class Engine {
     if (this.#phase !== "ready") return;
     for (const fold of this.mirror.behind()) {
       if (this.#rebuilding.has(fold)) continue;
+      this.#unbuilt.delete(fold);
       // What cannot be read now is read when the server can be reached, or when somebody asks again.
       this.build(fold).catch((thrown: unknown) => {
         if (this.#isClosed()) return;
-        this.mirror.report(coreErrorToTidelogError(thrown));
+        this.#unbuilt.set(fold, coreErrorToTidelogError(thrown));
         this.#tell();
       });
     }
@@ -221,6 +234,7 @@ export class Engine {
     if (this.#phase === "closed") return;
     const core = this.#core;
     this.#phase = "closed";
+    this.#onPage("removeEventListener");
     try {
       if (core) {
         await core.close();
@@ -288,8 +302,18 @@ export class Engine {
     if (this.#failure) throw this.#failure;
     this.#phase = "ready";
     this.#behind = { done: 0, total: 0 };
+    this.#onPage("addEventListener");
     this.show();
     this.catchUpLater();
+  }
+
+  /** A page that is hidden may never be seen again, so less is enough for a snapshot. */
+  readonly #hidden = (): void => {
+    if (document.visibilityState === "hidden") this.saver.ifDue();
+  };
+
+  #onPage(method: "addEventListener" | "removeEventListener"): void {
+    if (typeof document !== "undefined") document[method]("visibilitychange", this.#hidden);
   }
 
   #coreOrThrow(): LogCore {
@@ -453,6 +477,7 @@ export class Engine {
       core: this.#phase === "closed" ? undefined : this.#core?.status(),
       mirror: this.mirror,
       failure: this.#failure,
+      unbuilt: [...this.#unbuilt.values()][0],
       reset: this.#reset,
       damaged: this.#damaged,
       rebuilding: [...this.#rebuilding.values()],

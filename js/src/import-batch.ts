@@ -15,6 +15,8 @@ export interface Known {
   readonly stream: string;
   readonly version: number;
   readonly type: string;
+  readonly time: number;
+  readonly schema: number;
   readonly data: string;
 }
 
@@ -60,10 +62,11 @@ export class LineBatch {
   /** Throws an `Error` that says what is wrong with the line; nothing of it is taken then. */
   add(line: Line, number: number): void {
     const state = this.#stateOf(line.stream);
-    const { version = state.version + 1, type, data } = line;
+    const { version = state.version + 1, type, time, schema, data } = line;
     checkType(type);
     if (version <= state.version) {
-      this.#known.push({ line: number, stream: state.stream, version, type, data });
+      const { stream } = state;
+      this.#known.push({ line: number, stream, version, type, time, schema, data });
       return;
     }
     if (version > state.version + 1) {

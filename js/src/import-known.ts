@@ -60,6 +60,8 @@ function says(line: Known, event: RecordedEvent | undefined): boolean {
   return (
     event !== undefined &&
     event.type === line.type &&
+    event.schema === line.schema &&
+    event.occurredAt === line.time &&
     JSON.stringify(event.data) === JSON.stringify(JSON.parse(line.data))
   );
 }

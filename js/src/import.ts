@@ -32,6 +32,7 @@ export async function importLog(
     const run = new Import(engine, options);
     if (format === "frames") await run.frames(head, pieces);
     else await run.lines(head, pieces);
+    await engine.caughtUp();
     return run.result;
   } finally {
     await pieces.return();

@@ -14,6 +14,8 @@ export interface StatusSources {
   readonly core: CoreStatus | undefined;
   readonly mirror: Mirror;
   readonly failure: TidelogError | undefined;
+  /** Why a fold could not be built in the background. */
+  readonly unbuilt: TidelogError | undefined;
   readonly reset: Status["reset"] | undefined;
   readonly damaged: Status["damaged"] | undefined;
   readonly rebuilding: readonly Rebuilding[];
@@ -61,9 +63,12 @@ export class LiveStatus implements Live<Status> {
 
 /** The status as the app sees it. An error of the engine hides one of the core, and that one of a fold. */
 export function statusOf(sources: StatusSources): Status {
-  const { phase, core, mirror, failure, reset, damaged, rebuilding, behind } = sources;
+  const { phase, core, mirror, failure, unbuilt, reset, damaged, rebuilding, behind } = sources;
   const error =
-    failure ?? (core?.error ? coreErrorToTidelogError(core.error) : undefined) ?? mirror.foldError;
+    failure ??
+    (core?.error ? coreErrorToTidelogError(core.error) : undefined) ??
+    unbuilt ??
+    mirror.foldError;
   const done = mirror.folded + behind.done;
   // How much there is becomes known while it is read.
   const total = Math.max(done, (core?.replayed?.total ?? mirror.folded) + behind.total);
