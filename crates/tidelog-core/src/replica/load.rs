@@ -412,6 +412,10 @@ impl Replica {
         }
         self.confirmed = super::Confirmed::default();
         self.last_frame = None;
+        // What was to be done about the state as it was is no longer right.
+        self.found = None;
+        self.disk.snapshot = Sought::No;
+        self.disk.repair = None;
         self.head = crate::store::Head::default();
         self.chain_known = true;
         self.pending.clear();
