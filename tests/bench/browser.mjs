@@ -46,7 +46,8 @@ export class Browser {
       serviceWorkers: "block",
     });
     await this.#context.route(
-      (url) => url.pathname.endsWith("/"),
+      // Workers too: a page that is isolated starts no others.
+      (url) => url.pathname.endsWith("/") || /worker[^/]*\.js$/.test(url.pathname),
       async (route) => {
         const response = await route.fetch();
         const headers = {

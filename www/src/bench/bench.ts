@@ -191,6 +191,11 @@ export class Bench {
     return known;
   }
 
+  /** The size for a subject: those that are too slow get the small one. */
+  sizeFor({ small }: SubjectInfo, size: Size): Size {
+    return small ? "small" : size;
+  }
+
   /** A name that no database has yet. */
   freshName(subject: SubjectId): string {
     this.#databases += 1;

@@ -12,8 +12,9 @@ export const append: Figure = {
     const puts = new Samples();
     const { quick, rounds } = bench.options;
     const count = Math.ceil((quick ? 60 : 300) / rounds);
-    await bench.inTurn("append", bench.subjects, async ({ id }) => {
-      const database = await bench.filled(id, "base");
+    await bench.inTurn("append", bench.subjects, async (info) => {
+      const { id } = info;
+      const database = await bench.filled(id, bench.sizeFor(info, "base"));
       const budget = quick ? 3_000 : 8_000;
       const { ms, raw } = await bench.host.run({
         kind: "append",

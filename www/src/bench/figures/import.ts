@@ -9,12 +9,13 @@ export const bulkImport: Figure = {
   rule: "≤ 1.3 × raw segments; ahead of every peer",
   async measure(bench) {
     const samples = new Samples();
-    const events = bench.eventsOf("base");
-    await bench.inTurn("import", bench.subjects, async ({ id }, round) => {
+    await bench.inTurn("import", bench.subjects, async (info, round) => {
+      const { id } = info;
+      const size = bench.sizeFor(info, "base");
       const database = bench.freshName(id);
-      const { ms } = await bench.host.run(await bench.fillRequest(id, "base", database));
-      samples.add(id, (events / ms) * 1000);
-      if (round === 0) bench.keepFilled(id, "base", database);
+      const { ms } = await bench.host.run(await bench.fillRequest(id, size, database));
+      samples.add(id, (bench.eventsOf(size) / ms) * 1000);
+      if (round === 0) bench.keepFilled(id, size, database);
       else await bench.clean(database);
     });
     const value = samples.median("tidelog");
@@ -30,7 +31,7 @@ export const bulkImport: Figure = {
       ],
       samples.peers(),
       {
-        events,
+        events: bench.eventsOf("base"),
         rounds: samples.counts(),
         note: "NDJSON text in memory, parsing and folding included, until all is on disk",
       },

@@ -15,13 +15,14 @@ export const told: Figure = {
     const short = new Samples();
     const { quick, rounds } = bench.options;
     const count = Math.ceil((quick ? 60 : 300) / rounds);
-    await bench.inTurn("told", bench.subjects, async ({ id }) => {
+    await bench.inTurn("told", bench.subjects, async (info) => {
+      const { id } = info;
       const ask = async (database: string) => {
         const budget = quick ? 3_000 : 8_000;
         return bench.host.run({ kind: "told", subject: id, database, count, budget });
       };
       if (id === "tidelog") short.add(id, ...(await ask(await bench.filled(id, "small"))).ms);
-      samples.add(id, ...(await ask(await bench.filled(id, "large"))).ms);
+      samples.add(id, ...(await ask(await bench.filled(id, bench.sizeFor(info, "large")))).ms);
     });
     const few = short.median("tidelog");
     const many = samples.median("tidelog");

@@ -8,7 +8,9 @@ import type { RunState } from "./use-run.ts";
 const SIZES = [300, 3_000, 10_000, 30_000, 100_000] as const;
 /** What a visitor gets without choosing: a minute or so. */
 const FIRST_SIZE = 10_000;
-const PEERS = SUBJECTS.filter(({ id }) => !["tidelog", "segments", "records"].includes(id));
+const PEERS = SUBJECTS.filter(
+  ({ id }) => !["tidelog", "segments", "records", "livestore"].includes(id),
+);
 
 interface Props {
   readonly state: RunState;

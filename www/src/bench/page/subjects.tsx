@@ -21,15 +21,10 @@ export function Subjects() {
           </div>
         ))}
         <div>
-          <dt>LiveStore</dt>
-          <dd>
-            Not measured: it keeps SQLite in the origin's private file system, not in IndexedDB, and
-            brings 132 packages of 190 MB.
-          </dd>
-        </div>
-        <div>
           <dt>Tidelog's Rust fold</dt>
-          <dd>Only by npm run bench, which builds it: a page here goes without.</dd>
+          <dd>
+            By npm run bench only, which builds it and LiveStore apart: this page has neither.
+          </dd>
         </div>
       </dl>
     </section>

@@ -31,3 +31,12 @@ export async function deleteDatabases(part: string): Promise<void> {
     if (name?.includes(part)) await answerOf(indexedDB.deleteDatabase(name));
   }
 }
+
+/** Deletes every folder of the origin's private file system with this text in its name. */
+export async function deleteFolders(part: string): Promise<void> {
+  const root: FileSystemDirectoryHandle & { keys?(): AsyncIterable<string> } =
+    await navigator.storage.getDirectory();
+  const names: string[] = [];
+  for await (const name of root.keys?.() ?? []) if (name.includes(part)) names.push(name);
+  for (const name of names) await root.removeEntry(name, { recursive: true });
+}

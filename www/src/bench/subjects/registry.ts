@@ -11,9 +11,12 @@ export interface SubjectInfo {
   readonly durability: string;
   /** Figures it is left out of, and why. */
   readonly without: { readonly [Figure in FigureId]?: string };
+  /** So slow that it is measured on the small size, where the figure allows it. */
+  readonly small?: true;
   readonly load: () => Promise<{ readonly subject: Subject }>;
 }
 
+const TOO_SLOW = "takes more than ten minutes to fill";
 const NO_FOLD = "keeps no subscribers: the page would call its own function";
 const NO_SNAPSHOT = "has no snapshots of a fold";
 const IN_MEMORY = "reads no single stream from disk: the whole log is in memory";
@@ -99,6 +102,23 @@ export const SUBJECTS: readonly SubjectInfo[] = [
     durability: "the browser's default (relaxed in Chromium)",
     without: { snapshot: NO_SNAPSHOT, history: IN_MEMORY, tabs: ONE_TAB },
     load: () => import("./redux-persist.ts"),
+  },
+  {
+    id: "livestore",
+    name: "LiveStore",
+    path: "adapter-web on OPFS; commit, a table materialized from the events; on a hundredth of the events",
+    durability: "written by its worker (syncStatus)",
+    without: {
+      open: TOO_SLOW,
+      snapshot: NO_SNAPSHOT,
+      disk: "keeps its files outside IndexedDB",
+      history: TOO_SLOW,
+      longtask: TOO_SLOW,
+      tabs: TOO_SLOW,
+      memory: TOO_SLOW,
+    },
+    small: true,
+    load: () => import("./livestore.ts"),
   },
 ];
 

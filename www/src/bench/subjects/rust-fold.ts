@@ -3,8 +3,7 @@
  * serves it beside this page; elsewhere it is not there.
  */
 import { type Digest, digestOf } from "../loan.ts";
-
-const SCRIPT = "/bench/rust-fold/rust_fold.js";
+import { loadServed } from "./served.ts";
 
 interface Module {
   default(): Promise<unknown>;
@@ -23,9 +22,7 @@ export interface RustFold {
 
 /** Loads the module. Throws where nobody serves it. */
 export async function loadRustFold(): Promise<RustFold> {
-  const answer = await fetch(SCRIPT, { method: "HEAD" });
-  if (!answer.ok) throw new Error("the Rust fold is not served here; npm run bench builds it");
-  const module = (await import(/* @vite-ignore */ SCRIPT)) as Module;
+  const module = await loadServed<Module>("/bench/rust-fold/rust_fold.js", "the Rust fold");
   return {
     async open(log) {
       const start = performance.now();

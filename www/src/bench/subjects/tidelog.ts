@@ -1,5 +1,5 @@
 /** Tidelog by its public interface. */
-import { createLog, type LogMembers, type Row, stream } from "tidelog";
+import { createLog, type Row, stream } from "tidelog";
 import * as z from "zod";
 import "../../shared/zod-setup.ts";
 import {
@@ -34,25 +34,16 @@ const application = stream(KIND, {
   }),
 });
 
-/** What the package's next commits bring. */
-interface Coming {
-  import(
-    source: string,
-    options: { readonly format: "ndjson" },
-  ): Promise<{ readonly events: number }>;
-  readonly storage: { compact(): Promise<unknown>; snapshot(): Promise<unknown> };
-}
-
 export const subject: Subject = {
   async open(database: string, { strict, snapshots }: OpenOptions): Promise<Store> {
-    const options = {
+    const log = createLog({
       name: database,
       streams: { application },
       durability: strict ? "strict" : "relaxed",
       snapshots,
-    } as const;
-    const log = createLog(options);
-    const coming = log as LogMembers as LogMembers & Coming;
+      // Else the first durable append asks the browser whether it keeps this site's data.
+      persist: "manual",
+    });
     await log.ready();
     const append = ({ stream, type, data }: LoanEvent) => log.append([{ stream, type, data }]);
     return {
@@ -61,7 +52,7 @@ export const subject: Subject = {
         for (const { key, state } of rows) yield [key, state];
       },
       async importLines(text) {
-        await coming.import(text, { format: "ndjson" });
+        await log.import(text, { format: "ndjson" });
       },
       append: (event) => append(event).durable,
       async burst(events) {
@@ -77,8 +68,8 @@ export const subject: Subject = {
         return (await log.history(application, streamToKey(stream))).length;
       },
       async settle() {
-        await coming.storage.compact();
-        await coming.storage.snapshot();
+        await log.storage.compact();
+        if (snapshots) await log.storage.snapshot();
       },
       close: () => log.close(),
     };
