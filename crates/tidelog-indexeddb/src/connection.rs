@@ -5,6 +5,7 @@
 
 use crate::error::Failure;
 use crate::raw::{End, Listener, Transaction, Writing};
+use crate::term::Knowledge;
 use futures_channel::oneshot;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -17,6 +18,8 @@ use web_sys::{Event, IdbDatabase, IdbVersionChangeEvent};
 pub(crate) struct Connection {
     database: IdbDatabase,
     state: RefCell<State>,
+    /// What this handle knows of the head by its own writes.
+    pub(crate) knowledge: Knowledge,
     listeners: RefCell<Vec<Listener>>,
 }
 
@@ -32,6 +35,7 @@ impl Connection {
         let this = Rc::new(Self {
             database,
             state: RefCell::new(State::Open(Vec::new())),
+            knowledge: Knowledge::default(),
             listeners: RefCell::default(),
         });
         let weak = Rc::downgrade(&this);
@@ -90,7 +94,12 @@ impl Connection {
 
     /// Commits a transaction. `Ok` means that it is stored.
     pub(crate) async fn commit(&self, transaction: Writing) -> Result<(), StoreError> {
-        match transaction.commit().await {
+        self.ended(transaction.commit().await)
+    }
+
+    /// What a transaction's end means.
+    pub(crate) fn ended(&self, end: End) -> Result<(), StoreError> {
+        match end {
             End::Complete => Ok(()),
             End::Abort(failure) => Err(self.note(failure.after_commit())),
             End::ConnectionClosed => Err(self.note(StoreError::ConnectionLost {

@@ -6,7 +6,8 @@
 //! - `open`: finds, creates or upgrades the database and gives it a replica id; nothing else mints one;
 //! - `schema`: the stores, one module per version, created by `rexie`;
 //! - `connection`: the connection of a handle and the reason why it ended;
-//! - `write`: one transaction, from the check of the head to its `complete` event;
+//! - `write`: one transaction, from the look at the head to its `complete` event;
+//! - `look`, `term`: the look at the head; who may append without that look, and why nothing is lost by it;
 //! - `maintenance`, `snapshot`: transactions that change how the log is stored and not what it says;
 //! - `view`, `log`, `read`: what one transaction sees;
 //! - `raw`: what `rexie` cannot do, and why;
@@ -14,7 +15,7 @@
 //! - `error`: which failure of the platform is which [`StoreError`](tidelog_core::store::StoreError).
 //!
 //! Invariants: `Done` is said on `complete` and never before. Every write checks format, replica and generation in
-//! its own transaction. A handle that lost its database never makes a new one. No handle ever blocks another tab's
+//! its own transaction, or finds the key taken that it needs if another handle has changed them. A handle that lost its database never makes a new one. No handle ever blocks another tab's
 //! upgrade or deletion. A future of this crate may be dropped at any time; what it began runs to its end.
 //!
 //! ```no_run
@@ -37,6 +38,7 @@
 mod connection;
 mod error;
 mod log;
+mod look;
 mod maintenance;
 mod name;
 mod open;
@@ -46,6 +48,7 @@ mod record;
 mod schema;
 mod snapshot;
 mod store;
+mod term;
 mod view;
 mod write;
 

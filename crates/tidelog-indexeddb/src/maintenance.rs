@@ -6,9 +6,10 @@
 
 use crate::connection::Connection;
 use crate::error::Failure;
-use crate::record;
-use crate::schema::meta::{GAPS, HEAD};
-use crate::schema::stores::{DIRECTORY, LOG, META};
+use crate::look::Look;
+use crate::record::{self, Meta};
+use crate::schema::meta::GAPS;
+use crate::schema::stores::{DIRECTORY, LOG, META, PENDING};
 use crate::view::{View, bytes, numeric};
 use crate::write::{Request, finish};
 use tidelog_core::ReplicaId;
@@ -35,19 +36,36 @@ pub(crate) async fn prune(connection: &Connection, pruning: &Pruning) -> Result<
     let gaps = record::gaps(&pruning.gaps).map_err(|failure| connection.failed(&failure))?;
     let through = record::until(pruning.through.value(), false);
     let through = through.map_err(|failure| connection.failed(&failure))?;
-    let transaction = connection.write(&[META, LOG, DIRECTORY], Durability::Relaxed)?;
+    let _under_way = connection.knowledge.begin();
+    let own = connection.knowledge.known();
+    let transaction = connection.write(&[META, PENDING, LOG, DIRECTORY], Durability::Relaxed)?;
     let view = View::new(connection, &transaction);
-    let requests = match prunable(&view, pruning, &through).await {
-        Ok(Some(head)) => Ok(Some(vec![
-            Request::Delete(LOG, through.clone()),
-            Request::Delete(DIRECTORY, through),
-            Request::Put(META, GAPS.into(), gaps),
-            Request::Put(META, HEAD.into(), head),
-        ])),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
+    let (requests, after) = match prunable(&view, pruning, &through).await {
+        Ok(Some(look)) => {
+            let after = Meta {
+                replica: look.stored.replica,
+                head: Head {
+                    generation: look.head.generation.next(),
+                    ..look.head
+                },
+                term: look.term(own, true),
+            };
+            let mut requests = vec![
+                Request::Delete(LOG, through.clone()),
+                Request::Delete(DIRECTORY, through),
+                Request::Put(META, GAPS.into(), gaps),
+            ];
+            let left = look.leave(&view, &after, own, &mut requests);
+            (left.map(|()| Some(requests)), Some(after))
+        }
+        Ok(None) => (Ok(None), None),
+        Err(error) => (Err(error), None),
     };
-    finish(connection, transaction, requests).await
+    let done = finish(connection, transaction, requests).await?;
+    if let Some(after) = after {
+        connection.knowledge.learn(after);
+    }
+    Ok(done)
 }
 
 /// The log and the identity that maintenance is for.
@@ -133,21 +151,17 @@ async fn compacting(
     Ok(Some(requests))
 }
 
-/// The head afterwards, if all of it is sealed and of the same history, and a frame ends there.
+/// The head before, if all of it is sealed and of the same history, and a frame ends there.
 async fn prunable(
     view: &View<'_>,
     pruning: &Pruning,
     through: &JsValue,
-) -> Result<Option<JsValue>, StoreError> {
-    let meta = view.meta().await?;
-    same_replica(meta.replica, pruning.replica)?;
-    if meta.head.cursor.epoch != pruning.epoch {
+) -> Result<Option<Look>, StoreError> {
+    let look = Look::read(view, Look::ask(view)?).await?;
+    same_replica(look.stored.replica, pruning.replica)?;
+    if look.head.cursor.epoch != pruning.epoch {
         return Ok(None);
     }
-    let head = view.checked(record::head(&Head {
-        generation: meta.head.generation.next(),
-        ..meta.head
-    }))?;
     let sealed = view.keys(DIRECTORY, through).await?;
     let sealed: Vec<Option<u64>> = sealed.iter().map(|key| record::number(&key)).collect();
     for first in view.keys(LOG, through).await?.iter() {
@@ -156,9 +170,9 @@ async fn prunable(
         }
     }
     let Some((first, value)) = view.last(LOG, through).await? else {
-        return Ok(Some(head));
+        return Ok(Some(look));
     };
     let last = frame::header(&bytes(LOG, first, &value)?);
     let ends = last.is_ok_and(|last| last.last_position() <= pruning.through);
-    Ok(ends.then_some(head))
+    Ok(ends.then_some(look))
 }

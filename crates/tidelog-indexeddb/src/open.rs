@@ -1,15 +1,17 @@
 //! Finding, creating and upgrading the database of a log and a user.
 
 use crate::connection::Connection;
-use crate::error::{self, Failure};
+use crate::error;
 use crate::raw::{self, Opened};
-use crate::record;
-use crate::schema::meta::{FORMAT, HEAD, REPLICA};
+use crate::record::{self, Meta};
+use crate::schema::meta::HEAD;
 use crate::schema::newest;
-use crate::schema::stores::META;
+use crate::schema::stores::{LOG, META, PENDING};
+use crate::term::Term;
 use crate::view::View;
+use crate::write::{Request, finish};
 use std::rc::Rc;
-use tidelog_core::store::{Durability, Head, STORE_FORMAT, StoreError};
+use tidelog_core::store::{Durability, Head, StoreError};
 use tidelog_core::{LogName, ReplicaId, Subject};
 use wasm_bindgen::JsValue;
 
@@ -87,24 +89,36 @@ pub(crate) fn too_new(version: f64) -> StoreError {
 
 /// Gives a new database its replica id and its head, and checks those of an old one.
 async fn identify(connection: &Connection, replica: ReplicaId) -> Result<(), StoreError> {
-    let transaction = connection.write(&[META], Durability::Strict)?;
-    let view = View::new(connection, &transaction);
-    if view.is_empty(META).await? {
-        let failed = |failure: Failure| connection.failed(&failure);
-        let new = [
-            (FORMAT, JsValue::from(STORE_FORMAT)),
-            (REPLICA, replica.to_string().into()),
-            (HEAD, record::head(&Head::default()).map_err(failed)?),
-        ];
-        let store = transaction.store(META).map_err(failed)?;
-        for (name, value) in new {
-            store
-                .add_with_key(&value, &name.into())
-                .map_err(|thrown| failed(Failure::of(&thrown)))?;
-        }
-        return connection.commit(transaction).await;
+    let transaction = connection.read(&[META])?;
+    if is_identified(&View::new(connection, &transaction)).await? {
+        return Ok(());
     }
-    let meta = view.meta().await;
-    transaction.abort();
-    meta.map(drop)
+    let transaction = connection.write(&[META, PENDING, LOG], Durability::Strict)?;
+    let requests = naming(&View::new(connection, &transaction), replica).await;
+    finish(connection, transaction, requests).await.map(drop)
+}
+
+async fn is_identified(view: &View<'_>) -> Result<bool, StoreError> {
+    let asked = view.get_by(META, &HEAD.into())?;
+    let value = view.value(Ok(asked)).await?;
+    if value.is_undefined() {
+        return Ok(false);
+    }
+    record::read_meta(&value).map(|_| true)
+}
+
+/// Nothing to be done if another tab came first.
+async fn naming(view: &View<'_>, replica: ReplicaId) -> Result<Option<Vec<Request>>, StoreError> {
+    if is_identified(view).await? {
+        return Ok(None);
+    }
+    if view.count(PENDING).await? > 0 || view.count(LOG).await? > 0 {
+        return Err(record::corrupt(META, HEAD));
+    }
+    let meta = view.checked(record::meta(&Meta {
+        replica,
+        head: Head::default(),
+        term: Term::NOBODY,
+    }))?;
+    Ok(Some(vec![Request::Add(META, HEAD.into(), meta)]))
 }

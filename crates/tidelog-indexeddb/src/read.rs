@@ -2,10 +2,13 @@
 
 use crate::connection::Connection;
 use crate::record;
+use crate::schema::meta::GAPS;
 use crate::schema::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE};
 use crate::view::{Entries, View, bytes, numeric};
 use tidelog_core::map::Map;
-use tidelog_core::store::{Direction, Loaded, Page, ParkedRecord, PendingFrame, StoreError, Usage};
+use tidelog_core::store::{
+    Direction, Head, Loaded, Outcome, Page, ParkedRecord, PendingFrame, StoreError, Usage,
+};
 use tidelog_core::{Position, Seq};
 use wasm_bindgen::JsValue;
 
@@ -19,8 +22,14 @@ pub(crate) async fn load(
     let view = View::new(connection, &transaction);
     let all = |store| view.entries(store, &JsValue::UNDEFINED, None);
     let (pending, outcomes, parked) = (all(PENDING)?, all(OUTCOME)?, all(PARKED)?);
+    let gaps = view.get_by(META, &GAPS.into())?;
     let meta = view.meta().await?;
-    let pending = read_pending(&view, pending, outcomes).await?;
+    let mut head = meta.head;
+    let pending = read_pending(&view, &mut head, pending, outcomes).await?;
+    let gaps = match view.value(Ok(gaps)).await? {
+        none if none.is_undefined() => Vec::new(),
+        gaps => record::read_gaps(&gaps).ok_or_else(|| record::corrupt(META, GAPS))?,
+    };
     let parked = read_parked(&view, parked).await?;
     let end = Position::new(u64::MAX);
     let log = if after == end {
@@ -31,12 +40,12 @@ pub(crate) async fn load(
     };
     Ok(Loaded {
         replica: meta.replica,
-        head: meta.head,
+        head,
         pending,
         parked,
         log: log.frames,
         more: log.more,
-        gaps: meta.gaps,
+        gaps,
     })
 }
 
@@ -115,8 +124,10 @@ pub(crate) async fn aside(
         .collect()
 }
 
+/// The pending frames, and the head as the newest of them brings it along.
 async fn read_pending(
     view: &View<'_>,
+    head: &mut Head,
     frames: Entries,
     outcomes: Entries,
 ) -> Result<Vec<PendingFrame>, StoreError> {
@@ -126,16 +137,21 @@ async fn read_pending(
         stored.insert(numeric(OUTCOME, &first)?, value);
     }
     let mut pending = Vec::with_capacity(frames.len());
-    for (first, value) in frames {
-        let first = numeric(PENDING, &first)?;
-        let outcomes = stored
-            .remove(&first)
-            .as_ref()
-            .and_then(record::read_outcomes);
+    for (key, value) in frames {
+        let Some(found) = record::read_pending(key, &value)? else {
+            continue;
+        };
+        found.advance(head);
+        let outcomes = match stored.remove(&found.first) {
+            None => vec![Outcome::Pending; found.commits],
+            Some(value) => record::read_outcomes(&value)
+                .filter(|outcomes| outcomes.len() == found.commits)
+                .ok_or_else(|| record::corrupt(OUTCOME, found.first))?,
+        };
         pending.push(PendingFrame {
-            first: Seq::new(first),
-            frame: bytes(PENDING, first, &value)?,
-            outcomes: outcomes.ok_or_else(|| record::corrupt(OUTCOME, first))?,
+            first: Seq::new(found.first),
+            frame: bytes(PENDING, found.first, &found.frame)?,
+            outcomes,
         });
     }
     match stored.first_key_value() {

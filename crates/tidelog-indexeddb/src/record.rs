@@ -1,17 +1,20 @@
 //! What keys and values look like in the database: plain numbers, texts and bytes, legible in a browser's tools.
 
 use crate::error::Failure;
+use crate::schema::meta::HEAD;
+use crate::schema::stores::{META, PENDING};
+use crate::term::Term;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use tidelog_core::number::Generation;
-use tidelog_core::store::{Head, Outcome, StoreError};
-use tidelog_core::{Cursor, Gap, Position, Seq, gap};
+use tidelog_core::store::{Head, Outcome, STORE_FORMAT, StoreError};
+use tidelog_core::{Gap, Position, ReplicaId, Seq, gap};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::IdbKeyRange;
 
 /// The largest key: numbers in JavaScript are doubles, and above this two of them become one.
 pub(crate) const MAX_KEY: u64 = (1 << 53) - 1;
 
-const PENDING: f64 = 0.0;
+const WAITING: f64 = 0.0;
 const SETTLED: f64 = -1.0;
 
 /// A key from 1 to [`MAX_KEY`].
@@ -92,7 +95,7 @@ pub(crate) fn outcomes(outcomes: &[Outcome]) -> Result<JsValue, Failure> {
     let array = Array::new();
     for outcome in outcomes {
         array.push(&match outcome {
-            Outcome::Pending => JsValue::from_f64(PENDING),
+            Outcome::Pending => JsValue::from_f64(WAITING),
             Outcome::Settled => JsValue::from_f64(SETTLED),
             Outcome::Acked(position) => key(position.value())?,
         });
@@ -104,33 +107,162 @@ pub(crate) fn outcomes(outcomes: &[Outcome]) -> Result<JsValue, Failure> {
 pub(crate) fn read_outcomes(value: &JsValue) -> Option<Vec<Outcome>> {
     let outcome = |value: JsValue| match value.as_f64()? {
         SETTLED => Some(Outcome::Settled),
-        PENDING => Some(Outcome::Pending),
+        WAITING => Some(Outcome::Pending),
         _ => number(&value).map(Position::new).map(Outcome::Acked),
     };
     value.dyn_ref::<Array>()?.iter().map(outcome).collect()
 }
 
-/// `{nextSeq, cursor, generation}`.
-pub(crate) fn head(head: &Head) -> Result<JsValue, Failure> {
+/// Which database this is and how far it has come: all that a write must know, so that one request reads it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meta {
+    pub(crate) replica: ReplicaId,
+    pub(crate) head: Head,
+    /// Who may append without a look ([`crate::term`]).
+    pub(crate) term: Term,
+}
+
+/// `{format, replica, nextSeq, cursor, generation, term}`.
+pub(crate) fn meta(meta: &Meta) -> Result<JsValue, Failure> {
+    object([
+        ("format", JsValue::from(STORE_FORMAT)),
+        ("replica", JsValue::from_str(&meta.replica.to_string())),
+        ("nextSeq", key(meta.head.next_seq.value())?),
+        ("cursor", JsValue::from_str(&meta.head.cursor.to_string())),
+        ("generation", exact(meta.head.generation.value())?),
+        ("term", exact(meta.term.value())?),
+    ])
+}
+
+/// The inverse of [`meta`].
+pub(crate) fn read_meta(value: &JsValue) -> Result<Meta, StoreError> {
+    let damaged = || corrupt(META, HEAD);
+    let format = number_in(value, "format").ok_or_else(damaged)?;
+    if format > u64::from(STORE_FORMAT) {
+        return Err(StoreError::TooNew {
+            found: u32::try_from(format).unwrap_or(u32::MAX),
+            newest: STORE_FORMAT,
+        });
+    }
+    let read = || {
+        let text = |name| field(value, name)?.as_string();
+        Some(Meta {
+            replica: text("replica")?.parse().ok()?,
+            head: Head {
+                next_seq: Seq::new(number_in(value, "nextSeq")?),
+                cursor: text("cursor")?.parse().ok()?,
+                generation: Generation::new(number_in(value, "generation")?),
+            },
+            term: Term::new(number_in(value, "term")?),
+        })
+    };
+    read().ok_or_else(damaged)
+}
+
+/// A pending frame as stored. The head is there if the frame was appended without a look at [`META`]: it is newer than
+/// what stands there, if its generation is.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) first: u64,
+    pub(crate) key: JsValue,
+    pub(crate) frame: JsValue,
+    pub(crate) commits: usize,
+    pub(crate) head: Option<(Seq, Generation)>,
+}
+
+impl Pending {
+    /// The head after this frame, if the frame is newer.
+    pub(crate) fn advance(&self, head: &mut Head) {
+        if let Some((next_seq, generation)) = self.head
+            && generation > head.generation
+        {
+            head.next_seq = next_seq;
+            head.generation = generation;
+        }
+    }
+}
+
+/// `[first, term]`, so that two who append at the same place do not take the same key, and a fence is nobody's frame.
+pub(crate) fn pending_key(first: u64, term: Term) -> Result<JsValue, Failure> {
+    Ok(Array::of2(&key(first)?, &exact(term.value())?).into())
+}
+
+/// All keys that [`pending_key`] gives for a sequence number: in the order of keys, lists come behind all numbers.
+pub(crate) fn pending_at(first: u64) -> Result<JsValue, Failure> {
+    let first = key(first)?;
+    let end = Array::of2(&first, &Array::new());
+    ranged(IdbKeyRange::bound(&Array::of1(&first), &end))
+}
+
+/// `{frame, commits}`, and `{nextSeq, generation}` too of a frame that brings its head along.
+pub(crate) fn pending(
+    frame: &[u8],
+    commits: usize,
+    head: Option<&Head>,
+) -> Result<JsValue, Failure> {
+    #[allow(clippy::cast_precision_loss, reason = "a frame has far fewer commits")]
+    let commits = JsValue::from_f64(commits as f64);
+    let fields = [("frame", bytes(frame)), ("commits", commits)];
+    match head {
+        None => object(fields),
+        Some(head) => {
+            let next = ("nextSeq", key(head.next_seq.value())?);
+            let generation = ("generation", exact(head.generation.value())?);
+            object(fields.into_iter().chain([next, generation]))
+        }
+    }
+}
+
+/// What stands where a frame of a term that was taken away would go.
+pub(crate) fn fence() -> JsValue {
+    JsValue::from_f64(0.0)
+}
+
+/// The inverse of [`pending`] and its key; `Ok(None)` is a fence.
+pub(crate) fn read_pending(key: JsValue, value: &JsValue) -> Result<Option<Pending>, StoreError> {
+    if value.as_f64().is_some() {
+        return Ok(None);
+    }
+    let first = key.dyn_ref::<Array>().map(|key| key.get(0));
+    let first = first
+        .and_then(|first| number(&first))
+        .ok_or_else(|| corrupt(PENDING, format_args!("{key:?}")))?;
+    let head = number_in(value, "nextSeq").zip(number_in(value, "generation"));
+    let read = || {
+        let frame = field(value, "frame")?;
+        let commits = usize::try_from(number_in(value, "commits")?).ok()?;
+        let bytes = frame.is_instance_of::<Uint8Array>();
+        (bytes && commits > 0).then_some((frame, commits))
+    };
+    let (frame, commits) = read().ok_or_else(|| corrupt(PENDING, first))?;
+    Ok(Some(Pending {
+        first,
+        key,
+        frame,
+        commits,
+        head: head.map(|(next, generation)| (Seq::new(next), Generation::new(generation))),
+    }))
+}
+
+/// A plain object of these fields.
+pub(crate) fn object(
+    fields: impl IntoIterator<Item = (&'static str, JsValue)>,
+) -> Result<JsValue, Failure> {
     let object = Object::new();
-    for (name, value) in [
-        ("nextSeq", key(head.next_seq.value())?),
-        ("cursor", JsValue::from_str(&head.cursor.to_string())),
-        ("generation", exact(head.generation.value())?),
-    ] {
+    for (name, value) in fields {
         Reflect::set(&object, &name.into(), &value).map_err(|thrown| Failure::of(&thrown))?;
     }
     Ok(object.into())
 }
 
-/// The inverse of [`head`].
-pub(crate) fn read_head(value: &JsValue) -> Option<Head> {
-    let field = |name: &str| Reflect::get(value, &name.into()).ok();
-    Some(Head {
-        next_seq: Seq::new(number(&field("nextSeq")?)?),
-        cursor: field("cursor")?.as_string()?.parse::<Cursor>().ok()?,
-        generation: Generation::new(number(&field("generation")?)?),
-    })
+/// A field of an object; nothing of what is none.
+pub(crate) fn field(value: &JsValue, name: &str) -> Option<JsValue> {
+    Reflect::get(value, &name.into()).ok()
+}
+
+/// A field that is a whole number.
+pub(crate) fn number_in(value: &JsValue, name: &str) -> Option<u64> {
+    number(&field(value, name)?)
 }
 
 /// The gaps of a log as numbers, three for each.
@@ -144,7 +276,8 @@ pub(crate) fn gaps(gaps: &[Gap]) -> Result<JsValue, Failure> {
 }
 
 /// The inverse of [`gaps`].
-pub(crate) fn read_gaps(array: &Array) -> Option<Vec<Gap>> {
+pub(crate) fn read_gaps(value: &JsValue) -> Option<Vec<Gap>> {
+    let array = value.dyn_ref::<Array>()?;
     let numbers: Option<Vec<u64>> = array.iter().map(|value| number(&value)).collect();
     gap::decode(&numbers?)
 }

@@ -10,9 +10,9 @@ pub(crate) use v1 as newest;
 
 /// Confirmed, acked and parked state lives in these stores. They are the same in every version so far.
 pub(crate) mod stores {
-    /// First local sequence number → frame.
+    /// First local sequence number and term → frame, or a fence where a term was taken away.
     pub(crate) const PENDING: &str = "pending";
-    /// The same key → the outcomes of the frame's commits.
+    /// First local sequence number → the outcomes of the frame's commits; absent while all are pending.
     pub(crate) const OUTCOME: &str = "outcome";
     /// First position → frame.
     pub(crate) const LOG: &str = "log";
@@ -24,7 +24,7 @@ pub(crate) mod stores {
     pub(crate) const PARKED: &str = "parked";
     /// A number of its own → frame of another history.
     pub(crate) const LOST: &str = "lost";
-    /// Format, replica and head by name.
+    /// The head and the gaps by name.
     pub(crate) const META: &str = "meta";
     /// First position → a damaged frame that was moved out of the log. One of the spare stores of the first release.
     pub(crate) const QUARANTINE: &str = "spare1";
@@ -34,11 +34,7 @@ pub(crate) mod stores {
 
 /// The keys in [`stores::META`].
 pub(crate) mod meta {
-    /// The format of the content.
-    pub(crate) const FORMAT: &str = "format";
-    /// The replica id.
-    pub(crate) const REPLICA: &str = "replica";
-    /// Next sequence number, cursor and generation.
+    /// Format, replica, next sequence number, cursor, generation and term.
     pub(crate) const HEAD: &str = "head";
     /// What the log leaves out; absent if nothing.
     pub(crate) const GAPS: &str = "gaps";

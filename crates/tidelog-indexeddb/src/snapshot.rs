@@ -11,7 +11,7 @@ use crate::record;
 use crate::schema::stores::{META, SNAPSHOTS};
 use crate::view::View;
 use crate::write::{Request, finish};
-use js_sys::{Array, Object, Reflect};
+use js_sys::Array;
 use tidelog_core::Cursor;
 use tidelog_core::store::{
     Durability, FoldName, FoldSnapshot, Head, SnapshotSet, StoreError, StoredSnapshot,
@@ -164,21 +164,19 @@ fn read_fold(key: &JsValue) -> Option<FoldName> {
 
 /// `{checkpoint, buckets}`.
 fn header(checkpoint: Cursor, buckets: u32) -> Result<JsValue, Failure> {
-    let object = Object::new();
-    for (name, value) in [
+    record::object([
         ("checkpoint", JsValue::from_str(&checkpoint.to_string())),
         ("buckets", JsValue::from(buckets)),
-    ] {
-        Reflect::set(&object, &name.into(), &value).map_err(|thrown| Failure::of(&thrown))?;
-    }
-    Ok(object.into())
+    ])
 }
 
 /// The inverse of [`header`].
 fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
-    let field = |name: &str| Reflect::get(value, &name.into()).ok();
-    let checkpoint = field("checkpoint")?.as_string()?.parse().ok()?;
-    Some((checkpoint, small(&field("buckets")?)?))
+    let checkpoint = record::field(value, "checkpoint")?.as_string()?;
+    Some((
+        checkpoint.parse().ok()?,
+        small(&record::field(value, "buckets")?)?,
+    ))
 }
 
 /// A fold as its entries say, the header first.

@@ -6,12 +6,11 @@
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::raw::{Answer, Transaction};
-use crate::record;
-use crate::schema::meta::{FORMAT, HEAD, REPLICA};
+use crate::record::{self, Meta};
+use crate::schema::meta::HEAD;
 use crate::schema::stores::META;
 use js_sys::Array;
-use tidelog_core::store::{Head, STORE_FORMAT, StoreError};
-use tidelog_core::{Gap, ReplicaId};
+use tidelog_core::store::StoreError;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::IdbCursorWithValue;
 
@@ -20,14 +19,6 @@ use web_sys::IdbCursorWithValue;
 pub(crate) struct View<'a> {
     connection: &'a Connection,
     transaction: &'a Transaction,
-}
-
-/// Which database this is and how far it has come.
-#[derive(Debug)]
-pub(crate) struct Meta {
-    pub(crate) replica: ReplicaId,
-    pub(crate) head: Head,
-    pub(crate) gaps: Vec<Gap>,
 }
 
 /// Keys and values that were asked for side by side.
@@ -73,13 +64,6 @@ impl<'a> View<'a> {
         self.checked(self.transaction.get(store, key))
     }
 
-    pub(crate) async fn is_empty(&self, store: &str) -> Result<bool, StoreError> {
-        let first = self
-            .transaction
-            .all_keys(store, &JsValue::UNDEFINED, Some(1));
-        Ok(self.array(first).await?.length() == 0)
-    }
-
     pub(crate) async fn keys(&self, store: &str, range: &JsValue) -> Result<Array, StoreError> {
         self.array(self.transaction.all_keys(store, range, None))
             .await
@@ -113,15 +97,31 @@ impl<'a> View<'a> {
         store: &str,
         range: &JsValue,
     ) -> Result<Option<(u64, JsValue)>, StoreError> {
-        let found = self.value(self.transaction.last(store, range)).await?;
+        match self.cursor(self.transaction.last(store, range)).await? {
+            Some((key, value)) => Ok(Some((numeric(store, &key)?, value))),
+            None => Ok(None),
+        }
+    }
+
+    /// Asks for a cursor on the last entry of all.
+    pub(crate) fn last_of(&self, store: &str) -> Result<Answer, StoreError> {
+        self.checked(self.transaction.last(store, &JsValue::UNDEFINED))
+    }
+
+    /// The entry that a cursor stands on.
+    pub(crate) async fn cursor(
+        &self,
+        asked: Result<Answer, Failure>,
+    ) -> Result<Option<(JsValue, JsValue)>, StoreError> {
+        let found = self.value(asked).await?;
         let Some(cursor) = found.dyn_ref::<IdbCursorWithValue>() else {
             return Ok(None);
         };
         let entry = cursor
             .key()
             .and_then(|key| cursor.value().map(|value| (key, value)));
-        let (key, value) = self.checked(entry.map_err(|thrown| Failure::of(&thrown)))?;
-        Ok(Some((numeric(store, &key)?, value)))
+        self.checked(entry.map_err(|thrown| Failure::of(&thrown)))
+            .map(Some)
     }
 
     pub(crate) async fn count(&self, store: &str) -> Result<u64, StoreError> {
@@ -129,43 +129,10 @@ impl<'a> View<'a> {
         Ok(record::number(&count).unwrap_or_default())
     }
 
-    /// Replica, head and gaps, of a format that this build reads.
+    /// Replica, head and term as they stand in [`META`], of a format that this build reads.
     pub(crate) async fn meta(&self) -> Result<Meta, StoreError> {
-        let values = self
-            .array(self.transaction.all(META, &JsValue::UNDEFINED, None))
-            .await?;
-        read_meta(&values).map_err(|error| self.connection.note(error))
-    }
-}
-
-/// Reads all values of [`META`]. Each has a form of its own, so they need no keys.
-pub(crate) fn read_meta(values: &Array) -> Result<Meta, StoreError> {
-    let (mut format, mut replica, mut head, mut gaps) = (None, None, None, Vec::new());
-    for value in values.iter() {
-        if let Some(text) = value.as_string() {
-            replica = replica.or_else(|| text.parse().ok());
-        } else if let Some(number) = record::number(&value) {
-            format = Some(number);
-        } else if let Some(array) = value.dyn_ref::<Array>() {
-            gaps = record::read_gaps(array).ok_or_else(|| record::corrupt(META, "gaps"))?;
-        } else {
-            head = head.or_else(|| record::read_head(&value));
-        }
-    }
-    if values.length() == 0 {
-        return Err(StoreError::Wiped);
-    }
-    match format.map(|format| u32::try_from(format).unwrap_or(u32::MAX)) {
-        Some(found) if found > STORE_FORMAT => Err(StoreError::TooNew {
-            found,
-            newest: STORE_FORMAT,
-        }),
-        Some(1..) => Ok(Meta {
-            replica: replica.ok_or_else(|| record::corrupt(META, REPLICA))?,
-            head: head.ok_or_else(|| record::corrupt(META, HEAD))?,
-            gaps,
-        }),
-        _ => Err(record::corrupt(META, FORMAT)),
+        let asked = self.get_by(META, &HEAD.into())?;
+        record::read_meta(&self.value(Ok(asked)).await?)
     }
 }
 

@@ -1,19 +1,21 @@
-//! One write transaction: everything is encoded, then the head is checked, then every change is issued, then the
-//! transaction is committed and its end awaited.
+//! One write transaction: the head is looked at, every change is issued, the transaction is committed and its end awaited.
+//! Whoever holds the term appends without the look ([`crate::term`]).
 
 use crate::connection::Connection;
 use crate::error::Failure;
+use crate::look::Look;
 use crate::maintenance::same_replica;
-use crate::raw::{Transaction, Writing};
-use crate::record;
-use crate::schema::meta::{GAPS, HEAD, REPLICA};
+use crate::raw::{Answer, End, Transaction, Writing};
+use crate::record::{self, Meta};
+use crate::schema::meta::GAPS;
 use crate::schema::stores::{
     DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE, SNAPSHOTS,
 };
-use crate::view::View;
+use crate::term::is_pending;
+use crate::view::{Entries, View};
 use tidelog_core::map::Map;
 use tidelog_core::number::Generation;
-use tidelog_core::store::{Outcome, StoreError, StoreOp, WriteBatch, Written};
+use tidelog_core::store::{Head, Outcome, StoreError, StoreOp, WriteBatch, Written};
 use wasm_bindgen::JsValue;
 use web_sys::IdbRequest;
 
@@ -23,22 +25,69 @@ pub(crate) async fn write(
     batch: &WriteBatch,
 ) -> Result<Written, StoreError> {
     connection.check()?;
-    let requests = encode(batch).map_err(|failure| connection.failed(&failure))?;
+    if batch.head.generation != batch.expected.next() {
+        let failure = "the new head's generation is not the expected one and one";
+        return Err(connection.failed(&Failure::refused(failure)));
+    }
+    let _under_way = connection.knowledge.begin();
+    if let Some(known) = connection.knowledge.allows(batch)
+        && append(connection, batch, known).await?
+    {
+        return Ok(Written::Done);
+    }
     let transaction = connection.write(&scope(&batch.ops), batch.durability)?;
     let view = View::new(connection, &transaction);
-    let (requests, written) = match checked(&view, batch).await {
-        Ok(Checked::Good(damaged)) => {
-            let mut requests = requests;
-            for (key, value) in damaged {
-                requests.push(Request::Put(QUARANTINE, key, value));
-            }
-            (Ok(Some(requests)), Written::Done)
-        }
-        Ok(Checked::Stale(actual)) => (Ok(None), Written::Stale { actual }),
-        Err(error) => (Err(error), Written::Done),
+    let (requests, end) = match plan(&view, batch, connection.knowledge.known()).await {
+        Ok(Plan::Write(requests, after)) => (Ok(Some(requests)), Ok(after)),
+        Ok(Plan::Stale(actual)) => (Ok(None), Err(Written::Stale { actual })),
+        Err(error) => (Err(error), Err(Written::Done)),
     };
     finish(connection, transaction, requests).await?;
-    Ok(written)
+    match end {
+        Ok(after) => {
+            connection.knowledge.learn(after);
+            Ok(Written::Done)
+        }
+        Err(written) => Ok(written),
+    }
+}
+
+/// Appends on what this handle knows; `false`, and nothing is written, if somebody else has written meanwhile.
+async fn append(
+    connection: &Connection,
+    batch: &WriteBatch,
+    known: Meta,
+) -> Result<bool, StoreError> {
+    let failed = |failure: Failure| connection.failed(&failure);
+    let mut requests = Vec::with_capacity(batch.ops.len());
+    for op in &batch.ops {
+        if let StoreOp::AddPending {
+            first,
+            frame,
+            outcomes,
+        } = op
+        {
+            let key = record::pending_key(first.value(), known.term).map_err(failed)?;
+            let value = record::pending(frame, outcomes.len(), Some(&batch.head));
+            requests.push(Request::Add(PENDING, key, value.map_err(failed)?));
+        }
+    }
+    let transaction = connection.write(&[PENDING], batch.durability)?;
+    if let Err(failure) = issue(&requests, &transaction) {
+        transaction.abort();
+        return Err(connection.failed(&failure));
+    }
+    match transaction.commit().await {
+        End::Abort(failure) if failure.name() == "ConstraintError" => Ok(false),
+        end => {
+            connection.ended(end)?;
+            connection.knowledge.learn(Meta {
+                head: batch.head,
+                ..known
+            });
+            Ok(true)
+        }
+    }
 }
 
 /// Issues requests and commits: `true` if there were any to be made. Otherwise gives the transaction up.
@@ -56,10 +105,7 @@ pub(crate) async fn finish(
                 .map_err(|error| connection.note(error));
         }
     };
-    let issued = requests
-        .iter()
-        .try_for_each(|request| request.issue(&transaction));
-    if let Err(failure) = issued {
+    if let Err(failure) = issue(&requests, &transaction) {
         transaction.abort();
         return Err(connection.failed(&failure));
     }
@@ -95,41 +141,207 @@ impl Request {
     }
 }
 
-fn encode(batch: &WriteBatch) -> Result<Vec<Request>, Failure> {
-    if batch.head.generation != batch.expected.next() {
-        return Err(Failure::refused(
-            "the new head's generation is not the expected one and one",
-        ));
-    }
-    let mut requests = Vec::with_capacity(batch.ops.len() + 2);
-    for op in &batch.ops {
-        encode_op(op, &mut requests)?;
-    }
-    requests.push(Request::Put(META, HEAD.into(), record::head(&batch.head)?));
-    Ok(requests)
+fn issue(requests: &[Request], transaction: &Transaction) -> Result<(), Failure> {
+    requests
+        .iter()
+        .try_for_each(|request| request.issue(transaction))
 }
 
-fn encode_op(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
-    match op {
-        StoreOp::AddPending {
-            first,
-            frame,
-            outcomes,
-        } => {
-            let key = record::key(first.value())?;
-            requests.push(Request::Add(PENDING, key.clone(), record::bytes(frame)));
-            requests.push(Request::Add(OUTCOME, key, record::outcomes(outcomes)?));
+/// Only the stores that a batch touches: another tab's read of the others need not wait.
+fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
+    let touched = ops.iter().flat_map(|op| match op {
+        StoreOp::AddPending { .. } | StoreOp::PutOutcomes { .. } => &[OUTCOME][..],
+        StoreOp::AddLog { .. } => &[LOG],
+        StoreOp::ClearLog => &[LOG, DIRECTORY, SNAPSHOTS],
+        StoreOp::TruncateLog { .. } => &[LOG, DIRECTORY],
+        StoreOp::Quarantine { .. } => &[LOG, DIRECTORY, QUARANTINE],
+        StoreOp::PutParked { .. } | StoreOp::RemoveParked { .. } => &[PARKED],
+        StoreOp::AddLost { .. } => &[LOST],
+        StoreOp::SetReplica { .. } => &[],
+    });
+    let mut stores = vec![META, PENDING];
+    for store in touched {
+        if !stores.contains(store) {
+            stores.push(store);
         }
-        StoreOp::PutOutcomes { first, outcomes } => {
-            let key = record::key(first.value())?;
-            let value = record::outcomes(outcomes)?;
-            if all_settled(outcomes) {
-                requests.push(Request::Delete(PENDING, key.clone()));
-                requests.push(Request::Delete(OUTCOME, key));
-            } else {
-                requests.push(Request::Put(OUTCOME, key, value));
+    }
+    stores
+}
+
+/// What a look at the store comes to.
+enum Plan {
+    /// These changes, and what they leave.
+    Write(Vec<Request>, Meta),
+    Stale(Generation),
+}
+
+/// What was asked for in a frame's place.
+struct Asked<'a> {
+    op: &'a StoreOp,
+    entries: Option<Entries>,
+    value: Option<Answer>,
+}
+
+/// Checks format, replica, generation and the frames that change, all in the transaction that writes.
+async fn plan(view: &View<'_>, batch: &WriteBatch, own: Option<Meta>) -> Result<Plan, StoreError> {
+    let asked_look = Look::ask(view)?;
+    let mut asked = Vec::with_capacity(batch.ops.len());
+    for op in &batch.ops {
+        asked.push(ask(view, op)?);
+    }
+    let look = Look::read(view, asked_look).await?;
+    same_replica(look.stored.replica, batch.replica)?;
+    if look.head.generation != batch.expected {
+        return Ok(Plan::Stale(look.head.generation));
+    }
+    let mut planning = Planning {
+        view,
+        after: Meta {
+            replica: batch.replica,
+            head: batch.head,
+            term: look.term(own, is_regular(batch, &look.head)),
+        },
+        frames: Map::new(),
+        requests: Vec::with_capacity(batch.ops.len() + 2),
+    };
+    for asked in asked {
+        planning.apply(asked).await?;
+    }
+    look.leave(view, &planning.after, own, &mut planning.requests)?;
+    Ok(Plan::Write(planning.requests, planning.after))
+}
+
+fn ask<'a>(view: &View<'_>, op: &'a StoreOp) -> Result<Asked<'a>, StoreError> {
+    let entries = match op {
+        StoreOp::AddPending { first, .. } | StoreOp::PutOutcomes { first, .. } => {
+            let range = view.checked(record::pending_at(first.value()))?;
+            Some(view.entries(PENDING, &range, None)?)
+        }
+        _ => None,
+    };
+    let value = match op {
+        StoreOp::Quarantine { first } => Some(view.get(LOG, first.value())?),
+        _ => None,
+    };
+    Ok(Asked { op, entries, value })
+}
+
+/// Do all pending frames stand below the next sequence number afterwards, the new ones not below the one before?
+fn is_regular(batch: &WriteBatch, head: &Head) -> bool {
+    let next = head.next_seq..batch.head.next_seq;
+    batch.head.next_seq >= head.next_seq
+        && batch.ops.iter().all(|op| match op {
+            StoreOp::AddPending { first, .. } => next.contains(first),
+            _ => true,
+        })
+}
+
+/// The changes of a batch while they are worked out, in order.
+struct Planning<'a> {
+    view: &'a View<'a>,
+    after: Meta,
+    /// The pending frames that the batch names, as they stand at this point of it: key and number of commits.
+    frames: Map<u64, Option<(JsValue, usize)>>,
+    requests: Vec<Request>,
+}
+
+impl Planning<'_> {
+    async fn apply(&mut self, asked: Asked<'_>) -> Result<(), StoreError> {
+        let entries = match asked.entries {
+            Some(entries) => self.view.read(entries).await?,
+            None => Vec::new(),
+        };
+        match asked.op {
+            StoreOp::AddPending {
+                first,
+                frame,
+                outcomes,
+            } => {
+                let first = first.value();
+                if self.standing(first, entries)?.is_some() {
+                    return self.refused(format!("the key {first} of pending is taken"));
+                }
+                let checked = |result| self.view.checked(result);
+                let key = checked(record::pending_key(first, self.after.term))?;
+                let stored = checked(record::outcomes(outcomes))?;
+                let value = checked(record::pending(frame, outcomes.len(), None))?;
+                let number = checked(record::key(first))?;
+                self.requests
+                    .push(Request::Add(PENDING, key.clone(), value));
+                if !is_pending(outcomes) {
+                    self.requests.push(Request::Put(OUTCOME, number, stored));
+                }
+                self.frames.insert(first, Some((key, outcomes.len())));
+                Ok(())
+            }
+            StoreOp::PutOutcomes { first, outcomes } => {
+                let first = first.value();
+                let Some((key, _)) = self
+                    .standing(first, entries)?
+                    .filter(|(_, commits)| *commits == outcomes.len())
+                else {
+                    let commits = outcomes.len();
+                    return self.refused(format!(
+                        "there is no pending frame {first} of {commits} commits"
+                    ));
+                };
+                let stored = self.view.checked(record::outcomes(outcomes))?;
+                let number = self.view.checked(record::key(first))?;
+                if outcomes.iter().all(|outcome| *outcome == Outcome::Settled) {
+                    self.requests.push(Request::Delete(PENDING, key));
+                    self.requests.push(Request::Delete(OUTCOME, number));
+                    self.frames.insert(first, None);
+                } else {
+                    self.requests.push(Request::Put(OUTCOME, number, stored));
+                }
+                Ok(())
+            }
+            StoreOp::Quarantine { first } => {
+                let key = self.view.checked(record::key(first.value()))?;
+                if let Some(asked) = asked.value {
+                    let value = self.view.value(Ok(asked)).await?;
+                    if !value.is_undefined() {
+                        let aside = Request::Put(QUARANTINE, key.clone(), value);
+                        self.requests.push(aside);
+                    }
+                }
+                self.requests.push(Request::Delete(LOG, key.clone()));
+                self.requests.push(Request::Delete(DIRECTORY, key));
+                Ok(())
+            }
+            StoreOp::SetReplica { replica } => {
+                self.after.replica = *replica;
+                Ok(())
+            }
+            op => self.view.checked(encode(op, &mut self.requests)),
+        }
+    }
+
+    /// The frame of a sequence number, as it stands after what came before in the batch.
+    fn standing(
+        &self,
+        first: u64,
+        entries: Vec<(JsValue, JsValue)>,
+    ) -> Result<Option<(JsValue, usize)>, StoreError> {
+        if let Some(changed) = self.frames.get(&first) {
+            return Ok(changed.clone());
+        }
+        for (key, value) in entries {
+            if let Some(found) = record::read_pending(key, &value)? {
+                return Ok(Some((found.key, found.commits)));
             }
         }
+        Ok(None)
+    }
+
+    fn refused<T>(&self, message: String) -> Result<T, StoreError> {
+        self.view.checked(Err(Failure::refused(message)))
+    }
+}
+
+/// The changes that depend on nothing that is stored.
+fn encode(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
+    match op {
         StoreOp::AddLog { first, frame } => {
             let key = record::key(first.value())?;
             requests.push(Request::Add(LOG, key, record::bytes(frame)));
@@ -139,135 +351,26 @@ fn encode_op(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
             requests.push(Request::Delete(META, GAPS.into()));
         }
         StoreOp::TruncateLog { after, gaps } => {
-            let gaps = record::gaps(gaps)?;
-            requests.push(Request::Put(META, GAPS.into(), gaps));
+            requests.push(Request::Put(META, GAPS.into(), record::gaps(gaps)?));
             let behind = record::from(after.value(), true)?;
             requests.push(Request::Delete(LOG, behind.clone()));
             requests.push(Request::Delete(DIRECTORY, behind));
         }
-        StoreOp::Quarantine { first } => {
-            let key = record::key(first.value())?;
-            requests.push(Request::Delete(LOG, key.clone()));
-            requests.push(Request::Delete(DIRECTORY, key));
-        }
         StoreOp::PutParked { id, record } => {
-            requests.push(Request::Put(
-                PARKED,
-                id.to_string().into(),
-                record::bytes(record),
-            ));
+            let record = record::bytes(record);
+            requests.push(Request::Put(PARKED, id.to_string().into(), record));
         }
         StoreOp::RemoveParked { id } => {
             requests.push(Request::Delete(PARKED, id.to_string().into()));
         }
-        StoreOp::SetReplica { replica } => {
-            requests.push(Request::Put(
-                META,
-                REPLICA.into(),
-                replica.to_string().into(),
-            ));
-        }
         StoreOp::AddLost { frame } => {
             requests.push(Request::AddUnderNewKey(LOST, record::bytes(frame)));
         }
+        // What depends on what is stored was taken care of.
+        StoreOp::AddPending { .. }
+        | StoreOp::PutOutcomes { .. }
+        | StoreOp::Quarantine { .. }
+        | StoreOp::SetReplica { .. } => {}
     }
     Ok(())
-}
-
-/// Only the stores that a batch touches: another tab's read of the others need not wait.
-fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
-    let touched = ops.iter().flat_map(|op| match op {
-        StoreOp::AddPending { .. } | StoreOp::PutOutcomes { .. } => &[PENDING, OUTCOME][..],
-        StoreOp::AddLog { .. } => &[LOG],
-        StoreOp::ClearLog => &[LOG, DIRECTORY, SNAPSHOTS],
-        StoreOp::TruncateLog { .. } => &[LOG, DIRECTORY],
-        StoreOp::Quarantine { .. } => &[LOG, DIRECTORY, QUARANTINE],
-        StoreOp::PutParked { .. } | StoreOp::RemoveParked { .. } => &[PARKED],
-        StoreOp::AddLost { .. } => &[LOST],
-        StoreOp::SetReplica { .. } => &[],
-    });
-    let mut stores = vec![META];
-    for store in touched {
-        if !stores.contains(store) {
-            stores.push(store);
-        }
-    }
-    stores
-}
-
-/// What a look at the store before the changes comes to.
-enum Checked {
-    /// The changes may be made; these frames are to be kept aside.
-    Good(Vec<(JsValue, JsValue)>),
-    Stale(Generation),
-}
-
-/// Checks format, replica, generation and the frames whose outcomes change, all in the transaction that writes.
-async fn checked(view: &View<'_>, batch: &WriteBatch) -> Result<Checked, StoreError> {
-    let mut outcomes = Vec::new();
-    let mut damaged = Vec::new();
-    for op in &batch.ops {
-        match op {
-            StoreOp::PutOutcomes { first, .. } => {
-                outcomes.push((first.value(), view.get(OUTCOME, first.value())?));
-            }
-            StoreOp::Quarantine { first } => {
-                damaged.push((first.value(), view.get(LOG, first.value())?));
-            }
-            _ => {}
-        }
-    }
-    let meta = view.meta().await?;
-    same_replica(meta.replica, batch.replica)?;
-    if meta.head.generation != batch.expected {
-        return Ok(Checked::Stale(meta.head.generation));
-    }
-    let mut commits = Map::new();
-    for (first, answer) in outcomes {
-        let value = view.value(Ok(answer)).await?;
-        if !value.is_undefined() {
-            let stored =
-                record::read_outcomes(&value).ok_or_else(|| record::corrupt(OUTCOME, first))?;
-            commits.insert(first, stored.len());
-        }
-    }
-    view.checked(check_outcomes(&batch.ops, commits))?;
-    let mut aside = Vec::new();
-    for (first, answer) in damaged {
-        let value = view.value(Ok(answer)).await?;
-        if !value.is_undefined() {
-            aside.push((view.checked(record::key(first))?, value));
-        }
-    }
-    Ok(Checked::Good(aside))
-}
-
-/// Follows the changes in order: outcomes may only replace those of a frame that is there, one for each commit.
-fn check_outcomes(ops: &[StoreOp], mut commits: Map<u64, usize>) -> Result<(), Failure> {
-    for op in ops {
-        match op {
-            StoreOp::AddPending {
-                first, outcomes, ..
-            } => {
-                commits.insert(first.value(), outcomes.len());
-            }
-            StoreOp::PutOutcomes { first, outcomes } => {
-                if commits.get(&first.value()) != Some(&outcomes.len()) {
-                    return Err(Failure::refused(format!(
-                        "there is no pending frame {first} of {} commits",
-                        outcomes.len()
-                    )));
-                }
-                if all_settled(outcomes) {
-                    commits.remove(&first.value());
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn all_settled(outcomes: &[Outcome]) -> bool {
-    outcomes.iter().all(|outcome| *outcome == Outcome::Settled)
 }

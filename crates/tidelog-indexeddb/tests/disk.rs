@@ -4,10 +4,11 @@
 
 mod browser;
 
-use browser::{append, append_on, database, faults, fresh, open, stored};
-use js_sys::Uint8Array;
+use browser::{Browser, append, append_on, database, faults, fresh, open, stored};
+use js_sys::{Array, Reflect, Uint8Array};
 use tidelog_core::Seq;
 use tidelog_core::store::{Durability, Head, Store, Written};
+use tidelog_testkit::conformance::StoreFactory as _;
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -50,7 +51,7 @@ async fn a_batch_is_as_durable_as_it_asks_for() {
 
 #[wasm_bindgen_test]
 async fn a_replica_id_is_minted_strictly() {
-    drop(fresh("minted").await);
+    Browser.wipe("minted").await;
     let watch = faults::watch_durability();
     drop(open("minted").await);
     assert_eq!(faults::stop_watching(&watch), "strict");
@@ -61,10 +62,12 @@ async fn a_replica_id_is_minted_strictly() {
 async fn a_frame_takes_nothing_else_into_the_database() {
     let store = fresh("bytes").await;
     assert_eq!(append(&store).await, Ok(Written::Done));
-    let value = faults::read(&database("bytes"), "pending", 1.into())
+    let key = Array::of2(&1.into(), &1.into());
+    let value = faults::read(&database("bytes"), "pending", key.into())
         .await
         .expect("it reads");
-    let bytes: Uint8Array = value.dyn_into().expect("a frame is a Uint8Array");
+    let frame = Reflect::get(&value, &"frame".into()).expect("it is an object");
+    let bytes: Uint8Array = frame.dyn_into().expect("a frame is a Uint8Array");
     assert_eq!(bytes.length(), 200 * 1024);
     assert_eq!(
         bytes

@@ -135,9 +135,16 @@ async fn a_handle_gives_way_to_a_newer_build() {
 #[wasm_bindgen_test]
 async fn content_of_a_newer_format_is_refused() {
     let store = fresh("newer-format").await;
-    faults::damage(&database("newer-format"), "meta", "format".into(), 2.into())
-        .await
-        .expect("the format is changed");
+    let newer = js_sys::Object::new();
+    js_sys::Reflect::set(&newer, &"format".into(), &2.into()).expect("it is an object");
+    faults::damage(
+        &database("newer-format"),
+        "meta",
+        "head".into(),
+        newer.into(),
+    )
+    .await
+    .expect("the format is changed");
     let too_new = StoreError::TooNew {
         found: 2,
         newest: 1,
@@ -256,17 +263,15 @@ async fn no_database_at_all_says_so() {
 
 #[wasm_bindgen_test]
 async fn damage_is_named_by_its_place() {
-    let damages: [(&str, JsValue, JsValue, &str); 7] = [
+    let empty = js_sys::Object::new();
+    let first = |number: u32| js_sys::Array::of2(&number.into(), &1.into());
+    let damages: [(&str, JsValue, JsValue, &str); 8] = [
         ("meta", "head".into(), JsValue::UNDEFINED, "meta head"),
         ("meta", "head".into(), "not a head".into(), "meta head"),
-        (
-            "meta",
-            "replica".into(),
-            "not a replica".into(),
-            "meta replica",
-        ),
-        ("pending", 1.into(), "not bytes".into(), "pending 1"),
-        ("outcome", 1.into(), JsValue::UNDEFINED, "outcome 1"),
+        ("meta", "head".into(), empty.clone().into(), "meta head"),
+        ("meta", "gaps".into(), "not gaps".into(), "meta gaps"),
+        ("pending", first(1).into(), empty.into(), "pending 1"),
+        ("outcome", 1.into(), "not outcomes".into(), "outcome 1"),
         (
             "outcome",
             9.into(),
@@ -285,7 +290,7 @@ async fn damage_is_named_by_its_place() {
             Err(StoreError::Corrupt { place, .. }) => {
                 assert!(place.starts_with(expected), "{place} is {expected}");
             }
-            other => panic!("{expected} is damaged, and yet {other:?}"),
+            other => panic!("{expected} is damaged, and yet {:?}", other.map(drop)),
         }
     }
 }
