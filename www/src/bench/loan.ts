@@ -32,8 +32,8 @@ export interface Loan {
   reached: readonly string[];
   /** Who worked on it, in order, each once. */
   resources: readonly string[];
-  /** Of the last event: as the subject keeps times, RFC 3339 or milliseconds since 1970. */
-  updatedAt: string | number;
+  /** The type of the last event. */
+  last: string;
 }
 
 /** Rows by the application's number. */
@@ -50,7 +50,7 @@ export const UNBORN: Loan = {
   events: 0,
   reached: NOBODY,
   resources: NOBODY,
-  updatedAt: 0,
+  last: "",
 };
 
 export function streamToKey(stream: string): string {
@@ -67,7 +67,7 @@ export function foldInto(loans: Loans, event: LoanEvent): void {
   }
   const { resource } = event.data;
   loan.events += 1;
-  loan.updatedAt = event.time;
+  loan.last = event.type;
   if (resource !== undefined) loan.resources = including(loan.resources, resource);
   const activity = completedActivity(event.type);
   if (activity === undefined) return;
@@ -77,7 +77,7 @@ export function foldInto(loans: Loans, event: LoanEvent): void {
 }
 
 /** The row after an event. */
-export function foldLoan(loan: Loan, type: string, time: number, data: LoanData): Loan {
+export function foldLoan(loan: Loan, type: string, data: LoanData): Loan {
   const activity = completedActivity(type);
   const { resource } = data;
   return {
@@ -86,7 +86,7 @@ export function foldLoan(loan: Loan, type: string, time: number, data: LoanData)
     events: loan.events + 1,
     reached: activity === undefined ? loan.reached : including(loan.reached, activity),
     resources: resource === undefined ? loan.resources : including(loan.resources, resource),
-    updatedAt: time,
+    last: type,
   };
 }
 
@@ -141,8 +141,8 @@ export function digestOf(loans: Iterable<readonly [key: string, loan: Loan]>): D
     digest.resources += loan.resources.length;
     if (loan.reached.includes(SUBMITTED)) digest.submitted += 1;
     if (loan.reached.includes("A_APPROVED")) digest.approved += 1;
-    const time = typeof loan.updatedAt === "number" ? loan.updatedAt : Date.parse(loan.updatedAt);
-    const text = `${key} ${loan.status} ${loan.events} ${time} ${loan.reached} ${loan.resources}`;
+    const { status, events, last, reached, resources } = loan;
+    const text = `${key} ${status} ${events} ${last} ${reached} ${resources}`;
     digest.checksum = (digest.checksum + hash(text)) >>> 0;
   }
   return digest;

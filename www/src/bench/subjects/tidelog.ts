@@ -24,8 +24,7 @@ const application = stream(KIND, {
   prefix: "",
   events: Object.fromEntries(STEPS.map((name) => [name, step])),
   initial: UNBORN,
-  evolve: (loan: Loan, event): Loan =>
-    foldLoan(loan, event.name, event.occurredAt, event.data as LoanData),
+  evolve: (loan: Loan, event): Loan => foldLoan(loan, event.name, event.data as LoanData),
   commands: () => ({
     take: (_loan, step: { readonly type: string; readonly data: LoanData }) => ({
       event: step.type,
