@@ -1,5 +1,5 @@
 /** Reading a {@link Batch}: columns in, one event object at a time out. */
-import type { Batch, EventExtras, ParkedEvent, QueuedEvent } from "./border.js";
+import type { Batch, DraftEvent, EventExtras, ParkedEvent } from "./border.js";
 import { messageOf, tidelogError } from "./errors.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -100,13 +100,14 @@ export function parkedEventToEvent(event: ParkedEvent): RecordedEvent {
   return { ...info, key: keyOf(event.stream), data: JSON.parse(data) };
 }
 
-/** An event of a queued commit. */
-export function queuedEventToEvent(
-  event: QueuedEvent,
+/** An event of a commit that is not confirmed. */
+export function draftToEvent(
+  event: DraftEvent,
+  version: number,
   commit: { readonly id: string; readonly occurredAt: number },
 ): RecordedEvent {
-  const { stream, type, schema, version, data } = event;
-  const queued = {
+  const { stream, type, schema } = event;
+  const pending = {
     stream,
     key: keyOf(stream),
     type,
@@ -114,9 +115,9 @@ export function queuedEventToEvent(
     schema,
     occurredAt: commit.occurredAt,
     commitId: commit.id,
-    data: JSON.parse(data),
+    data: JSON.parse(event.data),
   };
-  return event.tags || event.meta ? withExtras(queued, event) : queued;
+  return event.tags || event.meta ? withExtras(pending, event) : pending;
 }
 
 /** `kind` of `kind/key`; the whole if it has no key. */

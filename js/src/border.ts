@@ -252,7 +252,11 @@ export type Notice =
   | DurableNotice
   | SnapshotNotice
   | DamagedNotice
-  | { readonly kind: "reset"; readonly reason: string };
+  /**
+   * All confirmed state comes again: what snapshots there are first, then batches from behind `after` on. Without
+   * snapshots `after` is 0.
+   */
+  | { readonly kind: "reset"; readonly reason: string; readonly after: number };
 
 export type RerunAnswer =
   | { readonly events: readonly DraftEvent[]; readonly occurredAt: number }

@@ -81,9 +81,7 @@ export class Commands {
       if (error.code === "version_conflict") return refusedReceipt(id, conflictToReason(error));
       throw error;
     }
-    const events = draft.events.map((event, i) => ({ ...event, version: versions[i] ?? 0 }));
-    const pushed = { id, attempt: FIRST_ATTEMPT, occurredAt: draft.occurredAt, events };
-    this.#engine.pure("this log", () => this.#engine.mirror.push(pushed));
+    this.#engine.pure("this log", () => this.#engine.mirror.push(draft, versions));
     this.#engine.show();
     return receipt;
   }
@@ -189,9 +187,6 @@ function unblocked(folded: Folded): Folded {
   if (folded.unfolded) throw tidelogError("stream_blocked", { ...folded.unfolded });
   return folded;
 }
-
-/** Number that wasm gives the first attempt of a commit. */
-const FIRST_ATTEMPT = 1;
 
 /** `kind/key`. Throws `invalid_stream`. */
 export function streamOf(kind: string, key: string): string {

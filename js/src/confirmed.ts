@@ -92,6 +92,7 @@ export class KindFold implements ConfirmedFold {
   /** Gives the keys that changed and counts from here on. */
   takeChanged(): readonly string[] {
     const { changed } = this;
+    if (changed.length === 0) return changed;
     this.changed = [];
     for (const key of changed) {
       const folded = this.streams.get(key);

@@ -99,6 +99,7 @@ export class Engine {
     }
     this.#drain(core, () => false);
     if (this.#failure) throw this.#failure;
+    if (this.#isReopening()) throw tidelogError("not_ready", { log: this.#options.log });
     return core;
   }
 
@@ -266,16 +267,42 @@ export class Engine {
       await this.#refreshParked(core);
       this.#begin();
     } catch (thrown) {
-      if (this.#isClosed()) throw this.closedError();
-      this.#failure = coreErrorToTidelogError(thrown);
-      this.#phase = "failed";
-      this.#core = undefined;
-      this.mirror.reset();
-      // Not kept: the next `ready()` tries again.
-      this.#opened = undefined;
-      this.#tell();
-      throw this.#failure;
+      throw this.#notOpened(thrown);
     }
+  }
+
+  #notOpened(thrown: unknown): TidelogError {
+    if (this.#isClosed()) return this.closedError();
+    const failure = coreErrorToTidelogError(thrown);
+    this.#failure = failure;
+    this.#phase = "failed";
+    // A core that is not used must not hold the database, nor a lease.
+    this.#core?.close().catch(() => undefined);
+    this.#core = undefined;
+    this.mirror.reset();
+    // Not kept: the next `ready()` tries again.
+    this.#opened = undefined;
+    this.#tell();
+    if (failure.code === "history_not_available" && typeof addEventListener === "function") {
+      const again = () => {
+        if (this.#phase === "failed") this.ready().catch(() => undefined);
+      };
+      addEventListener("online", again, { once: true });
+    }
+    return failure;
+  }
+
+  /** The log began anew, and not every kind has a snapshot: as when opening, commands wait. */
+  #reopen(core: LogCore): void {
+    this.#phase = "opening";
+    this.#onPage("removeEventListener");
+    this.#opened = this.#catchUpKinds()
+      .then(() => this.#refreshParked(core))
+      .then(() => this.#begin())
+      .catch((thrown: unknown) => {
+        throw this.#notOpened(thrown);
+      });
+    this.#opened.catch(() => undefined);
   }
 
   /** Commands need the rows of every kind, so opening waits for those that no snapshot was there for. */
@@ -355,7 +382,11 @@ export class Engine {
         if (!done) return false;
         const notice = core.poll();
         if (notice) this.#handle(core, notice);
-        else if (!this.#catchUp(core)) return true;
+        else if (!this.#catchUp(core)) {
+          this.mirror.drained();
+          if (this.#phase === "ready" && this.mirror.kindsBehind) this.#reopen(core);
+          return true;
+        }
         if (expired()) return false;
       }
     } catch (thrown) {
@@ -418,7 +449,7 @@ export class Engine {
       case "reset":
         this.#reset = { reason: notice.reason };
         this.#queueStale = true;
-        this.mirror.reset();
+        this.mirror.reset(notice.after);
         break;
       case "status":
         // The way to the server may be open again.
@@ -483,6 +514,10 @@ export class Engine {
       rebuilding: [...this.#rebuilding.values()],
       behind: this.#behind,
     });
+
+  #isReopening(): boolean {
+    return this.#phase === "opening";
+  }
 
   // A method, because the type checker does not see that `close` runs during an `await`.
   #isClosed(): boolean {

@@ -1,9 +1,10 @@
 /** UUIDs: version 7 for new ids, version 8 for those derived from a commit's id. */
 
-/** Random bytes are asked for in bulk, and bytes become text by a table: a burst of commands makes many ids. */
-const pool = new Uint8Array(1024);
+/** Random bytes are asked for in bulk: a burst of commands makes many ids. */
+const pool = new Uint8Array(4096);
 let used = pool.length;
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const DIGITS = Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
+const HYPHEN = 0x2d;
 
 /** A new UUIDv7 (RFC 9562): 48 bits of time, then random bits, so that ids sort by when they were made. */
 export function newId(): string {
@@ -40,6 +41,12 @@ export function derivedId(commitId: string, k: number): string {
 function bytesToUuid(bytes: Uint8Array, version: number): string {
   bytes[6] = (version << 4) | ((bytes[6] ?? 0) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-  const hex = (i: number) => HEX[bytes[i] ?? 0] as string;
-  return `${hex(0)}${hex(1)}${hex(2)}${hex(3)}-${hex(4)}${hex(5)}-${hex(6)}${hex(7)}-${hex(8)}${hex(9)}-${hex(10)}${hex(11)}${hex(12)}${hex(13)}${hex(14)}${hex(15)}`;
+  // One text from all its characters at once; joined from parts it would stay in parts.
+  const chars: number[] = [];
+  for (let i = 0; i < 16; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) chars.push(HYPHEN);
+    const byte = bytes[i] ?? 0;
+    chars.push(DIGITS[byte >>> 4] ?? 0, DIGITS[byte & 15] ?? 0);
+  }
+  return String.fromCharCode.apply(null, chars);
 }

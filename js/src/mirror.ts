@@ -6,7 +6,7 @@
  * it came late) is built up beside them and attached when it has caught up.
  */
 import { BatchReader, keyOf, kindOf } from "./batch.js";
-import type { Batch, FoldName, LogCore, QueuedCommit, SnapshotNotice } from "./border.js";
+import type { Batch, Draft, FoldName, LogCore, SnapshotNotice } from "./border.js";
 import { type ConfirmedFold, kindFoldOf } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import { type TidelogError, tidelogError } from "./errors.js";
@@ -41,6 +41,8 @@ export class Mirror {
   /** Follow the log. */
   readonly #attached = new Set<ConfirmedFold>();
   #started = false;
+  /** Where the log goes on, while no batch has come. */
+  #start: number | undefined;
   #task: Task | undefined;
   #foldsChanged = false;
 
@@ -183,6 +185,7 @@ export class Mirror {
    * folded ends elsewhere.
    */
   startAt(position: number): void {
+    this.#start = undefined;
     if (position === this.position && this.folded > 0) return;
     if (this.folded > 0) {
       const problem = `it begins behind ${position}`;
@@ -197,6 +200,20 @@ export class Mirror {
     this.#foldsChanged = true;
   }
 
+  /** Everything that wasm had to say was taken in: if the log began anew without a batch, it stands now. */
+  drained(): void {
+    if (this.#start !== undefined) this.startAt(this.#start);
+  }
+
+  /** True if rows are missing: commands must wait until they are built. */
+  get kindsBehind(): boolean {
+    if (this.#start !== undefined) return false;
+    for (const { confirmed } of this.#kinds.values()) {
+      if (!this.#attached.has(confirmed)) return true;
+    }
+    return false;
+  }
+
   /** Goes on with what was begun until it is finished (true) or `expired` says that time is up. */
   advance(expired: () => boolean): boolean {
     if (this.#task === undefined) return true;
@@ -205,8 +222,9 @@ export class Mirror {
     return true;
   }
 
-  push(commit: QueuedCommit): void {
-    for (const event of this.queue.push(commit)) {
+  /** Takes a commit in that was just appended, its events at these versions. */
+  push(draft: Draft, versions: readonly number[]): void {
+    for (const event of this.queue.push(draft, versions)) {
       this.#kinds.get(kindOf(event.stream))?.push(event);
       for (const fold of this.#folds.values()) fold.push(event);
     }
@@ -224,9 +242,10 @@ export class Mirror {
     }
   }
 
-  /** Forgets what is confirmed: the log is being pulled anew. */
-  reset(): void {
+  /** Forgets what is confirmed: it comes again, from behind `after` on for folds that have snapshots. */
+  reset(after = 0): void {
     this.#task = undefined;
+    this.#start = after;
     this.position = 0;
     this.folded = 0;
     this.resets++;
@@ -243,7 +262,9 @@ export class Mirror {
   /** Folds anew what changed; gives the functions that tell the subscribers. */
   refresh(): (() => void)[] {
     const tellers: (() => void)[] = [];
-    for (const rows of this.#kinds.values()) tellers.push(...rows.refresh(this.queue));
+    for (const rows of this.#kinds.values()) {
+      if (rows.isStale) tellers.push(...rows.refresh(this.queue));
+    }
     if (this.#foldsChanged) {
       this.#foldsChanged = false;
       for (const fold of this.#folds.values()) {

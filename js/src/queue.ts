@@ -2,11 +2,14 @@
  * The mirror of the commits that are not confirmed yet, in order: the overlay that is folded on top of
  * the confirmed state. Wasm owns the queue; this copy exists so that folding needs no border crossing.
  */
-import { queuedEventToEvent } from "./batch.js";
-import type { LogCore, QueuedCommit } from "./border.js";
+import { draftToEvent } from "./batch.js";
+import type { Draft, LogCore, QueuedCommit } from "./border.js";
 import type { RecordedEvent } from "./types.js";
 
 const NONE: readonly RecordedEvent[] = [];
+
+/** Number that wasm gives the first attempt of a commit. */
+const FIRST_ATTEMPT = 1;
 
 interface Entry {
   readonly attempt: number;
@@ -53,11 +56,11 @@ export class QueueMirror {
   }
 
   /** Adds a commit that was just appended; gives its events. */
-  push(commit: QueuedCommit): readonly RecordedEvent[] {
-    const entry = this.#toEntry(commit);
-    this.#entries.set(commit.id, entry);
-    for (const event of entry.events) this.#add(event);
-    return entry.events;
+  push(draft: Draft, versions: readonly number[]): readonly RecordedEvent[] {
+    const events = draft.events.map((event, i) => draftToEvent(event, versions[i] ?? 0, draft));
+    this.#entries.set(draft.id, { attempt: FIRST_ATTEMPT, events, place: ++this.#place });
+    for (const event of events) this.#add(event);
+    return events;
   }
 
   /** Drops commits that were confirmed; gives the streams they touched. Costs what these hold. */
@@ -120,7 +123,7 @@ export class QueueMirror {
   #toEntry(commit: QueuedCommit): Entry {
     return {
       attempt: commit.attempt,
-      events: commit.events.map((event) => queuedEventToEvent(event, commit)),
+      events: commit.events.map((event) => draftToEvent(event, event.version, commit)),
       place: ++this.#place,
     };
   }

@@ -54,6 +54,13 @@ export class Rows implements RowSource {
     return this.#confirmed;
   }
 
+  /** Is there anything for {@link refresh} to do? */
+  get isStale(): boolean {
+    const { changed } = this.#confirmed;
+    const same = changed.length === 0 && this.#touched.size === 0 && this.#stale.size === 0;
+    return !same || !this.#visible || this.#anew;
+  }
+
   get revision(): number {
     return this.#revision;
   }
@@ -103,7 +110,8 @@ export class Rows implements RowSource {
   /** Folds an event that was just appended on top of what is shown. */
   push(event: RecordedEvent): void {
     const { key } = event;
-    this.touch(key);
+    // How it was shown need not be remembered: it is shown anew in this same step.
+    this.#touched.add(key);
     if (this.#stale.has(key)) return;
     let folded = this.#overlay.get(key);
     if (folded === undefined) {

@@ -1,5 +1,5 @@
 /** Taking a commit back. */
-import { keyOf, kindOf, queuedEventToEvent } from "./batch.js";
+import { draftToEvent, keyOf, kindOf } from "./batch.js";
 import type { LogCore } from "./border.js";
 import type { Commands } from "./commands.js";
 import { emittedToDraft } from "./decide.js";
@@ -41,7 +41,7 @@ async function eventsOfCommit(
     }
   }
   const queued = core.commit(id);
-  if (queued) return queued.events.map((event) => queuedEventToEvent(event, queued));
+  if (queued) return queued.events.map((event) => draftToEvent(event, event.version, queued));
   throw tidelogError("unknown_commit", { commit: id });
 }
 

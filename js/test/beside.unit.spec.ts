@@ -126,7 +126,7 @@ describe("rebuilding", () => {
       onProgress: ({ done }) => {
         if (done !== 10 || resets++ > 0) return;
         device.log.length = 0;
-        core.notify({ kind: "reset", reason: "history" });
+        core.notify({ kind: "reset", reason: "history", after: 0 });
         core.pull(added("only"));
       },
     });

@@ -516,6 +516,14 @@ export class FakeCore implements LogCore {
     this.notify({ kind: "queue" });
   }
 
+  /** The log begins again behind the snapshots, as when another tab pruned what this one has not read. */
+  beginAgain(): void {
+    this.notify({ kind: "reset", reason: "storage", after: this.device.heads });
+    this.#sayFolds();
+    const log = this.device.log.filter((commit) => lastOf(commit) > this.device.heads);
+    if (log.length > 0) this.notify({ kind: "batch", batch: toBatch(log), settled: [] });
+  }
+
   /** The server took the whole queue, and it was pulled back. */
   confirm(): void {
     for (const { draft } of this.device.pending.splice(0)) {

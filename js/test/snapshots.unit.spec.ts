@@ -5,7 +5,7 @@ import { createLogWith } from "../src/log.js";
 import { notPlain } from "../src/plain.js";
 import type { Status } from "../src/types.js";
 import { FakeDevice, type FakeEvent } from "./fake-core.js";
-import { fakeLog, loan, note, openLog, settled, todo } from "./fixtures.js";
+import { fakeLog, loan, note, openLog, settled, thrownBy, todo } from "./fixtures.js";
 
 const added = (key: string, title = key): FakeEvent[] => [
   { stream: `todo/${key}`, type: "todo.added", data: { title } },
@@ -153,6 +153,52 @@ describe("opening from a snapshot", () => {
     expect(device.core?.options).toMatchObject({ snapshots: false, folds: [] });
     await expect(log.storage.snapshot()).resolves.toBe(false);
     expect(log.rows(todo).getSnapshot()).toHaveLength(20);
+  });
+});
+
+describe("a log that begins again behind its snapshots", () => {
+  it("goes on with them, and rows that did not change stay the same", async () => {
+    const device = await savedDevice(50);
+    const { log, core } = await openLog(device);
+    log.todo("mine").add({ title: "mine" });
+    const told = vi.fn();
+    log.row(todo, "t1").subscribe(told);
+    device.seed(completed("t3"));
+    core.beginAgain();
+    await settled();
+    expect(device.reads).toBe(0);
+    expect(log.rows(todo).getSnapshot()).toHaveLength(51);
+    expect(log.todo("t3").state.done).toBe(true);
+    expect(log.status.getSnapshot()).toMatchObject({ phase: "local", position: 51 });
+    core.beginAgain();
+    expect(log.todo("t4").complete().ok).toBe(true);
+  });
+
+  it("takes no commands until a kind without a snapshot is built", async () => {
+    const device = await savedDevice(50);
+    const { log, core } = await openLog(device);
+    device.snapshots.delete("rows/todo");
+    device.pruned = 10;
+    core.beginAgain();
+    expect(thrownBy(() => log.todo("t4").complete())).toMatchObject({ code: "not_ready" });
+    expect(log.status.getSnapshot().phase).toBe("opening");
+    await log.ready();
+    expect(device.reads).toBeGreaterThan(0);
+    expect(log.todo("t4").complete().ok).toBe(true);
+    expect(log.rows(todo).getSnapshot()).toHaveLength(50);
+  });
+
+  it("is in error while that cannot be read, and opens when it can", async () => {
+    const device = await savedDevice(50);
+    const { log, core } = await openLog(device);
+    device.snapshots.delete("rows/todo");
+    Object.assign(device, { pruned: 10, online: false });
+    core.beginAgain();
+    await vi.waitFor(() => expect(log.status.getSnapshot().phase).toBe("error"));
+    await expect(log.ready()).rejects.toMatchObject({ code: "history_not_available" });
+    device.online = true;
+    await log.ready();
+    expect(log.rows(todo).getSnapshot()).toHaveLength(50);
   });
 });
 

@@ -265,7 +265,7 @@ describe("the log", () => {
     device.seed(theirs("added", { title: "Milk" }));
     const { log, core } = await openLog(device);
     device.log.length = 0;
-    core.notify({ kind: "reset", reason: "the database was empty" });
+    core.notify({ kind: "reset", reason: "the database was empty", after: 0 });
     await settled();
     expect(log.rows(todo).getSnapshot()).toEqual([]);
     expect(log.status.getSnapshot()).toMatchObject({
