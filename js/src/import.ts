@@ -30,8 +30,9 @@ export async function importLog(
     const head: Piece = first.done ? "" : first.value;
     const format = options.format ?? (isBytesOfFrames(head) ? "frames" : "ndjson");
     const run = new Import(engine, options);
-    if (format === "frames") await run.frames(head, pieces);
-    else await run.lines(head, pieces);
+    await engine.saver.paused(() =>
+      format === "frames" ? run.frames(head, pieces) : run.lines(head, pieces),
+    );
     await engine.caughtUp();
     return run.result;
   } finally {

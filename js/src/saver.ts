@@ -19,6 +19,7 @@ export interface SaverHost {
 export class Saver {
   readonly #host: SaverHost;
   #scheduled = false;
+  #pauses = 0;
   #saving: Promise<boolean> | undefined;
   /** How many saves in a row were not taken. */
   #refused = 0;
@@ -37,10 +38,21 @@ export class Saver {
     });
   }
 
+  /** Saves nothing by itself while `work` goes on, which confirms events all the time. */
+  async paused<T>(work: () => Promise<T>): Promise<T> {
+    this.#pauses++;
+    try {
+      return await work();
+    } finally {
+      this.#pauses--;
+      this.schedule();
+    }
+  }
+
   /** Saves if wasm says that it is time. */
   ifDue(): void {
     const core = this.#host.openCore();
-    if (core === undefined || this.#saving) return;
+    if (core === undefined || this.#saving || this.#pauses > 0) return;
     const position = core.snapshotDue();
     // What fails is tried again when more was confirmed; errors of the storage show in the status.
     if (position > 0) this.#save(core, position).catch(() => undefined);

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ImportSource } from "../src/log-types.js";
+import { textToTime } from "../src/ndjson.js";
 import { FakeDevice } from "./fake-core.js";
 import { fakeLog, openLog, settled, thrownBy, todo } from "./fixtures.js";
 
@@ -120,6 +121,28 @@ async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Arr
   for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
 }
 
+describe("a time", () => {
+  it.each([
+    "2011-10-01T00:38:44.546+02:00",
+    "2011-10-01T00:38:44.546-11:30",
+    "2012-02-29T23:59:59.999Z",
+    "0001-01-01T00:00:00.000Z",
+    "1969-12-31T23:59:59.999Z",
+    "2011-10-01T00:38:44Z",
+    "2011-10-01T00:38:44.5Z",
+  ])("%s is that", (text) => expect(textToTime(text)).toBe(Date.parse(text)));
+
+  it.each([
+    "2011-13-01T00:38:44.546Z",
+    "2011-10-01T24:38:44.546Z",
+    "2011-10-01T00:60:44.546Z",
+    "2011-10-01T00:38:44.5x6Z",
+    "2011-10-01T00:38:44.546",
+    "2011-10-01",
+    "soon",
+  ])("%s is none", (text) => expect(textToTime(text)).toBeNaN());
+});
+
 describe("an import", () => {
   const bytes = new TextEncoder().encode(NDJSON);
 
@@ -153,7 +176,7 @@ describe("an import", () => {
     const onProgress = vi.fn();
     const result = await log.import(lines.join("\n"), { onProgress });
     expect(result).toEqual({ events: 5150, commits: 52, skipped: 0 });
-    expect(onProgress.mock.calls.map(([{ events }]) => events)).toEqual([5000, 5150]);
+    expect(onProgress.mock.calls.map(([{ events }]) => events)).toEqual([2500, 5000, 5150]);
     expect(device.log.map(({ events }) => events.length).slice(-2)).toEqual([100, 50]);
     expect(device.log[0]?.events[0]).toMatchObject({ occurredAt: 1_317_422_324_546 });
     expect(log.todo("7").version).toBe(103);
