@@ -14,6 +14,7 @@ mod common;
 #[path = "frame/merge.rs"]
 mod merge;
 
+use common::agree;
 use common::bytes::{assemble, crc32c, repair};
 use common::strategy;
 use proptest::collection::vec;
@@ -39,6 +40,12 @@ fn frame_bytes() -> impl Strategy<Value = Vec<u8>> {
             strategy::recorded_run()
         )
             .prop_map(|(epoch, chain, commits)| frame::encode_recorded(epoch, chain, &commits)),
+        (
+            strategy::epoch(),
+            strategy::chain(),
+            strategy::recorded_run()
+        )
+            .prop_map(|(epoch, chain, commits)| frame::encode_segment(epoch, chain, &commits)),
         (strategy::number(), vec(strategy::local(), 0..4))
             .prop_map(|(first, commits)| frame::encode_local(Seq::new(first), &commits)),
     ]
@@ -48,10 +55,15 @@ fn frame_bytes() -> impl Strategy<Value = Vec<u8>> {
 fn survives(bytes: &[u8]) -> Result<(), FrameError> {
     let header = frame::header(bytes);
     let _ = frame::split(bytes);
+    let columns = frame::columns(bytes.to_vec());
     let decoded = frame::decode(bytes)?;
     let first = header.as_ref().unwrap().first;
     let again = match &decoded.body {
         Body::Recorded(commits) => {
+            assert!(columns.is_ok(), "decoded, but has no columns");
+            let segment = frame::encode_segment(decoded.epoch, decoded.chain_before, commits);
+            assert_eq!(frame::decode(&segment).unwrap().body, decoded.body);
+            agree::check(&segment);
             frame::encode_recorded(decoded.epoch, decoded.chain_before, commits)
         }
         Body::Local(commits) => frame::encode_local(Seq::new(first), commits),
@@ -66,9 +78,12 @@ proptest! {
     #[test]
     fn recorded_commits_come_back_as_they_were(
         epoch in strategy::epoch(), chain in strategy::chain(), commits in strategy::recorded_run(),
+        segment: bool,
     ) {
-        let bytes = frame::encode_recorded(epoch, chain, &commits);
+        let encode = if segment { frame::encode_segment } else { frame::encode_recorded };
+        let bytes = encode(epoch, chain, &commits);
         let header = frame::header(&bytes).unwrap();
+        prop_assert_eq!(header.format, 1 + u8::from(segment));
         let decoded = frame::decode(&bytes).unwrap();
         let events: usize = commits.iter().map(|recorded| recorded.commit.events.len()).sum();
         prop_assert!(header.recorded);
@@ -106,6 +121,9 @@ proptest! {
         let once = frame::encode_recorded(Epoch::default(), ChainHash::default(), &commits);
         let Body::Recorded(back) = frame::decode(&once).unwrap().body else { unreachable!() };
         prop_assert_eq!(frame::encode_recorded(Epoch::default(), ChainHash::default(), &back), once);
+        let once = frame::encode_segment(Epoch::default(), ChainHash::default(), &back);
+        let Body::Recorded(back) = frame::decode(&once).unwrap().body else { unreachable!() };
+        prop_assert_eq!(frame::encode_segment(Epoch::default(), ChainHash::default(), &back), once);
     }
 
     #[test]
@@ -233,16 +251,17 @@ fn foreign_and_newer_bytes_are_named_as_such() {
     ));
     let good = frame::encode_local(Seq::new(1), &[]);
     let mut newer = good.clone();
-    newer[4] = 2;
+    newer[4] = 3;
     repair(&mut newer);
     assert_eq!(
         frame::decode(&newer),
         Err(FrameError::NewerFormat {
-            found: 2,
-            newest: 1
+            found: 3,
+            newest: 2
         })
     );
-    for (at, value) in [(4, 0), (5, 2), (5, 0x80), (6, 1), (7, 1)] {
+    // Format 2 has no local frames.
+    for (at, value) in [(4, 0), (4, 2), (5, 2), (5, 0x80), (6, 1), (7, 1)] {
         let mut bytes = good.clone();
         bytes[at] = value;
         repair(&mut bytes);

@@ -1,7 +1,7 @@
 //! A recorded frame as columns: what folds read, without a struct for each event.
 
+use super::layout::{self, ERASED_TEXT, Field, Layout, join_id};
 use super::scan::Scan;
-use super::v1::{self, ERASED_TEXT};
 use super::{FrameError, Header};
 use crate::hash::Digest;
 use crate::id::{CommitId, EventId, ReplicaId};
@@ -10,11 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// No commit takes fewer bytes in its section: id, attempt, replica, sequence number, conditions, events, time, actor,
-/// versions.
-const LEAST_COMMIT_BYTES: usize = 24;
-/// No event takes fewer bytes in its section: stream, type, schema, time, tags, three references, length.
-const LEAST_EVENT_BYTES: usize = 9;
+/// No commit takes fewer bytes in the lane of ids, and no event fewer in the one of streams.
+const LEAST_COMMIT_BYTES: usize = 10;
+const LEAST_EVENT_BYTES: usize = 1;
 const DIGEST_BYTES: usize = 32;
 
 /// A recorded frame as columns: arrays with one number for each event or commit, ready to be handed to JavaScript.
@@ -41,22 +39,29 @@ pub struct Columns {
     /// Where its payload begins in the payloads.
     payload: Vec<u32>,
     // Of each commit.
-    commit_at: Vec<u32>,
+    ids: Vec<[u8; 16]>,
     attempt: Vec<u32>,
     replica: Vec<u32>,
     recorded_at: Vec<f64>,
     actor: Vec<u32>,
     commit_end: Vec<u32>,
     // Of few events.
-    extras: Vec<Sparse>,
-    erased: Vec<Sparse>,
+    extras: Vec<ExtraAt>,
+    erased: Vec<Erased>,
 }
 
-/// Something that few events have.
+/// Where an event's labels and references are in the frame's bytes.
 #[derive(Debug, Clone, Copy)]
-struct Sparse {
+struct ExtraAt {
     event: u32,
-    /// Where it is in the frame's bytes.
+    tags: u32,
+    references: u32,
+}
+
+/// Where the digest of an erased payload is in the frame's bytes.
+#[derive(Debug, Clone, Copy)]
+struct Erased {
+    event: u32,
     at: u32,
 }
 
@@ -67,6 +72,8 @@ struct End {
     next: u64,
     /// The version of its last event.
     last: u64,
+    /// The last version that a commit named for it, from which format 2 tells the next.
+    told: u64,
     /// The number of the commit whose versions name it, plus one.
     commit: u32,
     /// The number of its last event, plus one.
@@ -102,16 +109,18 @@ pub struct StreamEnd<'a> {
 }
 
 pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
-    let (header, sections) = v1::open(&bytes)?;
+    let (header, sections) = layout::open(&bytes)?;
     if !header.recorded {
         return Err(FrameError::NotRecorded);
     }
-    let mut names = Scan::new(&bytes, &sections.dictionary);
-    let (replicas, replica_count) = replicas(&mut names);
-    let names = texts(names, &bytes)?;
-    let events = sections.events.len() / LEAST_EVENT_BYTES;
+    let mut dictionary = Scan::new(&bytes, core::slice::from_ref(&sections.dictionary));
+    let (replicas, replica_count) = replicas(&mut dictionary);
+    let names = texts(dictionary)?;
+    let layout = sections.layout;
+    let lanes = Scan::new(&bytes, &sections.lanes);
+    let events = lanes.left(layout.lane(Field::Stream)) / LEAST_EVENT_BYTES;
     let events = events.min(header.events as usize);
-    let commits = sections.commits.len() / LEAST_COMMIT_BYTES;
+    let commits = lanes.left(layout.lane(Field::IdRest)) / LEAST_COMMIT_BYTES;
     let commits = commits.min(header.commits as usize);
     let mut columns = Columns {
         header,
@@ -127,7 +136,7 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
         occurred_at: Vec::with_capacity(events),
         commit: Vec::with_capacity(events),
         payload: Vec::with_capacity(events),
-        commit_at: Vec::with_capacity(commits),
+        ids: Vec::with_capacity(commits),
         attempt: Vec::with_capacity(commits),
         replica: Vec::with_capacity(commits),
         recorded_at: Vec::with_capacity(commits),
@@ -137,12 +146,13 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
         erased: Vec::new(),
     };
     let mut rows = Rows {
-        commits: Scan::new(&bytes, &sections.commits),
-        events: Scan::new(&bytes, &sections.events),
+        layout,
+        scan: lanes,
         payloads: bytes.get(sections.payloads).unwrap_or_default(),
         payload_at: 0,
         replicas: replica_count,
         recorded_at: 0,
+        id_time: 0,
         occurred_at: 0,
     };
     if core::str::from_utf8(rows.payloads).is_err() {
@@ -159,9 +169,9 @@ const fn malformed(field: &'static str, at: usize) -> FrameError {
 
 /// Where the replicas' ids are, and how many.
 fn replicas(dictionary: &mut Scan<'_>) -> (usize, usize) {
-    let count = dictionary.count();
-    let at = dictionary.at;
-    dictionary.take(count.saturating_mul(16));
+    let count = dictionary.count(0);
+    let at = dictionary.at(0);
+    dictionary.take(0, count.saturating_mul(16));
     (at, count)
 }
 
@@ -169,32 +179,34 @@ fn replicas(dictionary: &mut Scan<'_>) -> (usize, usize) {
     clippy::cast_possible_truncation,
     reason = "a frame's length is a 32-bit number"
 )]
-fn texts(mut dictionary: Scan<'_>, bytes: &[u8]) -> Result<Vec<Range<u32>>, FrameError> {
-    let count = dictionary.count();
+fn texts(mut dictionary: Scan<'_>) -> Result<Vec<Range<u32>>, FrameError> {
+    let count = dictionary.count(0);
     let mut names = Vec::with_capacity(count);
     for _ in 0..count {
-        let length = dictionary.small() as usize;
-        let start = dictionary.at;
-        let text = dictionary.take(length);
+        let length = dictionary.small(0) as usize;
+        let start = dictionary.at(0);
+        let text = dictionary.take(0, length);
         if dictionary.failed || core::str::from_utf8(text).is_err() {
             dictionary.fail();
             break;
         }
-        names.push(start as u32..dictionary.at as u32);
+        names.push(start as u32..dictionary.at(0) as u32);
     }
-    if dictionary.failed || dictionary.left() > 0 {
-        return Err(malformed("dictionary", dictionary.at.min(bytes.len())));
+    if dictionary.failed || !dictionary.is_done() {
+        return Err(malformed("dictionary", dictionary.at(0)));
     }
     Ok(names)
 }
 
 struct Rows<'a> {
-    commits: Scan<'a>,
-    events: Scan<'a>,
+    layout: Layout,
+    scan: Scan<'a>,
     payloads: &'a [u8],
     payload_at: usize,
     replicas: usize,
+    /// What the next recorded time is told from.
     recorded_at: i64,
+    id_time: i64,
     occurred_at: i64,
 }
 
@@ -204,66 +216,90 @@ impl Rows<'_> {
             let events = self.commit(columns, number)?;
             for _ in 0..events {
                 self.event(columns, number);
-                if self.events.failed {
-                    return Err(malformed("events", self.events.at));
+                if self.scan.failed {
+                    return Err(self.wrong("event", Field::Stream));
                 }
             }
             columns.commit_end.push(length(&columns.stream));
         }
-        if self.commits.left() > 0 || self.events.left() > 0 {
-            return Err(malformed("end of the section", self.events.at));
+        if !self.scan.is_done() {
+            return Err(malformed("lane (more than its commits say)", 0));
         }
         if self.payload_at != self.payloads.len()
             || columns.stream.len() != columns.header.events as usize
         {
-            return Err(malformed("number of events", self.events.at));
+            return Err(malformed("number of events", self.payload_at));
         }
         Ok(())
     }
 
+    fn wrong(&self, what: &'static str, field: Field) -> FrameError {
+        malformed(what, self.scan.at(self.layout.lane(field)))
+    }
+
     /// Reads a commit; how many events it has.
     #[allow(
-        clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
-        reason = "a frame's length is a 32-bit number; times beyond 2^53 are said to lose bits"
+        reason = "times beyond 2^53 are said to lose bits"
     )]
     fn commit(&mut self, columns: &mut Columns, number: u32) -> Result<u32, FrameError> {
-        let scan = &mut self.commits;
         let names = columns.names.len();
         let before = u64::from(length(&columns.stream));
         if columns.header.first.checked_add(before).is_none() {
-            return Err(malformed("first position", scan.at));
+            return Err(self.wrong("first position", Field::IdRest));
         }
-        columns.commit_at.push(scan.at as u32);
-        scan.take(16);
-        columns.attempt.push(scan.small());
-        columns.replica.push(scan.below(self.replicas));
-        scan.varint(); // its sequence number: of use to nobody but its replica
-        for _ in 0..scan.count() {
-            scan.below(names);
-            expected(scan);
+        let id = self.id();
+        columns.ids.push(id);
+        let layout = self.layout;
+        let scan = &mut self.scan;
+        columns
+            .attempt
+            .push(scan.small(layout.lane(Field::Attempt)));
+        let replica = scan.below(layout.lane(Field::Replica), self.replicas);
+        columns.replica.push(replica);
+        scan.varint(layout.lane(Field::Seq)); // of use to nobody but its replica
+        for _ in 0..scan.count_in(
+            layout.lane(Field::Conditions),
+            layout.lane(Field::ConditionStream),
+        ) {
+            let stream = scan.below(layout.lane(Field::ConditionStream), names);
+            let end = columns.ends.get(stream as usize);
+            expected(scan, layout, end.is_some_and(|end| end.event > 0));
         }
-        let events = scan.small();
-        self.recorded_at = self.recorded_at.wrapping_add(scan.signed());
+        let events = scan.small(layout.lane(Field::Events));
+        let difference = scan.signed(layout.lane(Field::RecordedAt));
+        self.recorded_at = self.recorded_at.wrapping_add(difference);
         columns.recorded_at.push(self.recorded_at as f64);
-        columns.actor.push(scan.below(names + 1));
-        for _ in 0..scan.count() {
-            let stream = scan.below(names);
-            let first = scan.varint();
-            if first.checked_add(scan.varint()).is_none() {
-                scan.fail();
-            }
-            if let Some(end) = columns.ends.get_mut(stream as usize)
-                && end.commit != number + 1
-            {
-                end.commit = number + 1;
-                end.next = first;
-            }
+        columns
+            .actor
+            .push(scan.below(layout.lane(Field::Actor), names + 1));
+        for _ in 0..scan.count_in(
+            layout.lane(Field::Versions),
+            layout.lane(Field::VersionsStream),
+        ) {
+            versions(scan, layout, &mut columns.ends, number);
         }
         if scan.failed {
-            return Err(malformed("commits", scan.at));
+            return Err(self.wrong("commit", Field::IdRest));
         }
         Ok(events)
+    }
+
+    fn id(&mut self) -> [u8; 16] {
+        let lane = self.layout.lane(Field::IdRest);
+        let id = match self.layout {
+            Layout::Rows => self.scan.take(lane, 16).first_chunk().copied(),
+            Layout::Lanes => {
+                let difference = self.scan.signed(self.layout.lane(Field::IdTime));
+                self.id_time = self.id_time.wrapping_add(difference);
+                self.recorded_at = self.id_time;
+                join_id(self.id_time, self.scan.take(lane, 10))
+            }
+        };
+        if id.is_none() {
+            self.scan.fail();
+        }
+        id.unwrap_or_default()
     }
 
     #[allow(
@@ -272,14 +308,17 @@ impl Rows<'_> {
         reason = "a frame's length is a 32-bit number; versions and times beyond 2^53 are said to lose bits"
     )]
     fn event(&mut self, columns: &mut Columns, commit: u32) {
-        let scan = &mut self.events;
+        let (layout, scan) = (self.layout, &mut self.scan);
         let names = columns.names.len();
         let event = length(&columns.stream);
-        let stream = scan.below(names);
+        let stream = scan.below(layout.lane(Field::Stream), names);
         columns.stream.push(stream);
-        columns.event_type.push(scan.below(names));
-        columns.schema.push(scan.small());
-        self.occurred_at = self.occurred_at.wrapping_add(scan.signed());
+        columns
+            .event_type
+            .push(scan.below(layout.lane(Field::EventType), names));
+        columns.schema.push(scan.small(layout.lane(Field::Schema)));
+        let difference = scan.signed(layout.lane(Field::OccurredAt));
+        self.occurred_at = self.occurred_at.wrapping_add(difference);
         columns.occurred_at.push(self.occurred_at as f64);
         columns.commit.push(commit);
         if let Some(end) = columns.ends.get_mut(stream as usize) {
@@ -291,16 +330,23 @@ impl Rows<'_> {
             end.event = event + 1;
             columns.version.push(end.last as f64);
         }
-        if !scan.skip_if([0; 4]) {
-            columns.extras.push(Sparse {
-                event,
-                at: scan.at as u32,
-            });
-            for _ in 0..scan.count() {
-                scan.below(names);
+        let (tags, references) = (layout.lane(Field::Tags), layout.lane(Field::References));
+        let plain = match layout {
+            Layout::Rows => scan.skip_zeros::<4>(tags),
+            Layout::Lanes => scan.skip_zeros_in::<1, 3>(tags, references),
+        };
+        if !plain {
+            let tags_at = scan.at(tags) as u32;
+            for _ in 0..scan.count(tags) {
+                scan.below(tags, names);
             }
+            columns.extras.push(ExtraAt {
+                event,
+                tags: tags_at,
+                references: scan.at(references) as u32,
+            });
             for _ in 0..3 {
-                scan.below(names + 1);
+                scan.below(references, names + 1);
             }
         }
         if event > 0 {
@@ -310,13 +356,14 @@ impl Rows<'_> {
             self.payload_at += 1;
         }
         columns.payload.push(self.payload_at as u32);
-        let length = match scan.small() {
+        let length = match scan.small(layout.lane(Field::PayloadLength)) {
             0 => {
-                columns.erased.push(Sparse {
+                let lane = layout.lane(Field::PayloadDigest);
+                columns.erased.push(Erased {
                     event,
-                    at: scan.at as u32,
+                    at: scan.at(lane) as u32,
                 });
-                scan.take(DIGEST_BYTES);
+                scan.take(lane, DIGEST_BYTES);
                 let text = self.payloads.get(self.payload_at..).unwrap_or_default();
                 if !text.starts_with(ERASED_TEXT.as_bytes()) {
                     scan.fail();
@@ -332,20 +379,53 @@ impl Rows<'_> {
     }
 }
 
-/// Reads what a condition expects.
-fn expected(scan: &mut Scan<'_>) {
-    match scan.varint() {
-        0..=2 => {}
-        3 => {
-            scan.varint();
-        }
-        4 => {
-            scan.varint();
-            scan.take(16);
-            scan.small();
-            scan.small();
+/// Reads what a condition expects; `known` if the frame has an event on its stream before it.
+fn expected(scan: &mut Scan<'_>, layout: Layout, known: bool) {
+    let kind = scan.take(layout.lane(Field::ConditionKind), 1);
+    match kind.first().copied() {
+        Some(0..=2) => {}
+        Some(kind @ 3..=5) => {
+            scan.varint(layout.lane(Field::ConditionVersion));
+            if kind == 4 {
+                let lane = layout.lane(Field::ConditionEvent);
+                scan.take(lane, 16);
+                scan.small(lane);
+                scan.small(lane);
+            }
+            if kind == 5 && (layout == Layout::Rows || !known) {
+                scan.fail();
+            }
         }
         _ => scan.fail(),
+    }
+}
+
+/// Reads the versions that a commit has on one stream.
+#[allow(
+    clippy::cast_sign_loss,
+    reason = "undoes the wrapped difference of the encoder"
+)]
+fn versions(scan: &mut Scan<'_>, layout: Layout, ends: &mut [End], commit: u32) {
+    let stream = scan.below(layout.lane(Field::VersionsStream), ends.len());
+    let first = layout.lane(Field::VersionsFirst);
+    let Some(end) = ends.get_mut(stream as usize) else {
+        return;
+    };
+    let first = match layout {
+        Layout::Rows => scan.varint(first),
+        Layout::Lanes => end
+            .told
+            .wrapping_add(1)
+            .wrapping_add(scan.signed(first) as u64),
+    };
+    let last = first.checked_add(scan.varint(layout.lane(Field::VersionsMore)));
+    match last {
+        Some(last) => end.told = last,
+        None => scan.fail(),
+    }
+    if end.commit != commit + 1 {
+        end.commit = commit + 1;
+        end.next = first;
     }
 }
 
@@ -425,7 +505,7 @@ impl Columns {
     /// An event's payload; `None` if it was erased or there is no such event.
     #[must_use]
     pub fn payload(&self, event: usize) -> Option<&str> {
-        if sparse(&self.erased, event).is_some() {
+        if self.erased_at(event).is_some() {
             return None;
         }
         let start = *self.payload.get(event)? as usize;
@@ -439,9 +519,15 @@ impl Columns {
     /// The digest of a payload that was erased; `None` for any other event.
     #[must_use]
     pub fn erased(&self, event: usize) -> Option<Digest> {
-        let at = sparse(&self.erased, event)? as usize;
-        let digest = self.bytes.get(at..)?.first_chunk()?;
+        let digest = self.bytes.get(self.erased_at(event)?..)?.first_chunk()?;
         Some(Digest::from_bytes(*digest))
+    }
+
+    fn erased_at(&self, event: usize) -> Option<usize> {
+        let place = self
+            .erased
+            .binary_search_by_key(&event, |erased| erased.event as usize);
+        Some(self.erased.get(place.ok()?)?.at as usize)
     }
 
     /// Of each event: the name of its stream.
@@ -483,14 +569,13 @@ impl Columns {
     /// How many commits there are.
     #[must_use]
     pub fn commits(&self) -> usize {
-        self.commit_at.len()
+        self.ids.len()
     }
 
     /// A commit's id; zeros if there is no such commit.
     #[must_use]
     pub fn commit_id(&self, commit: usize) -> CommitId {
-        let at = self.commit_at.get(commit).map(|at| *at as usize);
-        CommitId::from_bytes(self.id(at))
+        CommitId::from_bytes(self.ids.get(commit).copied().unwrap_or_default())
     }
 
     /// Which decision of the commit this is; 0 if there is no such commit.
@@ -502,13 +587,11 @@ impl Columns {
     /// The replica that made a commit; zeros if there is no such commit.
     #[must_use]
     pub fn replica(&self, commit: usize) -> ReplicaId {
-        let number = self.replica.get(commit);
-        ReplicaId::from_bytes(self.id(number.map(|number| self.replicas + *number as usize * 16)))
-    }
-
-    fn id(&self, at: Option<usize>) -> [u8; 16] {
-        let bytes = at.and_then(|at| self.bytes.get(at..)?.first_chunk());
-        bytes.copied().unwrap_or_default()
+        let id = self.replica.get(commit).and_then(|number| {
+            let at = self.replicas + *number as usize * 16;
+            self.bytes.get(at..)?.first_chunk()
+        });
+        ReplicaId::from_bytes(id.copied().unwrap_or_default())
     }
 
     /// Of each commit: when the server took it, in milliseconds since 1970.
@@ -532,10 +615,10 @@ impl Columns {
     /// The ids of all commits, each in 36 characters, without separators.
     #[must_use]
     pub fn commit_ids_text(&self) -> String {
-        let mut text = String::with_capacity(self.commit_at.len() * 36);
+        let mut text = String::with_capacity(self.ids.len() * 36);
         let mut buffer = [0; 36];
-        for at in &self.commit_at {
-            let id = uuid::Uuid::from_bytes(self.id(Some(*at as usize)));
+        for id in &self.ids {
+            let id = uuid::Uuid::from_bytes(*id);
             text.push_str(id.hyphenated().encode_lower(&mut buffer));
         }
         text
@@ -543,12 +626,15 @@ impl Columns {
 
     /// The events that have labels or references, in order.
     pub fn extras(&self) -> impl Iterator<Item = Extra<'_>> {
-        self.extras.iter().map(|sparse| {
-            let mut scan = Scan::new(&self.bytes, &(sparse.at as usize..self.bytes.len()));
-            let tags = (0..scan.count()).map(|_| self.name(scan.small())).collect();
-            let mut reference = || scan.small().checked_sub(1).map(|name| self.name(name));
+        self.extras.iter().map(|extra| {
+            let at = |place: u32| place as usize..self.bytes.len();
+            let mut scan = Scan::new(&self.bytes, &[at(extra.tags), at(extra.references)]);
+            let tags = (0..scan.count(0))
+                .map(|_| self.name(scan.small(0)))
+                .collect();
+            let mut reference = || scan.small(1).checked_sub(1).map(|name| self.name(name));
             Extra {
-                event: sparse.event as usize,
+                event: extra.event as usize,
                 tags,
                 correlation_id: reference(),
                 causation_id: reference(),
@@ -578,9 +664,4 @@ impl Columns {
             })
         })
     }
-}
-
-fn sparse(list: &[Sparse], event: usize) -> Option<u32> {
-    let place = list.binary_search_by_key(&event, |sparse| sparse.event as usize);
-    Some(list.get(place.ok()?)?.at)
 }

@@ -1,6 +1,6 @@
 //! Frames that follow each other as one frame, and the chain that proves that they do.
 
-use super::{Body, Frame, FrameError, decode, encode_recorded};
+use super::{Body, Frame, FrameError, decode, encode_segment};
 use crate::commit::Recorded;
 use crate::hash::ChainHash;
 use crate::number::Position;
@@ -82,7 +82,7 @@ pub(super) fn merge(frames: &[&[u8]]) -> Result<Merged, MergeError> {
     }
     let (first, commits) = merged.ok_or(MergeError::Empty)?;
     Ok(Merged {
-        frame: encode_recorded(first.epoch, first.chain_before, &commits),
+        frame: encode_segment(first.epoch, first.chain_before, &commits),
         chain_after: chain,
     })
 }

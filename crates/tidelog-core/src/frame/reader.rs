@@ -81,6 +81,12 @@ impl<'a> Reader<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
+    /// The number that is told by how far it is from another.
+    #[allow(clippy::cast_sign_loss, reason = "undoes the wrapped difference")]
+    pub(crate) fn difference(&mut self, from: u64, field: &'static str) -> Result<u64, FrameError> {
+        Ok(from.wrapping_add(self.signed(field)? as u64))
+    }
+
     /// A number of things, each of which takes at least one more byte here: so no small input asks for much memory.
     pub(crate) fn count(&mut self, field: &'static str) -> Result<usize, FrameError> {
         let count = self.length(field)?;
@@ -146,23 +152,20 @@ impl Names {
         Ok(Self { texts, replicas })
     }
 
-    pub(crate) fn replica(&self, from: &mut Reader<'_>) -> Result<ReplicaId, FrameError> {
-        let at = from.length("replica number")?;
-        self.replicas
-            .get(at)
-            .copied()
-            .ok_or_else(|| from.bad("replica number"))
+    pub(crate) fn replica(&self, number: usize) -> Option<ReplicaId> {
+        self.replicas.get(number).copied()
     }
 
+    /// A text and its number.
     pub(crate) fn text<T>(
         &self,
         from: &mut Reader<'_>,
         field: &'static str,
         parse: impl Fn(&Arc<str>) -> Result<T, TextError>,
-    ) -> Result<T, FrameError> {
+    ) -> Result<(u64, T), FrameError> {
         let at = from.length(field)?;
         let text = self.texts.get(at).ok_or_else(|| from.bad(field))?;
-        Ok(parse(text)?)
+        Ok((at as u64, parse(text)?))
     }
 
     pub(crate) fn optional<T>(

@@ -43,6 +43,15 @@ impl Section {
         self.varint(((value << 1) ^ (value >> 63)) as u64);
     }
 
+    /// How far a number is from another, modulo 2^64.
+    #[allow(
+        clippy::cast_possible_wrap,
+        reason = "a wrapped difference is undone by wrapping addition"
+    )]
+    pub(crate) fn difference(&mut self, number: u64, from: u64) {
+        self.signed(number.wrapping_sub(from) as i64);
+    }
+
     pub(crate) fn id(&mut self, id: &CommitId) {
         self.bytes(id.as_bytes());
     }

@@ -69,14 +69,28 @@ pub fn expecting(mut commit: Commit, on: &str, expected: Expected) -> Commit {
 }
 
 /// Confirmed commits that follow each other from position 1 with true versions: one for each list, one event for each
-/// number in it, on the stream `todo/<number>`.
+/// number in it, on the stream `todo/<number>`. Each expects the first of its streams as it was left, as decided commits do.
 pub fn run(commits: &[Vec<u8>]) -> Vec<Recorded> {
     let mut versions = std::collections::BTreeMap::<StreamId, u64>::new();
+    let mut last_events = std::collections::BTreeMap::<StreamId, EventId>::new();
     let mut position = 1;
     let record = |(number, streams): (usize, &Vec<u8>)| {
         let ids: Vec<String> = streams.iter().map(|id| format!("todo/{id}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let commit = commit(number as u64 + 1, &ids);
+        let mut commit = commit(number as u64 + 1, &ids);
+        if let Some(id) = ids.first() {
+            let expected = match last_events.get(&stream(id)) {
+                None => Expected::NoStream,
+                Some(event) => Expected::Exact {
+                    exact: Version::new(versions[&stream(id)]),
+                    event: Some(*event),
+                },
+            };
+            commit = expecting(commit, id, expected);
+        }
+        for (index, event) in commit.events.iter().enumerate() {
+            last_events.insert(event.stream.clone(), commit.event_id(index));
+        }
         let written = commit.written().into_iter().map(|(stream, count)| {
             let last = versions.entry(stream.clone()).or_default();
             let first = Version::new(*last + 1);

@@ -12,9 +12,11 @@ proptest! {
     fn they_say_what_the_commits_say(
         epoch in strategy::epoch(), chain in strategy::chain(), commits in strategy::recorded_run(),
     ) {
-        let bytes = frame::encode_recorded(epoch, chain, &commits);
-        let columns = agree::check(&bytes);
-        prop_assert_eq!(columns.into_bytes(), bytes);
+        for encode in [frame::encode_recorded, frame::encode_segment] {
+            let bytes = encode(epoch, chain, &commits);
+            let columns = agree::check(&bytes);
+            prop_assert_eq!(columns.into_bytes(), bytes);
+        }
     }
 
     /// Versions as a server gives them, over commits that come back to the same streams.
@@ -23,7 +25,8 @@ proptest! {
         proptest::collection::vec(0..4_u8, 1..6), 1..8,
     )) {
         let commits = common::run(&streams);
-        let columns = agree::check(&frame::encode_recorded(Epoch::default(), ChainHash::default(), &commits));
+        agree::check(&frame::encode_recorded(Epoch::default(), ChainHash::default(), &commits));
+        let columns = agree::check(&frame::encode_segment(Epoch::default(), ChainHash::default(), &commits));
         let mut last = [0.0; 4];
         for (name, version) in columns.stream().iter().zip(columns.version()) {
             let name = columns.name(*name);

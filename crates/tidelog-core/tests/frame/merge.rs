@@ -41,7 +41,7 @@ proptest! {
         let merged = merge(&frames).unwrap();
         prop_assert_eq!(merged.chain_after, chain);
         prop_assert_eq!(frame::chain_after(&merged.frame).unwrap(), chain);
-        prop_assert_eq!(&merged.frame, &frame::encode_recorded(EPOCH, ChainHash::from_bytes([3; 32]), &commits));
+        prop_assert_eq!(&merged.frame, &frame::encode_segment(EPOCH, ChainHash::from_bytes([3; 32]), &commits));
         agree::check(&merged.frame);
         // In steps it comes to the same.
         if frames.len() > 2 && !groups[0].is_empty() {
