@@ -1,0 +1,48 @@
+/** The examples of README.md: each stands there as it runs here. */
+import type { Log, RecordedEvent } from "../src/index.js";
+import { projection } from "../src/index.js";
+import type { note, todo } from "./fixtures.js";
+
+type App = Log<{ todo: typeof todo; note: typeof note }>;
+
+// #region read
+export async function read(log: App, show: (event: RecordedEvent) => void) {
+  for await (const event of log.read({ direction: "backward", limit: 50 })) show(event);
+  for await (const event of log.read({ from: { time: new Date("2026-01-01") } })) show(event);
+  for await (const event of log.todo("a").read({ from: 3 })) show(event); // from its version 3 on
+}
+// #endregion
+
+// #region storage
+export async function storage(log: App, button: (click: () => void) => void) {
+  log.storage.subscribe(({ events, bytes, quota, persisted, gaps }) =>
+    console.log(events, bytes, quota, persisted, gaps),
+  );
+  button(() => void log.storage.persist()); // Firefox asks the user; others decide by themselves
+  await log.storage.compact();
+  await log.storage.snapshot();
+}
+// #endregion
+
+// #region transfer
+export async function transfer(log: App, other: App, signal: AbortSignal) {
+  const lines = log.export({ signal, onProgress: ({ done, total }) => console.log(done / total) });
+  const { events, skipped } = await other.import(lines, { signal });
+  const mine = await new Response(log.export({ what: "unconfirmed" })).text(); // exists nowhere else
+  return { events, skipped, mine };
+}
+// #endregion
+
+// #region rebuild
+export async function rebuild(log: App) {
+  const perType = projection({
+    name: "per type",
+    version: 1, // raise it whenever `evolve` means something else
+    initial: {} as Record<string, number>,
+    evolve: (counts, { type }) => ({ ...counts, [type]: (counts[type] ?? 0) + 1 }),
+  });
+  await log.rebuild(perType, { onProgress: ({ done, total }) => console.log(done / total) });
+  await log.verify(); // every checksum and hash of the log on this device
+  return log.fold(perType).getSnapshot();
+}
+// #endregion
