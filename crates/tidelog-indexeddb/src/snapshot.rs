@@ -108,7 +108,8 @@ async fn writable(view: &View<'_>, set: &SnapshotSet) -> Result<bool, StoreError
 fn follows(fold: &FoldSnapshot, checkpoint: Cursor, stored: Option<(Cursor, u32)>) -> bool {
     match stored {
         Some((before, buckets)) if before.epoch == checkpoint.epoch => {
-            before.position <= checkpoint.position && (fold.whole || buckets == fold.buckets)
+            before.position <= checkpoint.position
+                && (fold.whole || (buckets, before.position) == (fold.buckets, fold.base))
         }
         _ => fold.whole,
     }

@@ -78,6 +78,26 @@ async fn a_frame_takes_nothing_else_into_the_database() {
     );
 }
 
+/// What a durable append costs is one request, as long as no other handle writes.
+#[wasm_bindgen_test]
+async fn appends_in_a_row_cost_one_request_each() {
+    let store = fresh("requests").await;
+    assert_eq!(append(&store).await, Ok(Written::Done));
+    let mut head = store
+        .load(tidelog_core::Position::START, 0)
+        .await
+        .expect("it loads")
+        .head;
+    let watch = faults::watch_requests();
+    for _ in 0..3 {
+        let batch = append_on(head);
+        head = batch.head;
+        assert_eq!(store.write(batch).await, Ok(Written::Done));
+    }
+    assert_eq!(faults::stop_watching(&watch), "1,1,1");
+    assert_eq!(stored("requests").await.len(), 4);
+}
+
 /// The caller may lose interest; what it began must not end half done.
 #[wasm_bindgen_test]
 async fn a_write_that_nobody_waits_for_runs_to_its_end() {

@@ -23,11 +23,21 @@
     reason = "a case fails by panicking, as every test does"
 )]
 
+#[macro_use]
+mod register;
 mod cases;
+mod maintenance;
+mod range;
+mod snapshots;
 mod tab;
+mod tabs;
 
 pub use cases::*;
+pub use maintenance::*;
+pub use range::*;
+pub use snapshots::*;
 pub use tab::{Database, Tab};
+pub use tabs::*;
 
 use core::future::Future;
 use tidelog_core::ReplicaId;

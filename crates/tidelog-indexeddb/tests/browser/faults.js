@@ -51,6 +51,35 @@ export function watchDurability() {
   };
 }
 
+/** Counts the requests of each transaction from now on, until it is stopped. */
+export function watchRequests() {
+  const seen = new Map();
+  const restore = eachRequest((original, store, args) => {
+    seen.set(store.transaction, (seen.get(store.transaction) ?? 0) + 1);
+    return original.apply(store, args);
+  });
+  return {
+    stop: () => {
+      restore();
+      return [...seen.values()].join();
+    },
+  };
+}
+
+/** Every method by which a transaction asks for something. */
+const REQUESTS = ["add", "put", "delete", "clear", "get", "getAll", "getAllKeys", "count", "openCursor"];
+
+/** Puts `replacement` in the place of every method that makes a request; gives what undoes that. */
+function eachRequest(replacement) {
+  const originals = REQUESTS.map((name) => [name, IDBObjectStore.prototype[name]]);
+  for (const [name, original] of originals) {
+    IDBObjectStore.prototype[name] = function (...args) {
+      return replacement(original, this, args);
+    };
+  }
+  return () => Object.assign(IDBObjectStore.prototype, Object.fromEntries(originals));
+}
+
 export function stopWatching(watch) {
   return watch.stop();
 }

@@ -12,6 +12,8 @@ extern "C" {
     pub(crate) fn close_before_next_transaction();
     #[wasm_bindgen(js_name = watchDurability)]
     pub(crate) fn watch_durability() -> JsValue;
+    #[wasm_bindgen(js_name = watchRequests)]
+    pub(crate) fn watch_requests() -> JsValue;
     #[wasm_bindgen(js_name = stopWatching)]
     pub(crate) fn stop_watching(watch: &JsValue) -> String;
     #[wasm_bindgen(js_name = hideIndexedDb)]

@@ -1,4 +1,4 @@
-//! The cases. [`cases!`] defines each as a function and registers it in [`store_conformance!`](crate::store_conformance).
+//! What every store does: writing and reading back, one of several tabs winning, saying when it is gone.
 
 use super::StoreFactory;
 use super::tab::{
@@ -11,49 +11,7 @@ use tidelog_core::store::{
 };
 use tidelog_core::{Position, ReplicaId, Seq};
 
-/// Defines cases and the macro that registers exactly these. `$d` is a dollar sign, which a macro that writes a macro
-/// cannot write itself.
-macro_rules! cases {
-    ($d:tt $( $(#[$doc:meta])* async fn $case:ident($database:ident) $body:block )*) => {
-        $(
-            $(#[$doc])*
-            pub async fn $case<F: StoreFactory>($database: &Database<'_, F>) $body
-        )*
-
-        /// Registers every case of [`conformance`](crate::conformance) as a test of the store that a
-        /// [`StoreFactory`](crate::conformance::StoreFactory) makes. The first word says where it runs: `native` or
-        /// `browser`.
-        #[macro_export]
-        macro_rules! store_conformance {
-            (native, $d factory:expr) => {
-                $(
-                    #[test]
-                    fn $case() {
-                        $crate::block_on(async {
-                            let factory = $d factory;
-                            let name = stringify!($case);
-                            let database = $crate::conformance::Database::fresh(&factory, name).await;
-                            $crate::conformance::$case(&database).await;
-                        });
-                    }
-                )*
-            };
-            (browser, $d factory:expr) => {
-                $(
-                    #[::wasm_bindgen_test::wasm_bindgen_test]
-                    async fn $case() {
-                        let factory = $d factory;
-                        let name = stringify!($case);
-                        let database = $crate::conformance::Database::fresh(&factory, name).await;
-                        $crate::conformance::$case(&database).await;
-                    }
-                )*
-            };
-        }
-    };
-}
-
-cases! { $
+cases! { $ writing_cases
 
 /// A new device starts empty, with the replica id that was minted for it.
 async fn a_new_database_is_empty(database) {

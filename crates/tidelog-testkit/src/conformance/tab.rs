@@ -221,6 +221,26 @@ pub(super) fn recorded(first: u64, last: u64) -> Vec<u8> {
     frame::encode_recorded(cursor(0).epoch, ChainHash::default(), &[recorded])
 }
 
+pub(super) fn position(at: u64) -> Position {
+    Position::new(at)
+}
+
+/// A frame of [`recorded`] for each pair of first and last position, added in one batch, and the log's end moved there.
+pub(super) async fn fill<S: Store>(tab: &mut Tab<S>, frames: &[(u64, u64)]) -> Vec<Vec<u8>> {
+    let bytes: Vec<Vec<u8>> = frames
+        .iter()
+        .map(|(first, last)| recorded(*first, *last))
+        .collect();
+    let ops = frames.iter().zip(&bytes);
+    let mut batch = tab.batch(
+        ops.map(|((first, _), frame)| add_log(*first, frame))
+            .collect(),
+    );
+    batch.head.cursor = cursor(frames.last().map_or(0, |(_, last)| *last));
+    assert_eq!(tab.commit(batch).await, Ok(Written::Done));
+    bytes
+}
+
 /// Runs two futures at once.
 pub(super) async fn both<A, B>(
     left: impl Future<Output = A>,

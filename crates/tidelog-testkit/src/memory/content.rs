@@ -130,6 +130,7 @@ impl Content {
                 self.snapshots.clear();
             }
             StoreOp::TruncateLog { after, gaps } => {
+                check_gaps(gaps)?;
                 self.gaps.clone_from(gaps);
                 self.log.retain(|first, _| first <= after);
                 self.directory.retain(|first, _| first <= after);

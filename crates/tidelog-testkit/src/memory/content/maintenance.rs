@@ -96,7 +96,9 @@ impl Content {
         let writable = |fold: &FoldSnapshot| match self.snapshots.get(&fold.fold) {
             Some(stored) if stored.checkpoint.epoch == set.checkpoint.epoch => {
                 stored.checkpoint.position <= set.checkpoint.position
-                    && (fold.whole || stored.buckets == fold.buckets)
+                    && (fold.whole
+                        || (stored.buckets, stored.checkpoint.position)
+                            == (fold.buckets, fold.base))
             }
             _ => fold.whole,
         };
