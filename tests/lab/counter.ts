@@ -9,6 +9,8 @@ export interface Counted {
   readonly part: number;
   readonly of: number;
   readonly filler?: string;
+  /** The tag is that of an import, which is not one commit. */
+  readonly imported?: boolean;
 }
 
 export interface Count {

@@ -120,7 +120,9 @@ function bytesOf(value: unknown): Uint8Array | undefined {
 }
 
 function toJson(value: unknown): unknown {
-  if (value instanceof Uint8Array) return { $bytes: btoa(String.fromCharCode(...value)) };
+  if (value instanceof Uint8Array) {
+    return { $bytes: btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join("")) };
+  }
   if (Array.isArray(value)) return value.map(toJson);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, toJson(field)]));

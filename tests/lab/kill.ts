@@ -22,9 +22,10 @@ export interface Orders {
 
 /** What the witness is told of a commit. */
 export interface Told {
+  /** Empty for an import: its tag is that of all its commits. */
   readonly id: string;
   readonly tag: string;
-  /** How many events it has. */
+  /** How many events it, or the import, has. */
   readonly of: number;
 }
 
@@ -52,6 +53,12 @@ export interface Found {
   }[];
   /** Commit ids. */
   readonly parked: readonly string[];
+  /** The same log in three other ways, each up to the last event that was confirmed at its beginning. */
+  readonly confirmed: number;
+  readonly verified: number;
+  readonly exported: number;
+  /** By reader: the commit id of each position, from 1. */
+  readonly read: readonly string[];
 }
 
 /** The bursts of one page: more would only make the check slow. */
@@ -88,7 +95,9 @@ export class KillPage {
       const rows = log.rows(log.definition).getSnapshot();
       // What was read stream by stream is one state only if nothing was confirmed or parked meanwhile.
       if (stateOf(log) !== before) continue;
+      const confirmed = log.status.getSnapshot().position;
       return {
+        ...(await otherWays(log, confirmed)),
         events,
         rows: rows.map(({ key, version, state }) => ({ key, version, ...state })),
         parked: this.parked(),
@@ -132,6 +141,16 @@ function open(url: string | undefined) {
 
 type KillLog = ReturnType<typeof open>;
 
+async function otherWays(log: KillLog, confirmed: number) {
+  const read: string[] = [];
+  if (confirmed > 0) {
+    for await (const { commitId } of log.read({ to: { position: confirmed } })) read.push(commitId);
+  }
+  const { events: verified } = await log.verify();
+  const lines = await new Response(log.export()).text();
+  return { confirmed, verified, exported: lines.split("\n").length - 1, read };
+}
+
 function stateOf(log: KillLog): string {
   const { position, pending, parked } = log.status.getSnapshot();
   return [position, pending, parked].join();
@@ -142,9 +161,10 @@ async function eventsOf(log: KillLog): Promise<Held[]> {
   for (const key of keys()) {
     for (const event of await log.counter(key).history()) {
       const { commitId, stream, version, position } = event;
-      const { tag, part, of } = event.data as Counted;
+      // The fillers stay here: they are most of the bytes.
+      const { filler: _, ...counted } = event.data as Counted;
       const place = position === undefined ? {} : { position };
-      events.push({ tag, part, of, commitId, stream, version, ...place });
+      events.push({ ...counted, commitId, stream, version, ...place });
     }
   }
   return events;
@@ -163,6 +183,7 @@ class Writer {
   /** Durable, and not told yet. */
   #news: Told[] = [];
   #telling: Promise<void> | undefined;
+  #upkeep: Promise<unknown> = Promise.resolve();
 
   constructor(log: KillLog, orders: Orders) {
     this.#log = log;
@@ -172,7 +193,7 @@ class Writer {
 
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      switch (this.#random.below(6)) {
+      switch (this.#random.below(9)) {
         case 0:
           await this.#burst(2 + this.#random.below(60));
           break;
@@ -188,10 +209,43 @@ class Writer {
         case 4:
           await this.#expecting();
           break;
+        case 5:
+          await this.#import();
+          break;
+        case 6:
+          this.#meanwhile(this.#log.storage.compact());
+          break;
+        case 7:
+          this.#meanwhile(this.#log.storage.snapshot());
+          break;
         default:
           await this.#append(1);
       }
     }
+    await this.#upkeep;
+  }
+
+  /** Frames and snapshots are rewritten while the next turns append. */
+  #meanwhile(work: Promise<unknown>): void {
+    this.#upkeep = Promise.all([this.#upkeep, work]);
+  }
+
+  /** Lines that become commits of up to a hundred events. It is told when all of it is durable. */
+  async #import(): Promise<void> {
+    const tag = this.#tag();
+    const of = 1 + this.#random.below(700);
+    const time = new Date(0).toISOString();
+    const lines = parts(tag, of).map((data) =>
+      JSON.stringify({
+        stream: `counter/${this.#key()}`,
+        type: "counter.counted",
+        time,
+        data: { ...data, imported: true },
+      }),
+    );
+    await this.#log.import(lines.join("\n"));
+    this.#news.push({ id: "", tag, of });
+    await this.#flush();
   }
 
   /** A command, or raw events of one stream. */

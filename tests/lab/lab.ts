@@ -1,4 +1,6 @@
 /** A page without a user interface: tests make logs on it with any options, by `page.evaluate`. */
+
+import type { ExportOptions, ImportResult, RecordedEvent } from "tidelog";
 import * as tidelog from "tidelog";
 import { type Counted, counterOf } from "./counter.ts";
 import * as disk from "./disk.ts";
@@ -10,6 +12,17 @@ export interface LabOptions {
   /** Version of the fold; 1 unless given. */
   readonly fold?: number;
   readonly user?: string;
+  readonly snapshots?: boolean;
+  readonly retain?: { readonly newest: number };
+}
+
+/** What a page read of an event. */
+export interface ReadEvent {
+  readonly position?: number;
+  readonly version: number;
+  readonly stream: string;
+  readonly commitId: string;
+  readonly tag: string;
 }
 
 /** One stream as a test compares it. */
@@ -47,6 +60,49 @@ class Lab {
     return receipts.map(({ id }) => id);
   }
 
+  /** Imports events as `add` would have made them, with payloads of about `size` bytes each. */
+  bulk(keys: readonly string[], count: number, size = 100): Promise<ImportResult> {
+    const filler = Array.from({ length: size }, (_, i) => String.fromCharCode(97 + (i % 26)));
+    const time = new Date(1_700_000_000_000).toISOString();
+    const lines = function* () {
+      for (let version = 1; version <= count; version += 1) {
+        for (const key of keys) {
+          const data = { tag: `${key}-${version}`, part: 1, of: 1, filler: filler.join("") };
+          const stream = `counter/${key}`;
+          yield `${JSON.stringify({ stream, version, type: "counter.counted", time, data })}\n`;
+        }
+      }
+    };
+    return this.log.import(new Blob([...lines()]));
+  }
+
+  /** Opens the log; gives how many events were folded for it. */
+  async openCounting(options: LabOptions): Promise<number> {
+    this.make(options);
+    let folded = 0;
+    const stop = this.log.status.subscribe(({ replayed }) => {
+      folded = Math.max(folded, replayed?.done ?? 0);
+    });
+    await this.log.ready();
+    stop();
+    return folded;
+  }
+
+  /** Reads a reader to its end. */
+  async collect(reader: AsyncIterable<RecordedEvent>): Promise<readonly ReadEvent[]> {
+    const events: ReadEvent[] = [];
+    for await (const { position, version, stream, commitId, data } of reader) {
+      const place = position === undefined ? {} : { position };
+      events.push({ ...place, version, stream, commitId, tag: (data as Counted).tag });
+    }
+    return events;
+  }
+
+  /** The whole of an export. */
+  async exported(options?: ExportOptions): Promise<Uint8Array> {
+    return new Uint8Array(await new Response(this.log.export(options)).arrayBuffer());
+  }
+
   /** Every row, by key. */
   rows(): readonly CounterRow[] {
     const rows = this.log.rows(this.log.definition).getSnapshot();
@@ -72,12 +128,14 @@ class Lab {
   }
 }
 
-function logOf({ url, fold = 1, user }: LabOptions) {
+function logOf({ url, fold = 1, user, snapshots, retain }: LabOptions) {
   const definition = counterOf(fold);
   const log = tidelog.createLog({
     name: "lab",
     streams: { counter: definition },
     ...(user === undefined ? {} : { user }),
+    ...(snapshots === undefined ? {} : { snapshots }),
+    ...(retain === undefined ? {} : { retain }),
     ...(url === undefined ? {} : { sync: { url } }),
   });
   return Object.assign(log, { definition });

@@ -79,7 +79,7 @@ interface Tab {
 }
 
 class Profile {
-  /** By commit id. */
+  /** By commit id, imports by their tag. */
   readonly told = new Map<string, Told>();
   readonly #options: KillTestOptions;
   readonly #random: Random;
@@ -169,7 +169,7 @@ class Profile {
   }
 
   #hear(message: Message): void {
-    for (const told of message.durable) this.told.set(told.id, told);
+    for (const told of message.durable) this.told.set(told.id || told.tag, told);
     this.#onTold();
   }
 
@@ -254,20 +254,17 @@ class Profile {
     if (this.#problems.length > 0) throw new Error(`a page says: ${this.#problems.join("; ")}`);
     const commits = commitsOf(found.events);
     const parked = new Set(found.parked);
-    const lost = told.filter(({ id }) => !commits.has(id) && !parked.has(id));
-    expectNone(lost.map(describe), "durable and not there");
+    expectNone(lostOf(told, found.events, parked), "durable and not there");
     const twice = told.filter(({ id }) => commits.has(id) && parked.has(id));
     expectNone(twice.map(describe), "there and parked");
     const changed = told.filter(
       ({ id, tag }) => commits.get(id)?.some((event) => event.tag !== tag) ?? false,
     );
     expectNone(changed.map(describe), "there with other events");
-    expectNone(
-      [...commits].flatMap(([id, events]) => wrongCommit(id, events)),
-      "not whole",
-    );
+    expectNone(wrongCommits(found.events), "not whole");
     expectNone(wrongPlaces(found.events), "positions");
     expectNone(wrongStreams(found), "streams");
+    expectNone(wrongWays(found), "read in another way");
   }
 
   async #checkServer(): Promise<void> {
@@ -276,15 +273,10 @@ class Profile {
     await page.evaluate(() => window.lab.kill.synced());
     const stored = await eventsOf(this.#server, "lab");
     const held = stored.map(({ data, ...event }) => ({ ...(data as Counted), ...event }));
-    const commits = commitsOf(held);
     // The server's verdicts may have parked some since the log was read.
     const parked = new Set(await page.evaluate(() => window.lab.kill.parked()));
-    const lost = [...this.told.values()].filter(({ id }) => !commits.has(id) && !parked.has(id));
-    expectNone(lost.map(describe), "durable and not on the server");
-    expectNone(
-      [...commits].flatMap(([id, events]) => wrongCommit(id, events)),
-      "not whole",
-    );
+    expectNone(lostOf([...this.told.values()], held, parked), "durable and not on the server");
+    expectNone(wrongCommits(held), "not whole on the server");
     expectNone(wrongPlaces(held), "positions on the server");
   }
 
@@ -294,13 +286,45 @@ class Profile {
 }
 
 function commitsOf(events: readonly Held[]): Map<string, Held[]> {
-  const commits = new Map<string, Held[]>();
+  return grouped(events, ({ commitId }) => commitId);
+}
+
+function importsOf(events: readonly Held[]): Map<string, Held[]> {
+  const imported = events.filter((event) => event.imported);
+  return grouped(imported, ({ tag }) => tag);
+}
+
+function grouped(events: readonly Held[], keyOf: (event: Held) => string): Map<string, Held[]> {
+  const groups = new Map<string, Held[]>();
   for (const event of events) {
-    const commit = commits.get(event.commitId);
-    if (commit) commit.push(event);
-    else commits.set(event.commitId, [event]);
+    const group = groups.get(keyOf(event));
+    if (group) group.push(event);
+    else groups.set(keyOf(event), [event]);
   }
-  return commits;
+  return groups;
+}
+
+/** What was told and is neither there nor parked. */
+function lostOf(
+  told: readonly Told[],
+  events: readonly Held[],
+  parked: ReadonlySet<string>,
+): string[] {
+  const commits = commitsOf(events);
+  const imports = importsOf(events);
+  const lost = told.filter(({ id, tag, of }) =>
+    id === "" ? imports.get(tag)?.length !== of : !commits.has(id) && !parked.has(id),
+  );
+  return lost.map(describe);
+}
+
+/** Commits and imports whose parts are not there once each. */
+function wrongCommits(events: readonly Held[]): string[] {
+  const commits = commitsOf(events.filter(({ imported }) => !imported));
+  return [
+    ...[...commits].flatMap(([id, events]) => wrongCommit(id, events)),
+    ...[...importsOf(events)].flatMap(([tag, events]) => wrongImport(tag, events)),
+  ];
 }
 
 /** Each of its parts once, and all of them confirmed in a row or none. */
@@ -317,6 +341,24 @@ function wrongCommit(id: string, events: readonly Held[]): string[] {
         position === (first.position === undefined ? undefined : first.position + i),
     );
   return isWhole ? [] : [`${id}: ${JSON.stringify(sorted)}`];
+}
+
+/** An import that a kill ended is there up to the end of one of its commits. */
+function wrongImport(tag: string, events: readonly Held[]): string[] {
+  const parts = events.map(({ part }) => part).sort((a, b) => a - b);
+  return parts.every((part, i) => part === i + 1) ? [] : [`import ${tag}: parts ${parts}`];
+}
+
+/** The log as a reader, an export and the check of all hashes see it. */
+function wrongWays({ events, confirmed, verified, exported, read }: Found): string[] {
+  const byPosition = new Map(events.map(({ position, commitId }) => [position, commitId]));
+  const wrong = read.flatMap((commitId, i) =>
+    commitId === byPosition.get(i + 1) ? [] : [`position ${i + 1}: ${commitId}`],
+  );
+  if (read.length !== confirmed) wrong.push(`${read.length} of ${confirmed} events read`);
+  if (verified < confirmed) wrong.push(`${verified} of ${confirmed} events verified`);
+  if (exported < confirmed) wrong.push(`${exported} of ${confirmed} events exported`);
+  return wrong;
 }
 
 /** Of all confirmed events: 1 to n. */
@@ -359,7 +401,7 @@ function expectNone(wrong: readonly string[], what: string): void {
 }
 
 function describe({ id, tag }: Told): string {
-  return `${id} (${tag})`;
+  return id === "" ? `import ${tag}` : `${id} (${tag})`;
 }
 
 function isGone(thrown: unknown): boolean {

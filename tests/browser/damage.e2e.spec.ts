@@ -1,0 +1,99 @@
+/** Bits that fell over on the disk: seen, set aside, and fetched again from whoever has them. */
+import type { Page } from "@playwright/test";
+import { expect, openLog, rowsOf, synced, test, URL } from "../support/lab-test.ts";
+
+const rows = (page: Page) => page.evaluate(() => window.lab.rows());
+
+/** The database of a closed log, some of whose recorded frames are damaged. */
+async function damaged(page: Page, which: "all" | "first" | "last", url?: string): Promise<void> {
+  const options = url === undefined ? {} : { url };
+  await openLog(page, options);
+  for (let i = 0; i < 4; i += 1) {
+    await page.evaluate((i) => window.lab.add(`key-${i}`, 50), i);
+    await expect.poll(() => page.evaluate(() => window.lab.status().pending)).toBe(0);
+  }
+  await page.evaluate(() => window.lab.log.close());
+  expect(
+    await page.evaluate((which) => window.lab.disk.damage("log", which), which),
+  ).toBeGreaterThan(0);
+  await page.reload();
+  await page.waitForFunction(() => window.lab !== undefined);
+}
+
+const ALL = rowsOf({ "key-0": 50, "key-1": 50, "key-2": 50, "key-3": 50 });
+
+for (const which of ["first", "last", "all"] as const) {
+  test(`${which} of the recorded frames damaged: they are set aside and come again from the server`, async ({
+    lab,
+    context,
+  }) => {
+    const page = await lab.open(context);
+    await damaged(page, which, URL);
+    const said = page.evaluate(async (url) => {
+      const { lab } = window;
+      const said: unknown[] = [];
+      lab.make({ url, snapshots: false });
+      lab.log.status.subscribe(({ damaged }) => {
+        if (damaged) said.push(damaged);
+      });
+      await lab.log.ready();
+      return said;
+    }, URL);
+    expect(await said).toContainEqual({ from: expect.any(Number), refetch: true });
+    await synced(page);
+    await expect.poll(() => rows(page)).toEqual(ALL);
+    // What was said is over once everything is here again.
+    expect((await page.evaluate(() => window.lab.status())).damaged).toBeUndefined();
+    const info = await page.evaluate(() => window.lab.log.storage.refresh());
+    expect(info.quarantined).toBeGreaterThan(0);
+    expect(await page.evaluate(() => window.lab.log.verify())).toEqual({ events: 200 });
+    await page.evaluate(() => window.lab.add("key-0", 1));
+    await synced(page);
+    const [first] = await rows(page);
+    expect(first).toEqual(rowsOf({ "key-0": 51 })[0]);
+  });
+}
+
+test("the only copy damaged: opening says so by name and place, and changes nothing", async ({
+  lab,
+  context,
+}) => {
+  const page = await lab.open(context);
+  await damaged(page, "last");
+  const before = await page.evaluate(() => window.lab.disk.dump());
+  const said = await page.evaluate(async () => {
+    const { lab } = window;
+    lab.make({ snapshots: false });
+    const error = await lab.log.ready().then(
+      () => undefined,
+      (thrown: unknown) => String(thrown),
+    );
+    return { error, status: lab.status() };
+  });
+  expect(said.error).toMatch(/damaged.* log/);
+  expect(said.status).toMatchObject({ phase: "error", error: { code: "database_corrupt" } });
+  expect(await page.evaluate(() => window.lab.disk.dump())).toEqual(before);
+});
+
+test("pending work that is damaged is not pushed, and the rest of the log works", async ({
+  lab,
+  context,
+}) => {
+  const page = await lab.open(context);
+  await openLog(page, { url: URL });
+  await page.evaluate(() => window.lab.add("a", 3));
+  await synced(page);
+  lab.cut(true);
+  await page.evaluate(() => window.lab.add("b", 2));
+  await page.evaluate(() => window.lab.log.close());
+  expect(await page.evaluate(() => window.lab.disk.damage("pending"))).toBeGreaterThan(0);
+  await page.reload();
+  await page.waitForFunction(() => window.lab !== undefined);
+  lab.cut(false);
+  const code = await page.evaluate(async (url) => {
+    const { lab } = window;
+    lab.make({ url });
+    return (await lab.codeOf(() => lab.log.ready())) ?? lab.status().error?.code;
+  }, URL);
+  expect(code).toBe("database_corrupt");
+});
