@@ -32,7 +32,7 @@ impl Log {
         max_bytes: usize,
     ) -> Result<Option<(Vec<u8>, Position)>, ClientError> {
         let end = self.position();
-        let page = self.read(position, end, Direction::Forward, max_bytes);
+        let page = self.page(position, end, Direction::Forward, max_bytes);
         let frames = page.await?.frames;
         let Some(last) = frames.last().map(frame::Columns::last_position) else {
             return Ok(None);

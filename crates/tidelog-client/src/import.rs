@@ -3,6 +3,7 @@
 use crate::error::ClientError;
 use crate::log::Log;
 use crate::platform::{now, random};
+use crate::reads::Boxed;
 use crate::runtime::Runtime;
 use futures_channel::oneshot;
 use gloo_timers::future::TimeoutFuture;
@@ -67,7 +68,7 @@ impl Log {
             commit.check().map_err(AppendError::Commit)?;
         }
         if let Some(last) = minted.last().map(|commit| commit.id) {
-            self.confirm_all(last, imported.events, |replica| {
+            self.confirm_all(last, imported.events, &|replica| {
                 replica.record(now(), minted.clone())
             })
             .await?;
@@ -77,11 +78,20 @@ impl Log {
 
     /// Has the replica take commits into the log, and waits until they are there: `events` events, of which the last commit has
     /// the id `last`. Tried again if another tab wrote at the same time.
-    async fn confirm_all(
+    fn confirm_all<'a>(
+        &'a self,
+        last: CommitId,
+        events: u64,
+        take: &'a dyn Fn(&mut Replica) -> Result<(), ImportError>,
+    ) -> Boxed<'a, ()> {
+        Box::pin(self.confirm(last, events, take))
+    }
+
+    async fn confirm(
         &self,
         last: CommitId,
         events: u64,
-        take: impl Fn(&mut Replica) -> Result<(), ImportError>,
+        take: &dyn Fn(&mut Replica) -> Result<(), ImportError>,
     ) -> Result<(), ClientError> {
         loop {
             let before = self.position();
@@ -98,7 +108,7 @@ impl Log {
             self.runtime.settled().await;
             let end = before.plus(events);
             if self.position() >= end {
-                let page = self.read(end, end, Direction::Forward, 1).await?;
+                let page = self.page(end, end, Direction::Forward, 1).await?;
                 let found = page.frames.first().is_some_and(|frame| {
                     let ids = (0..frame.commits()).rev();
                     ids.map(|at| frame.commit_id(at)).any(|id| id == last)
@@ -178,7 +188,7 @@ impl Log {
         if let Some(bytes) = fresh.last() {
             let columns = frame::columns(bytes.clone()).map_err(|error| mismatch(&error))?;
             let last = columns.commit_id(columns.commits().saturating_sub(1));
-            self.confirm_all(last, imported.events, |replica| {
+            self.confirm_all(last, imported.events, &|replica| {
                 replica.import(fresh.clone())
             })
             .await?;
@@ -187,7 +197,11 @@ impl Log {
     }
 
     /// Appends commits and waits until they are on disk.
-    async fn append_all(&self, drafts: Vec<Draft>) -> Result<(), ClientError> {
+    fn append_all(&self, drafts: Vec<Draft>) -> Boxed<'_, ()> {
+        Box::pin(self.append_durably(drafts))
+    }
+
+    async fn append_durably(&self, drafts: Vec<Draft>) -> Result<(), ClientError> {
         let mut last = None;
         for draft in drafts {
             last = Some(draft.id);
@@ -212,7 +226,7 @@ impl Log {
         let end = self.position();
         while known.until < end {
             let from = known.until.next();
-            let page = self.read(from, end, Direction::Forward, READ_BYTES).await?;
+            let page = self.page(from, end, Direction::Forward, READ_BYTES).await?;
             let Some(last) = page.frames.last().map(frame::Columns::last_position) else {
                 break;
             };

@@ -17,6 +17,7 @@ mod maintenance;
 mod options;
 mod platform;
 mod read;
+mod reads;
 mod remote;
 mod runtime;
 mod session;

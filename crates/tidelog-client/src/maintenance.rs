@@ -9,7 +9,8 @@ mod plan;
 use crate::error::ClientError;
 use crate::log::Log;
 use crate::options::Retain;
-use crate::platform::next_task;
+use crate::platform::{next_task, spawn};
+use crate::reads::Boxed;
 use crate::remote::before;
 use crate::runtime::Runtime;
 use js_sys::{Function, Promise, Reflect};
@@ -22,7 +23,7 @@ use tidelog_core::store::{Compaction, Direction, Pruning, Store, StoreError, Sto
 use tidelog_core::{Gap, GapReason, Position};
 use tidelog_indexeddb::IndexedDbStore;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 
 /// After so many frames or bytes of new log, there is something to compact.
 const DUE_FRAMES: usize = plan::FEWEST;
@@ -118,7 +119,7 @@ impl Runtime {
         }
         upkeep.running.set(true);
         let me = Rc::clone(self);
-        spawn_local(async move {
+        spawn(async move {
             let result = me.maintain_while_quiet().await;
             me.upkeep.running.set(false);
             if result.is_err() {
@@ -165,7 +166,11 @@ impl Runtime {
         }
     }
 
-    async fn compact_slice(&self) -> Result<Slice, ClientError> {
+    fn compact_slice(&self) -> Boxed<'_, Slice> {
+        Box::pin(self.compact_once())
+    }
+
+    async fn compact_once(&self) -> Result<Slice, ClientError> {
         let store = self.store()?;
         let (replica, end) = {
             let replica = self.replica.borrow();
@@ -174,9 +179,8 @@ impl Runtime {
         let after = sealed_until(&store).await?;
         // Enough to fill a segment and to see what follows it.
         let bytes = SEGMENT_TARGET_BYTES / 4 * 5;
-        let page = store
-            .range(after.next(), end, Direction::Forward, bytes)
-            .await?;
+        let page = self.range(after.next(), end, Direction::Forward, bytes);
+        let page = page.await?;
         let mut frames = Vec::with_capacity(page.frames.len());
         let mut next = None;
         for bytes in page.frames {
@@ -246,7 +250,11 @@ impl Runtime {
     }
 
     /// Drops segments that the app does not want to keep, if snapshots stand for them.
-    async fn prune(&self) -> Result<(), ClientError> {
+    fn prune(&self) -> Boxed<'_, ()> {
+        Box::pin(self.prune_once())
+    }
+
+    async fn prune_once(&self) -> Result<(), ClientError> {
         if self.options.retain == Retain::All || self.endpoint.is_none() {
             return Ok(());
         }
@@ -257,7 +265,7 @@ impl Runtime {
         };
         let covered = self.stored.borrow().covered;
         let mut through = None;
-        for (_, record) in store.directory(Position::START).await? {
+        for (_, record) in self.directory().await? {
             let Ok(record) = DirectoryRecord::decode(&record) else {
                 break;
             };

@@ -2,9 +2,11 @@
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Promise, Reflect, Uint8Array};
+use std::future::Future;
+use std::pin::Pin;
 use tidelog_core::{CommitId, Timestamp};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::MessageChannel;
 
 #[wasm_bindgen]
@@ -23,6 +25,12 @@ extern "C" {
 )]
 pub fn now() -> Timestamp {
     Timestamp::from_millis(js_sys::Date::now() as i64)
+}
+
+/// Runs a future in the background. It is boxed, so that what drives it is there once and not for each.
+pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
+    let work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(work);
+    spawn_local(work);
 }
 
 /// Lets the page have its turn: what comes next runs in a task of its own. A timer would wait 4 ms each time.

@@ -5,11 +5,12 @@
 
 use crate::error::ClientError;
 use crate::log::{Log, Outcome};
+use crate::reads::Boxed;
 use tidelog_core::cursor::Cursor;
 use tidelog_core::event::Reference;
 use tidelog_core::frame::{self, Body, Columns};
 use tidelog_core::replica::{Collision, Parked};
-use tidelog_core::store::{Direction, Page, Store, StoreError};
+use tidelog_core::store::{Direction, Page, StoreError};
 use tidelog_core::text::{SharedText, TextError};
 use tidelog_core::{
     CommitId, Event, EventType, Meta, Payload, Position, Recorded, SchemaVersion, StreamId,
@@ -145,13 +146,32 @@ impl Log {
         direction: Direction,
         max_bytes: usize,
     ) -> Result<LogPage, ClientError> {
+        self.page(from, to, direction, max_bytes).await
+    }
+
+    pub(crate) fn page(
+        &self,
+        from: Position,
+        to: Position,
+        direction: Direction,
+        max_bytes: usize,
+    ) -> Boxed<'_, LogPage> {
+        Box::pin(self.read_page(from, to, direction, max_bytes))
+    }
+
+    async fn read_page(
+        &self,
+        from: Position,
+        to: Position,
+        direction: Direction,
+        max_bytes: usize,
+    ) -> Result<LogPage, ClientError> {
         let from = from.max(Position::START.next());
         let to = to.min(self.position());
         if from > to {
             return Ok(LogPage::default());
         }
-        let store = self.runtime.store()?;
-        let page = store.range(from, to, direction, max_bytes).await?;
+        let page = self.runtime.range(from, to, direction, max_bytes).await?;
         let (frames, known) = self.contiguous(page, from, to, direction);
         let frames = match (frames.is_empty(), direction) {
             (false, _) => frames,
@@ -210,11 +230,11 @@ impl Log {
     }
 
     /// Frames that begin with the one that holds `from`, from the server.
-    async fn fetch_forward(
-        &self,
-        from: Position,
-        to: Position,
-    ) -> Result<Vec<Columns>, ClientError> {
+    fn fetch_forward(&self, from: Position, to: Position) -> Boxed<'_, Vec<Columns>> {
+        Box::pin(self.fetch(from, to))
+    }
+
+    async fn fetch(&self, from: Position, to: Position) -> Result<Vec<Columns>, ClientError> {
         let epoch = self.runtime.replica.borrow().head().cursor.epoch;
         let after = Position::new(from.value().saturating_sub(1));
         let pulled = self.runtime.pull_after(after).await?;
@@ -290,6 +310,28 @@ impl Log {
         direction: Direction,
         limit: usize,
     ) -> Result<StreamPage, ClientError> {
+        self.stream_page(stream, from, to, direction, limit).await
+    }
+
+    fn stream_page<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        from: Version,
+        to: Version,
+        direction: Direction,
+        limit: usize,
+    ) -> Boxed<'a, StreamPage> {
+        Box::pin(self.read_versions(stream, from, to, direction, limit))
+    }
+
+    async fn read_versions(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        to: Version,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamPage, ClientError> {
         let head = self.runtime.replica.borrow().confirmed_head(stream);
         let to = to.min(head.map_or(Version::NONE, |head| head.version));
         let from = from.max(Version::new(1));
@@ -305,12 +347,11 @@ impl Log {
             !(from..=to).contains(&next) || page.events.len() >= limit
         };
         let candidates = self.candidates(stream, direction, next).await?;
-        let store = self.runtime.store()?;
         let mut left = candidates.as_slice();
         let mut mark = None;
         'frames: while !left.is_empty() {
             let (chunk, _) = left.split_at(left.len().min(READ_FRAMES));
-            let mut frames = store.frames(chunk).await?;
+            let mut frames = self.runtime.frames(chunk).await?;
             if direction == Direction::Backward {
                 frames.reverse();
             }
@@ -427,7 +468,7 @@ impl Log {
     /// As [`Log::read`].
     pub async fn history(&self, stream: &StreamId) -> Result<Vec<RecordedEvent>, ClientError> {
         let (from, to) = (Version::new(1), Version::new(u64::MAX));
-        let page = self.read_stream(stream, from, to, Direction::Forward, usize::MAX);
+        let page = self.stream_page(stream, from, to, Direction::Forward, usize::MAX);
         Ok(page.await?.events)
     }
 
@@ -440,7 +481,7 @@ impl Log {
         // Everything before `low` was recorded by then, nothing behind `high`.
         while low <= high {
             let middle = Position::new(low + (high - low) / 2);
-            let page = self.read(middle, middle, Direction::Forward, 1).await?;
+            let page = self.page(middle, middle, Direction::Forward, 1).await?;
             let Some(columns) = page.frames.first() else {
                 break;
             };
@@ -476,7 +517,7 @@ impl Log {
         for parked in parked {
             let mut theirs = Vec::new();
             for Collision { stream, from, to } in parked.theirs() {
-                let page = self.read_stream(&stream, from, to, Direction::Forward, usize::MAX);
+                let page = self.stream_page(&stream, from, to, Direction::Forward, usize::MAX);
                 theirs.extend(page.await?.events);
             }
             both.push((parked, theirs));
@@ -488,7 +529,7 @@ impl Log {
         let from = Position::START.next();
         let mut to = self.position();
         loop {
-            let page = self.read(from, to, Direction::Backward, READ_BYTES).await?;
+            let page = self.page(from, to, Direction::Backward, READ_BYTES).await?;
             for columns in &page.frames {
                 for (commit, end) in columns.commit_end().iter().enumerate() {
                     if columns.commit_id(commit) == id {

@@ -3,12 +3,13 @@
 use crate::answer::stream_events;
 use crate::error::ClientError;
 use crate::read::{RecordedEvent, damaged, unavailable};
+use crate::reads::Boxed;
 use crate::runtime::Runtime;
 use crate::transport::Endpoint;
 use tidelog_core::directory::DirectoryRecord;
 use tidelog_core::frame;
 use tidelog_core::replica::SyncError;
-use tidelog_core::store::{Direction, Store};
+use tidelog_core::store::Direction;
 use tidelog_core::{Position, StreamId, Version};
 use web_sys::AbortController;
 
@@ -58,10 +59,9 @@ impl Runtime {
         let Some(until) = self.replica.borrow().needs_directory() else {
             return Ok(());
         };
-        let store = self.store()?;
         let mut records = Vec::new();
         let mut next = Position::START.next();
-        for (first, bytes) in store.directory(Position::START).await? {
+        for (first, bytes) in self.directory().await? {
             // One that is damaged says nothing: its segment is read instead.
             let Ok(record) = DirectoryRecord::decode(&bytes) else {
                 continue;
@@ -76,17 +76,24 @@ impl Runtime {
     }
 
     /// Makes directory records of the frames that hold these positions.
-    async fn index(
+    fn index<'a>(
+        &'a self,
+        records: &'a mut Vec<(Position, DirectoryRecord)>,
+        from: Position,
+        to: Position,
+    ) -> Boxed<'a, ()> {
+        Box::pin(self.index_frames(records, from, to))
+    }
+
+    async fn index_frames(
         &self,
         records: &mut Vec<(Position, DirectoryRecord)>,
         mut from: Position,
         to: Position,
     ) -> Result<(), ClientError> {
-        let store = self.store()?;
         while from <= to {
-            let page = store
-                .range(from, to, Direction::Forward, READ_BYTES)
-                .await?;
+            let range = self.range(from, to, Direction::Forward, READ_BYTES);
+            let page = range.await?;
             for bytes in page.frames {
                 let columns = frame::columns(bytes).map_err(|error| {
                     self.damaged();

@@ -6,8 +6,9 @@ use crate::import::Known;
 use crate::lifecycle::Listener;
 use crate::maintenance::Upkeep;
 use crate::options::{Options, Retain};
-use crate::platform::{now, random};
+use crate::platform::{now, random, spawn};
 use crate::read::Bookmark;
+use crate::reads::Boxed;
 use crate::snapshots::Stored;
 use crate::tabs::{Channel, Hint, Lease, PeerStatus};
 use crate::transport::Endpoint;
@@ -22,7 +23,6 @@ use tidelog_core::replica::{Config, Replica, Request, StoreRequest};
 use tidelog_core::store::{Direction, Store, StoreError, Written};
 use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
-use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 const LOAD_BYTES: usize = 1024 * 1024;
@@ -126,7 +126,7 @@ impl Runtime {
         loop {
             let request = self.replica.borrow_mut().poll_store(now());
             let Some(request) = request else { break };
-            self.run_store(request).await;
+            let _answered = self.store_boxed(request).await;
             (self.options.wake)();
             {
                 let replica = self.replica.borrow();
@@ -185,7 +185,7 @@ impl Runtime {
     pub(crate) fn schedule(&self) {
         if !self.scheduled.replace(true) {
             let me = Weak::clone(&self.me);
-            spawn_local(async move {
+            spawn(async move {
                 if let Some(me) = me.upgrade() {
                     me.scheduled.set(false);
                     me.run();
@@ -196,7 +196,7 @@ impl Runtime {
 
     pub(crate) fn wake_later(&self) {
         let me = Weak::clone(&self.me);
-        spawn_local(async move {
+        spawn(async move {
             if let Some(me) = me.upgrade() {
                 (me.options.wake)();
                 me.schedule();
@@ -209,8 +209,8 @@ impl Runtime {
         match store {
             Some(request) => {
                 let me = Rc::clone(&self);
-                spawn_local(async move {
-                    me.run_store(request).await;
+                spawn(async move {
+                    let _answered = me.store_boxed(request).await;
                     me.after();
                 });
             }
@@ -229,7 +229,7 @@ impl Runtime {
                 let request = self.replica.borrow_mut().poll_send(now());
                 let Some(request) = request else { break };
                 let me = Rc::clone(&self);
-                spawn_local(async move {
+                spawn(async move {
                     me.send(request).await;
                     me.after();
                 });
@@ -237,7 +237,7 @@ impl Runtime {
         } else {
             // Let the page fold what it has first.
             let me = Rc::clone(&self);
-            spawn_local(async move {
+            spawn(async move {
                 TimeoutFuture::new(8).await;
                 me.schedule();
             });
@@ -275,6 +275,13 @@ impl Runtime {
         *self.timer.borrow_mut() = Some((at, timer));
     }
 
+    fn store_boxed(&self, request: StoreRequest) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            self.run_store(request).await;
+            Ok(())
+        })
+    }
+
     async fn run_store(&self, request: StoreRequest) {
         let store = match self.store() {
             Ok(store) => store,
@@ -303,7 +310,7 @@ impl Runtime {
                 Ok(loaded) => self.replica.borrow_mut().handle_loaded(now(), loaded),
                 Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
             },
-            StoreRequest::Log => match whole_log(&store).await {
+            StoreRequest::Log => match self.whole_log().await {
                 Ok(frames) => self.replica.borrow_mut().handle_frames(frames),
                 Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
             },
@@ -316,7 +323,7 @@ impl Runtime {
     fn reclaim_soon(&self) {
         let Some(me) = self.me.upgrade() else { return };
         if !self.reclaiming.replace(true) {
-            spawn_local(async move {
+            spawn(async move {
                 // What cannot be won back is in the status already.
                 let _reclaimed = me.reclaim().await;
                 me.reclaiming.set(false);
@@ -485,23 +492,25 @@ impl Runtime {
         }
         (self.options.wake)();
     }
-}
 
-/// All recorded frames, oldest first.
-async fn whole_log(store: &IndexedDbStore) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut frames: Vec<Vec<u8>> = Vec::new();
-    let mut from = Position::START.next();
-    loop {
-        let to = Position::new(u64::MAX);
-        let page = store
-            .range(from, to, Direction::Forward, LOAD_BYTES)
-            .await?;
-        let last = page.frames.last().map(|bytes| frame::header(bytes));
-        frames.extend(page.frames);
-        match last {
-            Some(Ok(header)) if page.more => from = header.last_position().next(),
-            // A frame that is none is found by whoever reads it.
-            _ => return Ok(frames),
+    /// All recorded frames, oldest first.
+    async fn whole_log(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        let mut from = Position::START.next();
+        loop {
+            let to = Position::new(u64::MAX);
+            let page = match self.range(from, to, Direction::Forward, LOAD_BYTES).await {
+                Ok(page) => page,
+                Err(ClientError::Store(error)) => return Err(error),
+                Err(_other) => return Err(StoreError::Closed),
+            };
+            let last = page.frames.last().map(|bytes| frame::header(bytes));
+            frames.extend(page.frames);
+            match last {
+                Some(Ok(header)) if page.more => from = header.last_position().next(),
+                // A frame that is none is found by whoever reads it.
+                _ => return Ok(frames),
+            }
         }
     }
 }

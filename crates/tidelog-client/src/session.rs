@@ -14,7 +14,7 @@ pub use receipt::{ExecuteError, Receipt, Settled};
 use crate::error::ClientError;
 use crate::log::Log;
 use crate::options::Options;
-use crate::platform::{new_commit_id, next_task, now};
+use crate::platform::{new_commit_id, next_task, now, spawn};
 use crate::snapshots::FoldState;
 use events::Events;
 use model::States;
@@ -33,7 +33,6 @@ use tidelog_core::{
     Command, CommitId, Condition, Event, EventType, Expected, Meta, Payload, Position,
     SchemaVersion, StreamId, Timestamp, Version,
 };
-use wasm_bindgen_futures::spawn_local;
 
 /// Milliseconds of folding between two chances for the page.
 const SLICE_MILLIS: i64 = 8;
@@ -485,7 +484,7 @@ impl<M: Model> Inner<M> {
             self.save_if_due();
         } else if !self.continuing.replace(true) {
             let me = Weak::clone(&self.me);
-            spawn_local(async move {
+            spawn(async move {
                 next_task().await;
                 if let Some(me) = me.upgrade() {
                     me.continuing.set(false);
@@ -499,7 +498,7 @@ impl<M: Model> Inner<M> {
     fn catch_up_later(&self) {
         let Some(me) = self.me.upgrade() else { return };
         if !self.continuing.replace(true) {
-            spawn_local(async move {
+            spawn(async move {
                 let caught_up = me.catch_up().await.is_ok();
                 me.continuing.set(false);
                 if caught_up {
@@ -670,7 +669,7 @@ impl<M: Model> Inner<M> {
             && self.opened.get()
             && !self.saving.get()
         {
-            spawn_local(async move {
+            spawn(async move {
                 // What could not be saved is saved with the next events.
                 let _saved = me.save(position).await;
             });

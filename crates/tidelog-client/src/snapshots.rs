@@ -5,6 +5,7 @@
 
 use crate::error::ClientError;
 use crate::log::Log;
+use crate::reads::Boxed;
 use crate::runtime::Runtime;
 use std::collections::VecDeque;
 use tidelog_core::replica::{Phase, heads_name};
@@ -247,7 +248,11 @@ impl Runtime {
     }
 
     /// The ends of all streams, if there is a snapshot of them, and what there is of the app's folds.
-    async fn read_snapshots(&self) -> Result<Option<(StoredSnapshot, Found)>, ClientError> {
+    fn read_snapshots(&self) -> Boxed<'_, Option<(StoredSnapshot, Found)>> {
+        Box::pin(self.look_for_snapshots())
+    }
+
+    async fn look_for_snapshots(&self) -> Result<Option<(StoredSnapshot, Found)>, ClientError> {
         let mut names = vec![heads_name()];
         names.extend(self.options.folds.iter().cloned());
         let mut found = self.store()?.snapshots(&names).await?.into_iter();

@@ -7,7 +7,7 @@ use crate::read::damaged;
 use crate::remote::before;
 use js_sys::{Function, Promise, Reflect};
 use tidelog_core::directory::DirectoryRecord;
-use tidelog_core::frame::{self, FrameError};
+use tidelog_core::frame;
 use tidelog_core::store::{Direction, Store, StoreError};
 use tidelog_core::{ChainHash, Gap, Position};
 use wasm_bindgen::{JsCast, JsValue};
@@ -72,7 +72,7 @@ impl Log {
         let end = self.position();
         let mut bytes = 0;
         let mut sealed = Position::START;
-        for (_, record) in store.directory(Position::START).await? {
+        for (_, record) in self.runtime.directory().await? {
             if let Ok(record) = DirectoryRecord::decode(&record) {
                 bytes += u64::from(record.bytes);
                 sealed = record.last;
@@ -80,9 +80,10 @@ impl Log {
         }
         let mut from = sealed.next();
         while from <= end {
-            let page = store
-                .range(from, end, Direction::Forward, READ_BYTES)
-                .await?;
+            let range = self
+                .runtime
+                .range(from, end, Direction::Forward, READ_BYTES);
+            let page = range.await?;
             for frame in &page.frames {
                 bytes += frame.len() as u64;
                 let header = frame::header(frame).map_err(|error| damaged(&error))?;
@@ -138,34 +139,34 @@ impl Log {
             });
         }
         // The frame before is read again, so that the slices hang together.
-        let begin = before(from).max(oldest);
-        let page = store
-            .range(begin, head.position, Direction::Forward, max_bytes)
-            .await?;
+        let mut next = before(from).max(oldest);
         let mut chain: Option<ChainHash> = None;
-        let mut next = begin;
-        for bytes in &page.frames {
-            let columns = frame::columns(bytes.clone()).map_err(|error| damaged(&error))?;
-            let (first, last) = (columns.first_position(), columns.last_position());
-            if !(first..=last).contains(&next) {
+        while next <= from {
+            let range = self
+                .runtime
+                .range(next, head.position, Direction::Forward, max_bytes);
+            let page = range.await?;
+            if page.frames.is_empty() {
                 return Err(missing(next));
             }
-            let header = columns.header();
-            if chain.is_some_and(|chain| chain != header.chain_before) || header.epoch != head.epoch
-            {
-                return Err(ClientError::Tampered { position: first });
+            for bytes in &page.frames {
+                let columns = frame::columns(bytes.clone()).map_err(|error| damaged(&error))?;
+                let (first, last) = (columns.first_position(), columns.last_position());
+                if !(first..=last).contains(&next) {
+                    return Err(missing(next));
+                }
+                let header = columns.header();
+                let breaks = chain.is_some_and(|chain| chain != header.chain_before);
+                let after = frame::chain_after(bytes).ok();
+                let ends = last != head.position || after == Some(head.chain);
+                if breaks || header.epoch != head.epoch || after.is_none() || !ends {
+                    return Err(ClientError::Tampered { position: first });
+                }
+                chain = after;
+                next = last.next();
             }
-            let after = frame::chain_after(bytes).map_err(|error| tampered(&error, first))?;
-            if last == head.position && after != head.chain {
-                return Err(ClientError::Tampered { position: first });
-            }
-            chain = Some(after);
-            next = last.next();
         }
         let position = before(next);
-        if position < from {
-            return Err(missing(next));
-        }
         Ok(Verified {
             position,
             done: position >= head.position,
@@ -178,10 +179,6 @@ fn missing(position: Position) -> ClientError {
         place: "log".into(),
         detail: format!("no frame holds position {position}"),
     })
-}
-
-const fn tampered(_error: &FrameError, position: Position) -> ClientError {
-    ClientError::Tampered { position }
 }
 
 /// Bytes used and allowed, as far as the browser says.

@@ -4,12 +4,12 @@
 //! transactions and the server's verdicts decide.
 
 use crate::fields::{FieldError, Fields};
+use crate::platform::spawn;
 use js_sys::{Function, Object, Promise, Reflect};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{BroadcastChannel, MessageEvent};
 
 #[wasm_bindgen]
@@ -145,7 +145,7 @@ impl Lease {
         let options = Object::new();
         let _set = Reflect::set(&options, &"signal".into(), &abort.signal());
         if let Ok(promise) = locks.request(name, &options, held.unchecked_ref()) {
-            spawn_local(async move {
+            spawn(async move {
                 // Ends when the lock is released, or with an error when the wish is withdrawn.
                 let _ended = wasm_bindgen_futures::JsFuture::from(promise).await;
             });

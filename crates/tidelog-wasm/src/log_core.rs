@@ -11,6 +11,8 @@ use crate::{notice, parked};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, Object, Promise};
 use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use tidelog_client::{
     ClientError, FieldError, Fields, Log, Options, Outcome, Retain, new_commit_id, now,
@@ -37,6 +39,12 @@ fn commit_id(id: &str) -> Result<CommitId, JsValue> {
 
 fn stream_id(stream: &str) -> Result<StreamId, JsValue> {
     StreamId::new(stream).map_err(|error| invalid("stream", &error))
+}
+
+/// A future as a promise. It is boxed, so that what drives it is there once and not for each function.
+fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(work);
+    future_to_promise(work)
 }
 
 /// A position or a version as JavaScript counts it; anything else saturates.
@@ -122,7 +130,7 @@ impl LogCore {
     /// A store error's code, such as `storage_unavailable`.
     pub fn open(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             log.open().await.map_err(throw)?;
             Ok(JsValue::UNDEFINED)
         })
@@ -311,7 +319,7 @@ impl LogCore {
     /// A store error's code.
     pub fn parked(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             let both = log.parked().await.map_err(throw)?;
             let parked: Array = both
                 .iter()
@@ -364,7 +372,7 @@ impl LogCore {
     pub fn outcome(&self, id: &str) -> Promise {
         let log = self.inner.clone();
         let id = commit_id(id);
-        future_to_promise(async move {
+        promise(async move {
             let id = id?;
             let mut outcome = log.outcome(id).await.map_err(throw)?;
             while outcome == Outcome::Local {
@@ -406,7 +414,7 @@ impl LogCore {
     /// Writes what is not on disk yet, then closes.
     pub fn close(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             log.close().await;
             Ok(JsValue::UNDEFINED)
         })

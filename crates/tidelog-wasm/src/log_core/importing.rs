@@ -1,13 +1,12 @@
 //! Importing events and frames.
 
-use super::LogCore;
+use super::{LogCore, promise};
 use crate::batch::set;
 use crate::draft::{self, DraftError};
 use crate::error::{invalid, number, throw};
 use js_sys::{Object, Promise};
 use tidelog_client::Imported;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 fn imported(imported: Imported, with_skipped: bool) -> JsValue {
     let object = Object::new();
@@ -29,7 +28,7 @@ impl LogCore {
     pub fn import_events(&self, batch: JsValue) -> Promise {
         let log = self.inner.clone();
         let commits = draft::import(&batch);
-        future_to_promise(async move {
+        promise(async move {
             let commits = commits.map_err(|error: DraftError| invalid("import", &error))?;
             let taken = log.import_events(commits).await.map_err(throw)?;
             Ok(imported(taken, false))
@@ -43,7 +42,7 @@ impl LogCore {
     #[wasm_bindgen(js_name = importFrames)]
     pub fn import_frames(&self, bytes: Vec<u8>) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             let taken = log.import_frames(&bytes).await.map_err(throw)?;
             Ok(imported(taken, true))
         })

@@ -1,13 +1,12 @@
 //! Snapshots and maintenance.
 
-use super::{LogCore, position};
+use super::{LogCore, position, promise};
 use crate::batch::set;
 use crate::error::{invalid, number, throw};
 use js_sys::{Object, Promise};
 use tidelog_client::{FieldError, Fields, FoldState};
 use tidelog_core::store::FoldName;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 /// The folds of an option or of a set: a list of objects with a name and a version.
 pub(crate) fn fold_name(of: Fields<'_>) -> Result<FoldName, FieldError> {
@@ -60,7 +59,7 @@ impl LogCore {
             .iter()
             .map(|fold| fold_state(Fields::of(fold)))
             .collect();
-        future_to_promise(async move {
+        promise(async move {
             let folds = folds.map_err(|error| invalid("folds", &error))?;
             let saved = log.save_snapshot(position(at), folds).await;
             Ok(saved.map_err(throw)?.into())
@@ -74,7 +73,7 @@ impl LogCore {
     #[wasm_bindgen(js_name = forgetSnapshots)]
     pub fn forget_snapshots(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             log.forget_snapshots().await.map_err(throw)?;
             Ok(JsValue::UNDEFINED)
         })
@@ -86,7 +85,7 @@ impl LogCore {
     /// A store error's code.
     pub fn compact(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             let sealed = log.compact().await.map_err(throw)?;
             let object = Object::new();
             set(&object, "sealed", &sealed.into());

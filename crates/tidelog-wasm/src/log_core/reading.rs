@@ -1,6 +1,6 @@
 //! Reading and exporting the confirmed log.
 
-use super::{LogCore, position, stream_id};
+use super::{LogCore, position, promise, stream_id};
 use crate::batch::{self, set};
 use crate::error::{number, throw};
 use crate::notice;
@@ -8,7 +8,6 @@ use js_sys::{Object, Promise, Uint8Array};
 use tidelog_core::store::Direction;
 use tidelog_core::{Timestamp, Version};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 const fn direction(backward: bool) -> Direction {
     if backward {
@@ -28,7 +27,7 @@ impl LogCore {
     pub fn read_log(&self, from: f64, to: f64, backward: bool, max_bytes: u32) -> Promise {
         let log = self.inner.clone();
         let (from, to) = (position(from), position(to));
-        future_to_promise(async move {
+        promise(async move {
             let page = log
                 .read(from, to, direction(backward), max_bytes as usize)
                 .await
@@ -55,7 +54,7 @@ impl LogCore {
         let stream = stream_id(stream);
         let version = |of: f64| Version::new(position(of).value());
         let (from, to) = (version(from), version(to));
-        future_to_promise(async move {
+        promise(async move {
             let page = log
                 .read_stream(&stream?, from, to, direction(backward), limit as usize)
                 .await
@@ -77,7 +76,7 @@ impl LogCore {
             reason = "whole milliseconds; anything else saturates"
         )]
         let time = Timestamp::from_millis(millis.floor() as i64);
-        future_to_promise(async move {
+        promise(async move {
             let position = log.position_at(time).await.map_err(throw)?;
             Ok(number(position.value()).into())
         })
@@ -91,7 +90,7 @@ impl LogCore {
     pub fn frames_from(&self, from: f64, max_bytes: u32) -> Promise {
         let log = self.inner.clone();
         let from = position(from);
-        future_to_promise(async move {
+        promise(async move {
             let frames = log.frames_from(from, max_bytes as usize).await;
             let frames = frames.map_err(throw)?;
             Ok(frames.map_or(JsValue::UNDEFINED, |(bytes, _)| {
@@ -116,7 +115,7 @@ impl LogCore {
     /// A store error's code.
     pub fn lost(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             let frames = log.lost().await.map_err(throw)?;
             Ok(Uint8Array::from(frames.concat().as_slice()).into())
         })
@@ -129,7 +128,7 @@ impl LogCore {
     pub fn verify(&self, from: f64, max_bytes: u32) -> Promise {
         let log = self.inner.clone();
         let from = position(from);
-        future_to_promise(async move {
+        promise(async move {
             let verified = log.verify(from, max_bytes as usize).await.map_err(throw)?;
             let object = Object::new();
             set(
@@ -148,7 +147,7 @@ impl LogCore {
     /// A store error's code.
     pub fn storage(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move {
+        promise(async move {
             let storage = log.storage().await.map_err(throw)?;
             Ok(notice::storage(&storage))
         })
@@ -157,6 +156,6 @@ impl LogCore {
     /// Asks the browser not to delete this origin's data by itself.
     pub fn persist(&self) -> Promise {
         let log = self.inner.clone();
-        future_to_promise(async move { Ok(log.persist().await.into()) })
+        promise(async move { Ok(log.persist().await.into()) })
     }
 }
