@@ -1,7 +1,7 @@
 //! `bench`: the benchmark page of `www`, run by headless Chromium on the built package.
 //!
 //! Serves what `build` makes, from a copy that also holds what no visitor is sent: the real data, if somebody put it beside
-//! the checkout.
+//! the checkout, the fold written in Rust, and LiveStore, which is installed apart.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use crate::project::Project;
 use crate::run::{check, command, say};
 use crate::start::REAL_LOANS;
-use crate::{Outcome, build, setup};
+use crate::{Outcome, build, setup, stamp};
 
 /// Builds, serves, measures. `arguments` go to `tests/bench/run.mjs`, which says what there is.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome {
@@ -23,6 +23,8 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome {
     let _absent_is_fine = fs::remove_dir_all(&folder);
     copy(&project.path("www/dist"), &site)?;
     data(project, &site)?;
+    rust_fold(project, &site)?;
+    livestore(project, &site, arguments)?;
 
     let served = Served::start(project, &server, &folder, &site)?;
     let mut measure = command(&project.root, "node", ["tests/bench/run.mjs", "--url"]);
@@ -40,6 +42,59 @@ fn data(project: &Project, site: &Path) -> Outcome {
     let mut convert = command(&project.root, "node", ["tests/bench/data.mjs"]);
     convert.arg(real).arg(site.join("bench/data.ndjson"));
     check(convert)
+}
+
+/// Builds `tests/bench/rust-fold` for speed, as a Rust front end is built.
+fn rust_fold(project: &Project, site: &Path) -> Outcome {
+    say("rust-fold: compiling");
+    let target = "wasm32-unknown-unknown";
+    let arguments = ["build", "--profile", "wasm", "--target", target];
+    let mut compile = command(&project.root, "cargo", arguments);
+    compile.args(["--package", "rust-fold"]);
+    compile.env("CARGO_PROFILE_WASM_OPT_LEVEL", "3");
+    check(compile)?;
+    let compiled = project.target.join(target).join("wasm/rust_fold.wasm");
+    let folder = site.join("bench/rust-fold");
+    let tool = build::wasm_tool(project)?;
+    let arguments = ["bindgen", "--target", "web", "--out-dir"];
+    let mut bindgen = command(&project.root, tool, arguments);
+    bindgen.arg(&folder).arg(compiled);
+    check(bindgen)?;
+    let module = folder.join("rust_fold_bg.wasm");
+    let optimiser = "node_modules/.bin/wasm-opt";
+    let mut optimise = command(&project.root, optimiser, build::WASM_FEATURES);
+    optimise.args(["-O3", "--strip-debug", "--strip-target-features"]);
+    optimise.arg(&module).arg("-o").arg(&module);
+    check(optimise)
+}
+
+/// Installs and builds LiveStore where it lies apart, unless it is not asked for. Without it the benchmark goes on.
+fn livestore(project: &Project, site: &Path, arguments: &[String]) -> Outcome {
+    let peers = arguments.iter().position(|each| each == "--peers");
+    let peers = peers.and_then(|place| arguments.get(place + 1));
+    if peers.is_some_and(|peers| !peers.split(',').any(|peer| peer == "livestore")) {
+        return Ok(());
+    }
+    let folder = project.path("tests/bench/livestore");
+    let built = folder.join("dist");
+    let made = stamp::unless_fresh(
+        project,
+        "livestore",
+        std::slice::from_ref(&folder),
+        &built.join("livestore.js"),
+        || {
+            say("livestore: installing and building (a minute, once)");
+            check(command(&folder, "npm", ["ci"]))?;
+            check(command(&folder, "npm", ["run", "--silent", "build"]))
+        },
+    );
+    match made {
+        Ok(()) => copy(&built, &site.join("bench/livestore")),
+        Err(error) => {
+            say(&format!("livestore: going on without it, because {error}"));
+            Ok(())
+        }
+    }
 }
 
 fn copy(from: &Path, to: &Path) -> Outcome {

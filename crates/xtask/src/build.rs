@@ -10,7 +10,7 @@ use crate::{Outcome, setup, stamp};
 
 /// What `rustc` enables for wasm32-unknown-unknown since 1.82, in binaryen's words, and nothing else:
 /// a feature that `wasm-opt` is not told of is one it refuses to read.
-const WASM_FEATURES: [&str; 6] = [
+pub(crate) const WASM_FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",
