@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 use tidelog_core::number::Generation;
-use tidelog_core::replica::{Config, Replica, Request, StoreRequest};
+use tidelog_core::replica::{Config, Phase, Replica, Request, StoreRequest};
 use tidelog_core::store::{Direction, Store, StoreError, Written};
 use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
@@ -48,6 +48,8 @@ pub(crate) struct Runtime {
     store: RefCell<Option<Rc<IndexedDbStore>>>,
     room: RefCell<Option<oneshot::Sender<()>>>,
     scheduled: Cell<bool>,
+    /// The log has been replayed. Until then only the replay asks the store, whatever other tabs say meanwhile.
+    started: Cell<bool>,
     reclaiming: Cell<bool>,
     timer: RefCell<Option<(i64, Timeout)>>,
     /// Ends an import's knowledge of the log when no more of it comes.
@@ -93,6 +95,7 @@ impl Runtime {
             store: RefCell::default(),
             room: RefCell::default(),
             scheduled: Cell::new(false),
+            started: Cell::new(false),
             reclaiming: Cell::new(false),
             timer: RefCell::default(),
             forgetting: RefCell::default(),
@@ -125,7 +128,9 @@ impl Runtime {
         (self.options.wake)();
         loop {
             let request = self.replica.borrow_mut().poll_store(now());
-            let Some(request) = request else { break };
+            let Some(request) = request else {
+                return Err(Log::closed());
+            };
             let _answered = self.store_boxed(request).await;
             (self.options.wake)();
             {
@@ -137,8 +142,12 @@ impl Runtime {
                     break;
                 }
             }
+            if self.is_closed() {
+                return Err(Log::closed());
+            }
             self.wait_for_room().await;
         }
+        self.started.set(true);
         self.upkeep.look();
         self.listen();
         self.request_lease();
@@ -147,9 +156,13 @@ impl Runtime {
         Ok(())
     }
 
+    fn is_closed(&self) -> bool {
+        self.replica.borrow().status().phase == Phase::Closed
+    }
+
     /// Until the host has folded most of what was read.
     async fn wait_for_room(&self) {
-        while self.replica.borrow().backlog() > BACKLOG {
+        while self.replica.borrow().backlog() > BACKLOG && !self.is_closed() {
             let (sender, room) = oneshot::channel();
             *self.room.borrow_mut() = Some(sender);
             // Cancelled only if the runtime is gone.
@@ -205,6 +218,9 @@ impl Runtime {
     }
 
     fn run(self: Rc<Self>) {
+        if !self.started.get() {
+            return;
+        }
         let store = self.replica.borrow_mut().poll_store(now());
         match store {
             Some(request) => {
@@ -477,11 +493,14 @@ impl Runtime {
 
     pub(crate) async fn close(&self) {
         self.replica.borrow_mut().close();
-        self.settled().await;
+        if self.started.get() {
+            self.settled().await;
+        }
         self.listeners.borrow_mut().clear();
         for request in self.requests.borrow_mut().drain(..) {
             request.abort();
         }
+        *self.room.borrow_mut() = None;
         *self.timer.borrow_mut() = None;
         *self.forgetting.borrow_mut() = None;
         *self.known.borrow_mut() = None;

@@ -88,7 +88,13 @@ async fn the_log_reads_the_same_both_ways_before_and_after_compaction() {
 
     // A tab that opens afterwards sees the same.
     let other = Tab::open(&name).await;
-    assert_eq!(other.folded(), 40, "{:?} {:?}", other.log.status(), other.notices.borrow());
+    assert_eq!(
+        other.folded(),
+        40,
+        "{:?} {:?}",
+        other.log.status(),
+        other.notices.borrow()
+    );
     forward.retain(|recorded| recorded.event.stream == stream(3));
     assert_eq!(other.log.history(&stream(3)).await.unwrap(), forward);
 }

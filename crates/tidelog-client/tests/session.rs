@@ -2,29 +2,39 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod browser;
+
+use browser::{disk, fresh, options, until};
 use std::cell::Cell;
 use std::rc::Rc;
-use tidelog_client::{
-    ExecuteError, Model, Options, Outcome, Retain, Session, Settled, new_commit_id,
-};
+use tidelog_client::{Changed, ExecuteError, Model, Outcome, Session, Settled, new_commit_id};
 use tidelog_core::decider::Decider;
 use tidelog_core::replica::{Draft, Phase};
-use tidelog_core::store::Durability;
 use tidelog_core::{
-    Condition, Event, EventType, Expected, LogName, Meta, Payload, Policy, SchemaVersion, StreamId,
-    Subject, Timestamp, Version,
+    Condition, Event, EventType, Expected, Meta, Payload, Policy, SchemaVersion, StreamId,
+    Timestamp, Version,
 };
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-/// A counter that never goes above its limit.
-#[derive(Debug)]
-struct Counter {
+/// A counter that never goes above its limit, and counts how often it is folded.
+#[derive(Debug, Clone)]
+struct Counter<const VERSION: u32 = 1> {
     limit: u32,
+    folded: Rc<Cell<u32>>,
 }
 
-impl Decider for Counter {
+impl<const VERSION: u32> Counter<VERSION> {
+    fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            folded: Rc::default(),
+        }
+    }
+}
+
+impl<const VERSION: u32> Decider for Counter<VERSION> {
     type State = u32;
     type Command = u32;
     type Event = u32;
@@ -43,12 +53,14 @@ impl Decider for Counter {
     }
 
     fn evolve(&self, state: u32, added: &u32) -> u32 {
+        self.folded.set(self.folded.get() + 1);
         state + added
     }
 }
 
-impl Model for Counter {
+impl<const VERSION: u32> Model for Counter<VERSION> {
     const KIND: &'static str = "counter";
+    const VERSION: u32 = VERSION;
 
     fn write_event(&self, added: &u32) -> (String, u32, String) {
         ("counter.added".into(), 1, added.to_string())
@@ -72,31 +84,18 @@ impl Model for Counter {
             "the counter would pass its limit".to_owned(),
         )
     }
-}
 
-fn options(log: &str) -> Options {
-    Options {
-        log: LogName::new(log).unwrap(),
-        user: Subject::new("tester").unwrap(),
-        url: None,
-        token: None,
-        durability: Durability::Strict,
-        retain: Retain::All,
-        snapshots: true,
-        folds: vec![],
-        wake: Rc::new(|| {}),
+    fn write_state(&self, state: &u32) -> Option<Vec<u8>> {
+        Some(state.to_le_bytes().to_vec())
+    }
+
+    fn read_state(&self, bytes: &[u8]) -> Option<u32> {
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
     }
 }
 
-/// A name that no other test and no earlier run has used.
-fn fresh() -> String {
-    format!("test-{}", new_commit_id())
-}
-
 async fn open(log: &str) -> Session<Counter> {
-    Session::open(Counter { limit: 10 }, options(log))
-        .await
-        .unwrap()
+    Session::open(Counter::new(10), options(log)).await.unwrap()
 }
 
 fn added(value: u32) -> Event {
@@ -215,4 +214,133 @@ async fn a_closed_log_says_so() {
     session.log().close().await;
     let error = session.execute("a", &1).unwrap_err();
     assert!(matches!(error, ExecuteError::Client(ref error) if error.code() == "closed"));
+}
+
+/// A session with 300 counters of 3 each, confirmed by three commits; gives the states.
+async fn filled(log: &str) -> (Session<Counter>, Vec<(String, u32)>) {
+    let session = Session::open(Counter::new(10), options(log)).await.unwrap();
+    let commit = || -> Vec<Event> {
+        let event = |n: u32| Event {
+            stream: StreamId::new(format!("counter/{n}")).unwrap(),
+            ..added(1)
+        };
+        (0..300).map(event).collect()
+    };
+    let commits = vec![commit(), commit(), commit()];
+    session.log().import_events(commits).await.unwrap();
+    until(|| session.state("299") == 3).await;
+    let states = session.states();
+    assert_eq!(states.len(), 300);
+    (session, states)
+}
+
+async fn snapshot(session: &Session<Counter>) {
+    until(|| session.log().snapshot_now().is_some()).await;
+    assert!(session.snapshot().await.unwrap());
+}
+
+#[wasm_bindgen_test]
+async fn a_snapshot_spares_folding_and_what_came_after_it_is_folded() {
+    let log = fresh();
+    let (session, states) = filled(&log).await;
+    snapshot(&session).await;
+    session.execute("7", &2).unwrap();
+    until(|| session.log().position().value() == 901).await;
+    session.log().close().await;
+
+    let model = Counter::<1>::new(10);
+    let again = Session::open(model.clone(), options(&log)).await.unwrap();
+    assert_eq!(model.folded.get(), 1);
+    let mut expected = states;
+    for (key, state) in &mut expected {
+        if key == "7" {
+            *state = 5;
+        }
+    }
+    assert_eq!(again.states(), expected);
+
+    // The next one rewrites what changed, and holds as much.
+    snapshot(&again).await;
+    again.log().close().await;
+    let model = Counter::<1>::new(10);
+    let third = Session::open(model.clone(), options(&log)).await.unwrap();
+    assert_eq!((model.folded.get(), third.states()), (0, expected));
+}
+
+#[wasm_bindgen_test]
+async fn a_new_version_of_the_fold_is_built_from_the_log() {
+    let log = fresh();
+    let (session, states) = filled(&log).await;
+    snapshot(&session).await;
+    session.log().close().await;
+    let model = Counter::<2>::new(10);
+    let again = Session::open(model.clone(), options(&log)).await.unwrap();
+    assert_eq!((again.states(), model.folded.get()), (states, 900));
+    assert_eq!(again.progress(), None);
+    again.execute("7", &1).unwrap();
+    assert_eq!(again.state("7"), 4);
+}
+
+#[wasm_bindgen_test]
+async fn a_damaged_snapshot_counts_as_none() {
+    let log = fresh();
+    let (session, states) = filled(&log).await;
+    snapshot(&session).await;
+    session.log().close().await;
+    assert!(disk::spoil_snapshots(&log).await > 1.0);
+    let model = Counter::<1>::new(10);
+    let again = Session::open(model.clone(), options(&log)).await.unwrap();
+    assert_eq!((again.states(), model.folded.get()), (states, 900));
+    snapshot(&again).await;
+}
+
+#[wasm_bindgen_test]
+async fn snapshots_that_were_forgotten_are_made_again_whole() {
+    let log = fresh();
+    let (session, states) = filled(&log).await;
+    snapshot(&session).await;
+    session.log().forget_snapshots().await.unwrap();
+    session.execute("7", &1).unwrap();
+    until(|| session.log().position().value() == 901).await;
+    // The first one finds that what it would change is gone, the second is whole.
+    until(|| session.log().snapshot_now().is_some()).await;
+    let first = session.snapshot().await.unwrap();
+    assert!(first || session.snapshot().await.unwrap());
+    session.log().close().await;
+    let model = Counter::<1>::new(10);
+    let again = Session::open(model.clone(), options(&log)).await.unwrap();
+    assert_eq!(
+        (again.states().len(), model.folded.get()),
+        (states.len(), 0)
+    );
+    assert_eq!(again.state("7"), 4);
+}
+
+#[wasm_bindgen_test]
+async fn a_fold_is_rebuilt_beside_the_one_that_is_shown() {
+    let log = fresh();
+    let (session, states) = filled(&log).await;
+    session.execute("7", &1).unwrap();
+    let seen = Rc::new(Cell::new(u32::MAX));
+    let least = Rc::clone(&seen);
+    let watched = session.clone();
+    let _subscription = session.subscribe(move || least.set(least.get().min(watched.state("7"))));
+    session.rebuild().await.unwrap();
+    assert_eq!(session.state("7"), 4);
+    assert_eq!(seen.get(), 4, "a half state was shown");
+    assert_eq!(session.states().len(), states.len());
+}
+
+#[wasm_bindgen_test]
+async fn subscribers_hear_which_states_changed() {
+    let session = open(&fresh()).await;
+    let heard: Rc<std::cell::RefCell<Vec<Changed>>> = Rc::default();
+    let told = Rc::clone(&heard);
+    let _subscription = session.subscribe_changes(move |changed| {
+        told.borrow_mut().push(changed.clone());
+    });
+    session.execute("a", &1).unwrap();
+    session.execute("b", &1).unwrap();
+    let keys = |key: &str| Changed::Keys([key.to_owned()].into());
+    assert_eq!(*heard.borrow(), [keys("a"), keys("b")]);
 }
