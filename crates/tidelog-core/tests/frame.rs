@@ -14,7 +14,6 @@ mod common;
 #[path = "frame/merge.rs"]
 mod merge;
 
-use common::agree;
 use common::bytes::{assemble, crc32c, repair};
 use common::strategy;
 use proptest::collection::vec;
@@ -63,7 +62,6 @@ fn survives(bytes: &[u8]) -> Result<(), FrameError> {
             assert!(columns.is_ok(), "decoded, but has no columns");
             let segment = frame::encode_segment(decoded.epoch, decoded.chain_before, commits);
             assert_eq!(frame::decode(&segment).unwrap().body, decoded.body);
-            agree::check(&segment);
             frame::encode_recorded(decoded.epoch, decoded.chain_before, commits)
         }
         Body::Local(commits) => frame::encode_local(Seq::new(first), commits),
@@ -178,7 +176,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// The checksum is made true again, so that the decoder behind it meets the damage.
     #[test]

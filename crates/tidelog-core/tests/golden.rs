@@ -1,5 +1,5 @@
-//! Frames of format 1 as they were first written. They open for ever, to the same commits, digests and chain hashes, and
-//! encode to the same bytes. A fixture that is missing is a failure.
+//! Frames of formats 1 and 2 and directory records as they were first written. They open for ever, to the same commits,
+//! digests and chain hashes, and encode to the same bytes. A fixture that is missing is a failure.
 //!
 //! `cargo test -p tidelog-core --test golden -- --ignored` writes fixtures that do not exist yet; it never changes one
 //! that does.
@@ -16,16 +16,25 @@ mod common;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use tidelog_core::directory::{DirectoryRecord, stream_hash};
 use tidelog_core::event::Reference;
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::commit_digest;
 use tidelog_core::*;
 
-const NAMES: [&str; 4] = ["recorded", "recorded-erased", "local", "empty"];
+const NAMES: [&str; 6] = [
+    "v1/recorded",
+    "v1/recorded-erased",
+    "v1/local",
+    "v1/empty",
+    "v2/merged",
+    "v2/merged-erased",
+];
+const DIRECTORY: &str = "v1/directory.record";
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/fixtures/v1")
+        .join("../../tests/fixtures")
         .join(file)
 }
 
@@ -131,7 +140,11 @@ fn fixtures_encode_to_the_same_bytes() {
         let decoded = frame::decode(&bytes).unwrap();
         let again = match &decoded.body {
             Body::Recorded(commits) => {
-                frame::encode_recorded(decoded.epoch, decoded.chain_before, commits)
+                let encode = match frame::header(&bytes).unwrap().format {
+                    1 => frame::encode_recorded,
+                    _ => frame::encode_segment,
+                };
+                encode(decoded.epoch, decoded.chain_before, commits)
             }
             Body::Local(commits) => {
                 frame::encode_local(Seq::new(frame::header(&bytes).unwrap().first), commits)
@@ -147,7 +160,7 @@ fn an_erased_payload_leaves_digests_and_chain_as_they_were() {
         Body::Recorded(commits) => commits,
         Body::Local(_) => panic!("{name} is not recorded"),
     };
-    let (whole, erased) = (body("recorded.frame"), body("recorded-erased.frame"));
+    let (whole, erased) = (body("v1/recorded.frame"), body("v1/recorded-erased.frame"));
     assert_ne!(whole, erased);
     assert_eq!(whole.len(), erased.len());
     let (mut one, mut other) = (ChainHash::default(), ChainHash::default());
@@ -174,8 +187,62 @@ fn every_single_bit_flip_of_a_fixture_is_refused() {
 }
 
 #[test]
+fn fixtures_of_recorded_frames_have_columns_that_say_the_same() {
+    for name in NAMES {
+        let bytes = read(&format!("{name}.frame"));
+        if frame::header(&bytes).unwrap().recorded {
+            common::agree::check(&bytes);
+        }
+    }
+}
+
+#[test]
+fn a_merged_fixture_is_what_its_parts_merge_to() {
+    let [.., merged, erased] = frames();
+    assert!(merged == read("v2/merged.frame"));
+    assert!(erased == read("v2/merged-erased.frame"));
+    assert_eq!(
+        frame::chain_after(&merged).unwrap(),
+        frame::chain_after(&read("v1/recorded.frame")).unwrap()
+    );
+}
+
+#[test]
+fn the_directory_record_opens_and_encodes_to_the_same_bytes() {
+    let bytes = read(DIRECTORY);
+    let record = DirectoryRecord::decode(&bytes).unwrap();
+    assert_eq!(record.last, Position::new(15));
+    assert_eq!((record.bytes, record.events), (505, 5));
+    assert_eq!(record.recorded_until.millis(), 1_700_000_000_500);
+    for stream in ["todo/a", "list/b", "todo/é𝄞\u{202e}/.."] {
+        assert!(record.may_hold(stream_hash(stream)), "{stream}");
+    }
+    assert_eq!(record.streams.len(), 3);
+    assert!(record.encode() == bytes);
+}
+
+#[test]
 #[ignore = "writes fixtures that do not exist yet"]
 fn write_missing_fixtures() {
+    let write = |file: &str, bytes: &[u8]| {
+        let place = path(file);
+        if !place.exists() {
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(&place, bytes).unwrap();
+        }
+    };
+    let frames = frames();
+    for (name, bytes) in NAMES.iter().zip(&frames) {
+        write(&format!("{name}.frame"), bytes);
+        let told = serde_json::to_string_pretty(&describe(bytes)).unwrap();
+        write(&format!("{name}.json"), (told + "\n").as_bytes());
+    }
+    let columns = frame::columns(frames[4].clone()).unwrap();
+    write(DIRECTORY, &DirectoryRecord::of(&columns).encode());
+}
+
+/// What the fixtures hold, in the order of their names.
+fn frames() -> [Vec<u8>; 6] {
     let epoch = Epoch::from_bytes([0xe0; 16]);
     let chain = ChainHash::from_bytes([0xcc; 32]);
     let commits = vec![common::full(), second()];
@@ -184,20 +251,19 @@ fn write_missing_fixtures() {
         let data = &mut recorded.commit.events[0].data;
         *data = Payload::Erased(data.digest());
     }
-    let frames = [
+    let merged = |commits: &[Recorded]| {
+        let one = frame::encode_recorded(epoch, chain, &commits[..1]);
+        let other = frame::encode_recorded(epoch, chain.after(&commits[0]), &commits[1..]);
+        frame::merge(&[&one, &other]).unwrap().frame
+    };
+    [
         frame::encode_recorded(epoch, chain, &commits),
         frame::encode_recorded(epoch, chain, &erased),
         frame::encode_local(Seq::new(u64::MAX - 1), &locals()),
         frame::encode_recorded(epoch, chain, &[]),
-    ];
-    for (name, bytes) in NAMES.iter().zip(frames) {
-        let place = path(&format!("{name}.frame"));
-        if !place.exists() {
-            fs::write(&place, &bytes).unwrap();
-            let told = serde_json::to_string_pretty(&describe(&bytes)).unwrap();
-            fs::write(path(&format!("{name}.json")), told + "\n").unwrap();
-        }
-    }
+        merged(&commits),
+        merged(&erased),
+    ]
 }
 
 /// Follows [`common::full`]: unicode, extreme numbers, an odd payload, no actor.

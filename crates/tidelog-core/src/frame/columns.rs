@@ -244,10 +244,6 @@ impl Rows<'_> {
     )]
     fn commit(&mut self, columns: &mut Columns, number: u32) -> Result<u32, FrameError> {
         let names = columns.names.len();
-        let before = u64::from(length(&columns.stream));
-        if columns.header.first.checked_add(before).is_none() {
-            return Err(self.wrong("first position", Field::IdRest));
-        }
         let id = self.id();
         columns.ids.push(id);
         let layout = self.layout;

@@ -116,9 +116,7 @@ impl<'a> Decoder<'a> {
         let room = self.lane(Field::IdRest).left() / LEAST_COMMIT_BYTES;
         let mut recorded = Vec::with_capacity(room.min(header.commits as usize));
         for _ in 0..header.commits {
-            let position = header.first.checked_add(u64::from(self.event_count));
-            let position =
-                position.ok_or_else(|| self.lane(Field::Events).bad("first position"))?;
+            let position = header.first.saturating_add(u64::from(self.event_count));
             let commit = self.commit()?;
             let difference = self.lane(Field::RecordedAt).signed("recorded time")?;
             self.recorded_at = self.recorded_at.wrapping_add(difference);

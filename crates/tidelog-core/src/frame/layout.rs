@@ -158,6 +158,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
         return Err(FrameError::Checksum { expected, actual });
     }
     reader.take(HEADER_BYTES - 16, "header")?;
+    if header.recorded && header.first.checked_add(u64::from(header.events)).is_none() {
+        return Err(reader.bad("first position"));
+    }
     let mut section = |field| {
         let length = reader.length(field)?;
         let start = bytes.len() - reader.left();

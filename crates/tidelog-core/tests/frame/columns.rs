@@ -6,7 +6,7 @@ use tidelog_core::frame::{self, FrameError};
 use tidelog_core::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn they_say_what_the_commits_say(
