@@ -18,7 +18,7 @@ const FLAGS = [
   "--disable-sync",
 ];
 /** A subject that does not answer for so long is given up. */
-const PATIENCE = 8 * 60_000;
+const PATIENCE = 5 * 60_000;
 
 export class Browser {
   #profile;

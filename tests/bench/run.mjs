@@ -33,18 +33,19 @@ const options = {
 };
 if (given.url === undefined) throw new Error("--url is missing: where is the page served?");
 
+/** As they come: a run that ends early has shown what it measured. */
+const rows = [];
 const browser = await Browser.start(given.url);
-let report;
 try {
-  report = await measure(browser);
+  const { environment } = await measure(browser);
+  console.log(`\n${environment.data}, ${environment.rounds} rounds, ${environment.userAgent}`);
 } finally {
+  console.log(`\n${tableOf(rows)}`);
+  if (given.json !== undefined) {
+    await writeFile(given.json, `${JSON.stringify(rows, undefined, 2)}\n`);
+  }
   await browser.stop();
 }
-const { rows, environment } = report;
-console.log(`\n${tableOf(rows)}`);
-console.log(`\n${environment.data}, ${environment.rounds} rounds, ${environment.userAgent}`);
-if (given.json !== undefined)
-  await writeFile(given.json, `${JSON.stringify(rows, undefined, 2)}\n`);
 const wrong = rows.flatMap((row) => row.wrong);
 for (const reason of wrong) console.error(`WRONG RESULT: ${reason}`);
 if (wrong.length > 0 || rows.every(({ value }) => value === null)) process.exitCode = 1;
@@ -57,14 +58,19 @@ async function measure(main) {
   await page.exposeFunction("harnessBytesAfter", (requests) => bytesAfter(requests));
   await page.exposeFunction("harnessProgress", (label, done, total) => {
     const line = `[${done}/${total}] ${label}`;
-    if (line !== said) console.log(line);
+    const seconds = (performance.now() / 1000).toFixed(0).padStart(5);
+    if (line !== said) console.log(`${seconds} s ${line}`);
     said = line;
+  });
+  await page.exposeFunction("harnessRows", (all) => {
+    rows.splice(0, rows.length, ...all);
   });
   return page.evaluate((wanted) => {
     window.benchHarness = {
       run: window.harnessRun,
       bytesAfter: window.harnessBytesAfter,
       progress: window.harnessProgress,
+      rows: window.harnessRows,
     };
     return window.bench(wanted);
   }, options);

@@ -23,8 +23,8 @@ export interface Environment {
 export interface Listener {
   /** `done` of `total` figures are measured. */
   onProgress(label: string, done: number, total: number): void;
-  /** In the order in which they are measured. */
-  onRow(row: Row): void;
+  /** All rows so far, in the order of the table. */
+  onRows(rows: readonly Row[]): void;
 }
 
 /** Measures what the options ask for. Rejects with the signal's reason if it is aborted; databases are deleted either way. */
@@ -48,10 +48,10 @@ export async function runAll(
       if (figure === undefined) continue;
       const row = await measure(bench, figure);
       rows.set(id, row);
-      listener.onRow(row);
+      listener.onRows(inOrder(rows));
     }
     return {
-      rows: FIGURES.flatMap(({ id }) => rows.get(id) ?? []),
+      rows: inOrder(rows),
       environment: {
         userAgent: navigator.userAgent,
         data: `${options.events.toLocaleString("en")} ${source} loan events`,
@@ -64,6 +64,10 @@ export async function runAll(
   } finally {
     await bench.clean();
   }
+}
+
+function inOrder(rows: ReadonlyMap<string, Row>): readonly Row[] {
+  return FIGURES.flatMap(({ id }) => rows.get(id) ?? []);
 }
 
 async function measure(bench: Bench, figure: Figure): Promise<Row> {

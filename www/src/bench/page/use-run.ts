@@ -35,7 +35,7 @@ export function useRun() {
     try {
       const report = await runAll(hostOf(undefined), options, controller.signal, {
         onProgress: (label, done, total) => change({ label, done, total }),
-        onRow: (row) => setState((before) => ({ ...before, rows: [...before.rows, row] })),
+        onRows: (rows) => change({ rows }),
       });
       change({ phase: "done", rows: report.rows, environment: report.environment, label: "" });
     } catch (thrown) {
