@@ -68,7 +68,7 @@ export const subject: Subject = {
       },
       async settle() {
         await log.storage.compact();
-        if (snapshots) await log.storage.snapshot();
+        if (snapshots && !(await log.storage.snapshot())) throw new Error("no snapshot was saved");
       },
       close: () => log.close(),
     };
