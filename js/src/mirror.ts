@@ -87,7 +87,9 @@ export class Mirror {
 
   /** The live value of a projection. One that comes after the log was opened must be caught up. */
   addFold(projection: Projection<unknown>): Fold {
-    const confirmed = new ProjectionFold(projection, this.context);
+    const taken = [...this.#folds.keys()].some(({ name }) => name === projection.name);
+    const never = taken ? "another projection of this log has the same name" : undefined;
+    const confirmed = new ProjectionFold(projection, this.context, never);
     const fold = new Fold(confirmed, this.#onUse);
     this.#folds.set(projection, fold);
     const stands = this.position === 0 && !this.midBatch;
@@ -98,7 +100,9 @@ export class Mirror {
 
   /** The folds that snapshots may be there for. */
   names(): readonly FoldName[] {
-    return this.#all().map(({ name, version }) => ({ name, version }));
+    return this.#all()
+      .filter(({ problem }) => problem === undefined)
+      .map(({ name, version }) => ({ name, version }));
   }
 
   /** From here on, folds that come are late. */
@@ -160,7 +164,12 @@ export class Mirror {
   /** Starts on a part of a snapshot. One that cannot be used leaves its fold empty. */
   beginSnapshot({ name, version, position, buckets }: SnapshotNotice): void {
     const fold = this.#all().find((each) => each.name === name && each.version === version);
-    if (fold === undefined || (fold.position !== 0 && fold.position !== position)) return;
+    if (
+      fold === undefined ||
+      fold.problem !== undefined ||
+      (fold.position !== 0 && fold.position !== position)
+    )
+      return;
     let next = 0;
     const advance = (expired: () => boolean): boolean => {
       try {

@@ -23,12 +23,16 @@ export class ProjectionFold implements ConfirmedFold {
   state: unknown;
   position = 0;
   problem: string | undefined;
+  readonly never: string | undefined;
   #unsaved = false;
   #wasUnsaved = false;
 
-  constructor(projection: Projection<unknown>, context: FoldContext) {
+  /** @param never why no snapshot must be made of it */
+  constructor(projection: Projection<unknown>, context: FoldContext, never?: string) {
     this.projection = projection;
     this.context = context;
+    this.never = never;
+    this.problem = never;
     this.name = `fold/${projection.name}`;
     this.version = projection.version;
     this.state = projection.initial;
@@ -71,7 +75,7 @@ export class ProjectionFold implements ConfirmedFold {
   reset(): void {
     this.state = this.projection.initial;
     this.position = 0;
-    this.problem = undefined;
+    this.problem = this.never;
     this.#unsaved = false;
   }
 
@@ -94,6 +98,11 @@ export class ProjectionFold implements ConfirmedFold {
   unsave(whole: boolean): void {
     this.#unsaved = whole || this.#wasUnsaved || this.#unsaved;
   }
+}
+
+/** A fold of the same projection with nothing in it. */
+export function freshFold({ projection, context, never }: ProjectionFold): ProjectionFold {
+  return new ProjectionFold(projection, context, never);
 }
 
 /** A projection as a live value. */

@@ -116,7 +116,7 @@ export class LiveQuery implements Live<readonly AnyRow[]> {
       if (at >= 0) ordered.splice(at, 1);
       if (stays) ordered.splice(placeFor(ordered, after, this.#compare), 0, after);
     }
-    this.#take(ordered ?? this.#ordered);
+    this.#take(ordered ?? this.#ordered, ordered !== undefined);
   }
 
   #merge(changes: readonly RowChange[]): void {
@@ -126,12 +126,17 @@ export class LiveQuery implements Live<readonly AnyRow[]> {
     this.#take(merge(kept, fresh, this.#compare));
   }
 
-  #take(ordered: readonly AnyRow[]): void {
+  /** @param changed it is known to differ from what was there, so that nothing need be compared */
+  #take(ordered: readonly AnyRow[], changed = false): void {
     const unchanged = ordered === this.#ordered && this.#revision >= 0;
     this.#ordered = ordered;
     this.#revision = this.#source.revision;
     if (unchanged) return;
     const result = ordered.length > this.#limit ? ordered.slice(0, this.#limit) : ordered;
+    if (changed && result === ordered) {
+      this.#cell.set(result);
+      return;
+    }
     const old = this.#cell.getSnapshot();
     const same = old.length === result.length && result.every((row, i) => row === old[i]);
     if (!same) this.#cell.set(result);

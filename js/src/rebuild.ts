@@ -1,10 +1,10 @@
 /** Folding something from the log anew, beside the running fold. */
-import { type ConfirmedFold, KindFold } from "./confirmed.js";
+import { KindFold } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
 import { fromCore, tidelogError } from "./errors.js";
 import type { ProgressOptions } from "./log-types.js";
-import { ProjectionFold } from "./projections.js";
+import { freshFold, type ProjectionFold } from "./projections.js";
 
 /** See `LogMembers.rebuild`. */
 export async function rebuild(
@@ -15,7 +15,7 @@ export async function rebuild(
   signal?.throwIfAborted();
   await engine.opened();
   const old = runningFold(engine, what);
-  const fold = old instanceof KindFold ? new KindFold(old.folder) : freshProjection(old);
+  const fold = old instanceof KindFold ? new KindFold(old.folder) : freshFold(old);
   await engine.build(fold, { old, signal, onProgress });
 }
 
@@ -29,10 +29,6 @@ function runningFold(
     return rows.confirmed;
   }
   return (mirror.fold(what) ?? mirror.addFold(what)).confirmed;
-}
-
-function freshProjection({ projection, context }: ProjectionFold): ConfirmedFold {
-  return new ProjectionFold(projection, context);
 }
 
 /** See `LogMembers.verify`. */

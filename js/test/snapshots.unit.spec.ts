@@ -273,6 +273,26 @@ describe("saving", () => {
     ]);
   });
 
+  it("tells projections of the same name apart, and saves the first", async () => {
+    const device = new FakeDevice();
+    device.seed(added("a"));
+    const other = projection({ name: "counts", initial: "", evolve: (text) => `${text}x` });
+    const open = async () => {
+      const { log } = fakeLog(device);
+      const folds = [log.fold(counts), log.fold(other)];
+      await log.ready();
+      await vi.waitFor(() =>
+        expect(folds.map((fold) => fold.getSnapshot())).toEqual([{ events: 1 }, "x"]),
+      );
+      return log;
+    };
+    const log = await open();
+    await expect(log.storage.snapshot()).resolves.toBe(true);
+    expect(log.status.getSnapshot().unsaved).toMatchObject([{ name: "fold/counts" }]);
+    await log.close();
+    await open();
+  });
+
   it("leaves a fold out that threw, so that mended code folds it anew", async () => {
     const device = new FakeDevice();
     device.seed(added("a"), [{ stream: "todo/a", type: "todo.cursed", data: {} }]);
