@@ -276,6 +276,36 @@ impl Replica {
         Ok(versions)
     }
 
+    /// Takes in commits that another replica made and could not get confirmed, with their commands. Conditions that do not
+    /// hold here are resolved by each commit's policy, as if they had been broken since.
+    ///
+    /// # Errors
+    /// [`AppendError`]; then nothing has changed.
+    pub fn adopt(&mut self, locals: Vec<Local>) -> Result<(), AppendError> {
+        self.check_open()?;
+        for Local { commit, .. } in &locals {
+            if self.knows(commit.id) {
+                return Err(AppendError::RepeatedId { id: commit.id });
+            }
+            commit.check()?;
+        }
+        for mut local in locals {
+            local.commit.replica = self.id;
+            local.commit.seq = Seq::default();
+            self.queue.push(Entry {
+                local,
+                state: State::Unwritten,
+                location: None,
+                refused: None,
+                only_copy: false,
+                revived: false,
+            });
+        }
+        self.unjudged = true;
+        self.queue_changed();
+        Ok(())
+    }
+
     fn check_open(&self) -> Result<(), AppendError> {
         match (self.closed, self.opened) {
             (true, _) => Err(AppendError::Closed),
