@@ -61,7 +61,7 @@ impl Log {
         }
         if self.runtime.endpoint.is_some() {
             let drafts = minted.into_iter().map(draft);
-            self.append_all(drafts.collect()).await?;
+            self.append_all(drafts.collect(), Vec::new()).await?;
             return Ok(imported);
         }
         for commit in &minted {
@@ -123,7 +123,8 @@ impl Log {
 
     /// Takes in whole frames. Frames of a confirmed log: a log of this device takes them as they are, if they continue it;
     /// a synced one appends their commits, without their conditions. Frames of a device ([`Log::unconfirmed`]): their
-    /// commits are appended, with their conditions. Commits that the log knows are skipped. What was taken in is
+    /// commits are appended with their commands; where their conditions do not hold here, their own policy decides, so they
+    /// may end up parked. Commits that the log knows are skipped. What was taken in is
     /// durable when this returns.
     ///
     /// # Errors
@@ -133,6 +134,7 @@ impl Log {
         let mut imported = Imported::default();
         let mut recorded = Vec::new();
         let mut drafts = Vec::new();
+        let mut work = Vec::new();
         let frames = frame::split(bytes).map_err(|error| mismatch(&error))?;
         for bytes in frames {
             let header = frame::header(bytes).map_err(|error| mismatch(&error))?;
@@ -147,7 +149,7 @@ impl Log {
                         ..recorded.commit
                     })
                 })),
-                Body::Local(locals) => drafts.extend(locals.into_iter().map(draft_of)),
+                Body::Local(locals) => work.extend(locals),
             }
         }
         if !recorded.is_empty() {
@@ -156,16 +158,17 @@ impl Log {
             imported.commits += own.commits;
             imported.skipped += own.skipped;
         }
-        if !drafts.is_empty() {
-            let before = drafts.len();
+        if !drafts.is_empty() || !work.is_empty() {
+            let before = drafts.len() + work.len();
             self.learn_ids().await?;
-            drafts.retain(|draft| !self.runtime.knows(draft.id));
-            imported.skipped += (before - drafts.len()) as u64;
-            for draft in &drafts {
-                imported.events += draft.events.len() as u64;
-                imported.commits += 1;
-            }
-            self.append_all(drafts).await?;
+            drafts.retain(|draft: &Draft| !self.runtime.knows(draft.id));
+            work.retain(|local: &Local| !self.runtime.knows(local.commit.id));
+            imported.skipped += (before - drafts.len() - work.len()) as u64;
+            let events = drafts.iter().map(|draft| draft.events.len());
+            let events = events.chain(work.iter().map(|local| local.commit.events.len()));
+            imported.events += events.sum::<usize>() as u64;
+            imported.commits += (drafts.len() + work.len()) as u64;
+            self.append_all(drafts, work).await?;
         }
         Ok(imported)
     }
@@ -196,27 +199,28 @@ impl Log {
         Ok(imported)
     }
 
-    /// Appends commits and waits until they are on disk.
-    fn append_all(&self, drafts: Vec<Draft>) -> Boxed<'_, ()> {
-        Box::pin(self.append_durably(drafts))
+    /// Appends commits, then those of another device, and waits until they are on disk.
+    fn append_all(&self, drafts: Vec<Draft>, work: Vec<Local>) -> Boxed<'_, ()> {
+        Box::pin(self.append_durably(drafts, work))
     }
 
-    async fn append_durably(&self, drafts: Vec<Draft>) -> Result<(), ClientError> {
-        let mut last = None;
+    async fn append_durably(
+        &self,
+        drafts: Vec<Draft>,
+        work: Vec<Local>,
+    ) -> Result<(), ClientError> {
         for draft in drafts {
-            last = Some(draft.id);
             self.runtime.replica.borrow_mut().append(draft)?;
         }
-        let Some(last) = last else { return Ok(()) };
-        self.runtime.schedule();
+        if !work.is_empty() {
+            self.runtime.replica.borrow_mut().adopt(work)?;
+        }
+        // Commands that are to be decided again are decided by the host.
+        self.runtime.wake_later();
         self.runtime.settled().await;
-        let there = self.with_queue(|queue| {
-            let mut durable = queue.filter(|queued| queued.durable);
-            durable.any(|queued| queued.local.commit.id == last)
-        });
         match self.status().0.store_error {
-            Some(error) if !there => Err(error.into()),
-            _ => Ok(()),
+            Some(error) => Err(error.into()),
+            None => Ok(()),
         }
     }
 
@@ -294,14 +298,6 @@ fn draft(commit: Commit) -> Draft {
         events: commit.events,
         command: None,
         policy: Policy::Rebase,
-    }
-}
-
-fn draft_of(local: Local) -> Draft {
-    Draft {
-        command: local.command,
-        policy: local.policy,
-        ..draft(local.commit)
     }
 }
 

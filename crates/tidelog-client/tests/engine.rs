@@ -11,9 +11,9 @@ mod browser;
 use browser::{Tab, disk, draft, event, fresh, options, payloads, stream, until};
 use tidelog_client::{Options, Outcome, Retain};
 use tidelog_core::frame::{self, Body};
-use tidelog_core::replica::Phase;
+use tidelog_core::replica::{Draft, Phase};
 use tidelog_core::store::Direction;
-use tidelog_core::{Payload, Position, Timestamp, Version};
+use tidelog_core::{Condition, Expected, Payload, Position, Timestamp, Version};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::Event as DomEvent;
 
@@ -266,6 +266,30 @@ async fn what_is_not_confirmed_is_exported_and_taken_in_elsewhere_once() {
     let again = other.log.import_frames(&work).await.unwrap();
     assert_eq!((again.commits, again.skipped), (0, 30));
     assert!(Tab::open(&fresh()).await.log.unconfirmed().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn work_that_conflicts_where_it_is_imported_is_parked_and_not_lost() {
+    let (tab, other) = (Tab::open(&fresh()).await, Tab::open(&fresh()).await);
+    let first = || Draft {
+        conditions: vec![Condition {
+            stream: stream(0),
+            expected: Expected::NoStream,
+        }],
+        ..draft(0)
+    };
+    let work = first();
+    let id = work.id;
+    tab.log.append(work).unwrap();
+    let bytes = tab.log.unconfirmed();
+    other.log.append(first()).unwrap();
+    other.reach(1).await;
+    let imported = other.log.import_frames(&bytes).await.unwrap();
+    assert_eq!((imported.commits, imported.skipped), (1, 0));
+    until(|| other.log.status().0.counts.parked == 1).await;
+    assert_eq!(other.log.outcome(id).await.unwrap(), Outcome::Parked);
+    let parked = other.log.parked().await.unwrap();
+    assert_eq!(parked[0].1.len(), 1, "both sides are told");
 }
 
 #[wasm_bindgen_test]
