@@ -163,7 +163,8 @@ export interface Target {
 
 /** A commit of one event without anything special, whose only condition is on its stream. */
 function isFlat({ events, conditions, command }: Draft): boolean {
-  const [event, condition] = [events[0], conditions[0]];
+  const event = events[0];
+  const condition = conditions[0];
   return (
     events.length === 1 &&
     conditions.length === 1 &&

@@ -4,7 +4,10 @@
 const pool = new Uint8Array(4096);
 let used = pool.length;
 const DIGITS = Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
-const HYPHEN = 0x2d;
+/** The characters of the id that is being made; its hyphens stay. */
+const CHARS: number[] = Array.from("00000000-0000-0000-0000-000000000000", (char) =>
+  char.charCodeAt(0),
+);
 
 /** A new UUIDv7 (RFC 9562): 48 bits of time, then random bits, so that ids sort by when they were made. */
 export function newId(): string {
@@ -12,17 +15,18 @@ export function newId(): string {
     crypto.getRandomValues(pool);
     used = 0;
   }
-  const bytes = pool.subarray(used, used + 16);
+  const at = used;
   used += 16;
   const now = Date.now();
-  const [high, low] = [Math.floor(now / 0x10000), now % 0x10000];
-  bytes[0] = high >>> 24;
-  bytes[1] = high >>> 16;
-  bytes[2] = high >>> 8;
-  bytes[3] = high;
-  bytes[4] = low >>> 8;
-  bytes[5] = low;
-  return bytesToUuid(bytes, 7);
+  const high = Math.floor(now / 0x10000);
+  const low = now % 0x10000;
+  pool[at] = high >>> 24;
+  pool[at + 1] = high >>> 16;
+  pool[at + 2] = high >>> 8;
+  pool[at + 3] = high;
+  pool[at + 4] = low >>> 8;
+  pool[at + 5] = low;
+  return bytesToUuid(pool, at, 7);
 }
 
 /**
@@ -35,18 +39,20 @@ export function derivedId(commitId: string, k: number): string {
   for (let i = 0; i < 16; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
   const tail = new DataView(bytes.buffer);
   tail.setUint32(12, tail.getUint32(12) + k);
-  return bytesToUuid(bytes, 8);
+  return bytesToUuid(bytes, 0, 8);
 }
 
-function bytesToUuid(bytes: Uint8Array, version: number): string {
-  bytes[6] = (version << 4) | ((bytes[6] ?? 0) & 0x0f);
-  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+/** The UUID of the 16 bytes at `at`, which become it. */
+function bytesToUuid(bytes: Uint8Array, at: number, version: number): string {
+  bytes[at + 6] = (version << 4) | ((bytes[at + 6] ?? 0) & 0x0f);
+  bytes[at + 8] = 0x80 | ((bytes[at + 8] ?? 0) & 0x3f);
   // One text from all its characters at once; joined from parts it would stay in parts.
-  const chars: number[] = [];
+  let place = 0;
   for (let i = 0; i < 16; i++) {
-    if (i === 4 || i === 6 || i === 8 || i === 10) chars.push(HYPHEN);
-    const byte = bytes[i] ?? 0;
-    chars.push(DIGITS[byte >>> 4] ?? 0, DIGITS[byte & 15] ?? 0);
+    if (i === 4 || i === 6 || i === 8 || i === 10) place++;
+    const byte = bytes[at + i] ?? 0;
+    CHARS[place++] = DIGITS[byte >>> 4] ?? 0;
+    CHARS[place++] = DIGITS[byte & 15] ?? 0;
   }
-  return String.fromCharCode.apply(null, chars);
+  return String.fromCharCode.apply(null, CHARS);
 }

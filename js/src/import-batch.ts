@@ -32,6 +32,8 @@ interface StreamState {
 export class LineBatch {
   readonly #versionOf: (stream: string) => number;
   readonly #streams = new Map<string, StreamState>();
+  /** The same by the names that lines give them. */
+  readonly #byName = new Map<string, StreamState>();
   #batch = 0;
   #names: string[] = [];
   #types: string[] = [];
@@ -152,12 +154,19 @@ export class LineBatch {
     };
   }
 
-  #stateOf(stream: string): StreamState {
-    const known = this.#streams.get(stream);
+  #stateOf(name: string): StreamState {
+    const known = this.#byName.get(name);
     if (known) return known;
+    const stream = name.includes("/") ? name : name.replace("-", "/");
     checkStream(stream);
-    const state = { stream, version: this.#versionOf(stream), index: 0, batch: -1 };
+    const state = this.#streams.get(stream) ?? {
+      stream,
+      version: this.#versionOf(stream),
+      index: 0,
+      batch: -1,
+    };
     this.#streams.set(stream, state);
+    this.#byName.set(name, state);
     return state;
   }
 }

@@ -1,4 +1,5 @@
 /** Importing lines or frames, in pieces of bounded size: the next is read while the last is written. */
+import { keyOf, kindOf } from "./batch.js";
 import type { Imported, LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
 import { fromCore, messageOf, TidelogError, tidelogError } from "./errors.js";
@@ -66,7 +67,7 @@ class Import {
 
   async lines(first: Piece, rest: AsyncIterable<Piece>): Promise<void> {
     const core = await this.#engine.opened();
-    const batch = new LineBatch((stream) => core.version(stream));
+    const batch = new LineBatch((stream) => shownVersion(this.#engine, core, stream));
     // Bytes may end within a character.
     const decoder = new TextDecoder("utf-8", { fatal: true });
     let tail = "";
@@ -205,6 +206,15 @@ class Import {
 }
 
 const CARRIAGE_RETURN = 0x0d;
+
+/** Version of a stream; wasm is asked only where no rows know it. */
+function shownVersion(engine: Engine, core: LogCore, stream: string): number {
+  const { mirror } = engine;
+  const kind = kindOf(stream);
+  const rows = mirror.rows(kind);
+  if (rows === undefined) return core.version(stream);
+  return engine.pure(kind, () => rows.shownFold(keyOf(stream), mirror.queue)).version;
+}
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   if (a.length === 0) return b;

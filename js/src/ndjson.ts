@@ -9,6 +9,7 @@ import type { EventMeta } from "./types.js";
 
 /** One line that was read. */
 export interface Line {
+  /** As it was written: without a slash it is split at its first hyphen. */
   readonly stream: string;
   /** Absent: behind what is there. */
   readonly version?: number;
@@ -146,7 +147,7 @@ function parseUsual(text: string): Line | undefined {
     // More fields may follow the payload.
     return undefined;
   }
-  const line = { stream: streamName(stream), type, time, data, schema: 1 };
+  const line = { stream, type, time, data, schema: 1 };
   return version === undefined ? line : { ...line, version };
 }
 
@@ -177,7 +178,7 @@ function parseAny(text: string): Line {
   if (tags !== undefined && !isTexts(tags)) throw new Error("tags is not a list of texts");
   if (meta !== undefined && !isMeta(meta)) throw new Error("meta is not metadata of an event");
   return {
-    stream: streamName(stream),
+    stream,
     type,
     time: millis,
     data,
@@ -186,11 +187,6 @@ function parseAny(text: string): Line {
     ...(tags === undefined ? {} : { tags }),
     ...(meta === undefined ? {} : { meta }),
   };
-}
-
-/** Without a slash a stream is split at its first hyphen. */
-function streamName(stream: string): string {
-  return stream.includes("/") ? stream : stream.replace("-", "/");
 }
 
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
@@ -205,26 +201,46 @@ export function textToTime(text: string): number {
 /** `2011-10-01T00:38:44.546+02:00` or with `Z`, which is most of them; `NaN` for others. */
 function usualTime(text: string): number {
   const { length } = text;
-  const offset = length === 29;
-  if ((!offset && (length !== 24 || text[23] !== "Z")) || text[10] !== "T" || text[19] !== ".") {
-    return Number.NaN;
-  }
-  const dashes = text[4] === "-" && text[7] === "-" && text[13] === ":" && text[16] === ":";
-  const [month, day] = [digits(text, 5, 7), digits(text, 8, 10)];
-  const [hour, minute, second] = [digits(text, 11, 13), digits(text, 14, 16), digits(text, 17, 19)];
+  const isUtc = length === 24 && text.charCodeAt(23) === Z;
+  if ((!isUtc && length !== 29) || !isPunctuated(text)) return Number.NaN;
+  const month = digits(text, 5, 7);
+  const day = digits(text, 8, 10);
+  const hour = digits(text, 11, 13);
+  const minute = digits(text, 14, 16);
+  const second = digits(text, 17, 19);
   // A day that only some months have is left to the slower way; so is everything unusual.
-  const usual = month >= 1 && month <= 12 && day >= 1 && day <= 28 && hour < 24 && minute < 60;
-  if (!dashes || !usual || !(second < 60)) return Number.NaN;
-  const millis = digits(text, 20, 23);
+  if (!(month >= 1 && month <= 12 && day >= 1 && day <= 28)) return Number.NaN;
+  if (!(hour < 24 && minute < 60 && second < 60)) return Number.NaN;
   const year = digits(text, 0, 4);
   // `Date.UTC` takes years below 100 for those of the twentieth century.
   if (!(year >= 100)) return Number.NaN;
-  const time = Date.UTC(year, month - 1, day, hour, minute, second, millis);
-  if (!offset) return time;
-  const sign = text[23] === "+" ? 1 : text[23] === "-" ? -1 : Number.NaN;
-  const [hours, minutes] = [digits(text, 24, 26), digits(text, 27, 29)];
-  if (text[26] !== ":" || !(hours < 24) || !(minutes < 60)) return Number.NaN;
-  return time - sign * (hours * 60 + minutes) * 60_000;
+  const time = Date.UTC(year, month - 1, day, hour, minute, second, digits(text, 20, 23));
+  if (isUtc) return time;
+  const sign = text.charCodeAt(23);
+  const hours = digits(text, 24, 26);
+  const minutes = digits(text, 27, 29);
+  const valid = text.charCodeAt(26) === COLON && hours < 24 && minutes < 60;
+  if (!valid || (sign !== PLUS && sign !== MINUS)) return Number.NaN;
+  const offset = (hours * 60 + minutes) * 60_000;
+  return sign === PLUS ? time - offset : time + offset;
+}
+
+const Z = 0x5a;
+const T = 0x54;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+const POINT = 0x2e;
+
+function isPunctuated(text: string): boolean {
+  return (
+    text.charCodeAt(4) === MINUS &&
+    text.charCodeAt(7) === MINUS &&
+    text.charCodeAt(10) === T &&
+    text.charCodeAt(13) === COLON &&
+    text.charCodeAt(16) === COLON &&
+    text.charCodeAt(19) === POINT
+  );
 }
 
 /** The number that these characters are; `NaN` if one is no digit. */

@@ -161,7 +161,8 @@ function placeFor(
   row: AnyRow,
   compare: (a: AnyRow, b: AnyRow) => number,
 ): number {
-  let [low, high] = [0, rows.length];
+  let low = 0;
+  let high = rows.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (compare(rows[middle] as AnyRow, row) <= 0) low = middle + 1;
