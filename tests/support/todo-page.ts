@@ -55,7 +55,7 @@ export class TodoPage {
   }
 
   get statusLine(): Locator {
-    return this.page.getByRole("status");
+    return this.page.locator("[role=status][data-phase]");
   }
 
   /** The item with exactly this title. */

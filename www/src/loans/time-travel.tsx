@@ -25,7 +25,10 @@ export function TimeTravel({ past }: { past: Past }) {
           choose(chosen < last ? chosen : undefined);
         }}
       />
-      <output htmlFor={id}>{words(past, last)}</output>
+      {/* Read with the slider, as its value text. */}
+      <span className="value" aria-hidden="true">
+        {words(past, last)}
+      </span>
       <button
         type="button"
         disabled={past.position === undefined}

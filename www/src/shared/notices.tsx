@@ -35,7 +35,7 @@ export function statusToNotices({ damaged, reset }: Status): readonly string[] {
     sentences.push(
       damaged.refetch
         ? `${from}. It was set aside and comes again from the server.`
-        : `${from}, and nobody else has it. Export what can be read; see Storage.`,
+        : `${from}, and nobody else has a copy.`,
     );
   }
   if (reset !== undefined) {

@@ -51,7 +51,7 @@ describe("the storage", () => {
     expect(notices({ damaged: { from: 1201, refetch: true } })).toEqual([
       "Data on this device is damaged from event 1,201 on. It was set aside and comes again from the server.",
     ]);
-    expect(notices({ damaged: { from: 1, refetch: false } })[0]).toMatch(/nobody else has it/);
+    expect(notices({ damaged: { from: 1, refetch: false } })[0]).toMatch(/nobody else has a copy/);
     expect(notices({ reset: { reason: "rewound" } })[0]).toMatch(/anew from the server/);
   });
 
