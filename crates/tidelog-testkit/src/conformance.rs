@@ -36,7 +36,7 @@ pub use cases::*;
 pub use maintenance::*;
 pub use range::*;
 pub use snapshots::*;
-pub use tab::{Database, Tab};
+pub use tab::{Database, Tab, recorded};
 pub use tabs::*;
 
 use core::future::Future;

@@ -169,7 +169,12 @@ impl Answer {
 
     pub(crate) async fn value(self) -> Result<JsValue, Failure> {
         self.end.await;
-        self.request.result().map_err(|thrown| Failure::of(&thrown))
+        // The result of a request that failed is `undefined`, just as that of a key which is not there.
+        match self.request.error() {
+            Ok(None) => self.request.result().map_err(|thrown| Failure::of(&thrown)),
+            Ok(Some(error)) => Err(Failure::of(&error)),
+            Err(thrown) => Err(Failure::of(&thrown)),
+        }
     }
 }
 

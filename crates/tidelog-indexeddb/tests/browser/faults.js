@@ -80,6 +80,51 @@ function eachRequest(replacement) {
   return () => Object.assign(IDBObjectStore.prototype, Object.fromEntries(originals));
 }
 
+/**
+ * Strikes at the `at`-th request, from 1, that transactions which can write make from now on:
+ * `throw` in its place, `abort` the transaction behind it, `close` the connection behind it,
+ * `lose` the connection and with it the transaction behind it.
+ */
+export function strike(at, how) {
+  let count = 0;
+  const strikes = { fired: false, stop: undefined };
+  strikes.stop = eachRequest((original, store, args) => {
+    const { transaction } = store;
+    if (transaction.mode !== "readwrite" || ++count !== at) return original.apply(store, args);
+    strikes.fired = true;
+    if (how === "throw") throw new DOMException("injected by a test", "DataCloneError");
+    const request = original.apply(store, args);
+    if (how === "close") transaction.db.close();
+    else transaction.abort();
+    if (how === "lose") transaction.db.dispatchEvent(new Event("close"));
+    return request;
+  });
+  return strikes;
+}
+
+/** Ends it, and says whether it struck. */
+export function hasStruck(strikes) {
+  strikes.stop();
+  return strikes.fired;
+}
+
+/** Every key and value of every store, as text. */
+export async function dump(name) {
+  const database = await settled(indexedDB.open(name));
+  const stores = [...database.objectStoreNames];
+  const transaction = database.transaction(stores);
+  const all = stores.map(async (name) => {
+    const store = transaction.objectStore(name);
+    const [keys, values] = await Promise.all([settled(store.getAllKeys()), settled(store.getAll())]);
+    return [name, keys, values];
+  });
+  const text = JSON.stringify(await Promise.all(all), (_, value) =>
+    value instanceof Uint8Array ? `bytes ${[...value]}` : value,
+  );
+  database.close();
+  return text;
+}
+
 export function stopWatching(watch) {
   return watch.stop();
 }

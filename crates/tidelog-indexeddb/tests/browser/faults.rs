@@ -12,6 +12,11 @@ extern "C" {
     pub(crate) fn close_before_next_transaction();
     #[wasm_bindgen(js_name = watchDurability)]
     pub(crate) fn watch_durability() -> JsValue;
+    pub(crate) fn strike(at: u32, how: &str) -> JsValue;
+    #[wasm_bindgen(js_name = hasStruck)]
+    pub(crate) fn has_struck(strikes: &JsValue) -> bool;
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn dump(name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = watchRequests)]
     pub(crate) fn watch_requests() -> JsValue;
     #[wasm_bindgen(js_name = stopWatching)]

@@ -192,8 +192,12 @@ pub(super) fn cursor(position: u64) -> Cursor {
     }
 }
 
-/// A recorded frame of one commit that holds the positions from `first` to `last`.
-pub(super) fn recorded(first: u64, last: u64) -> Vec<u8> {
+/// A recorded frame of one commit that holds the positions from `first` to `last`, in the epoch whose bytes are all 9.
+///
+/// # Panics
+/// Never: the names in it are valid.
+#[must_use]
+pub fn recorded(first: u64, last: u64) -> Vec<u8> {
     let event = |at: u64| Event {
         stream: StreamId::new("todo/1").expect("a stream id"),
         event_type: EventType::new("todo.added").expect("an event type"),
