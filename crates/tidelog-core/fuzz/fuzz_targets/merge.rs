@@ -8,8 +8,9 @@ mod checks;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     // The input is two frames, the first as long as it says.
     let mut bytes = bytes.to_vec();
-    let first = tidelog_core::frame::header(&bytes).map_or(bytes.len(), |header| header.length);
-    let (one, other) = bytes.split_at_mut(first.min(bytes.len()));
+    let length = bytes.len();
+    let first = tidelog_core::frame::header(&bytes).map_or(length, |header| header.length);
+    let (one, other) = bytes.split_at_mut(first.min(length));
     checks::repair_frame(one);
     checks::repair_frame(other);
     checks::merge(&bytes);

@@ -118,10 +118,13 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
     let names = texts(dictionary)?;
     let layout = sections.layout;
     let lanes = Scan::new(&bytes, &sections.lanes);
-    let events = lanes.left(layout.lane(Field::Stream)) / LEAST_EVENT_BYTES;
-    let events = events.min(header.events as usize);
-    let commits = lanes.left(layout.lane(Field::IdRest)) / LEAST_COMMIT_BYTES;
-    let commits = commits.min(header.commits as usize);
+    // What the header claims is believed only as far as the lanes have room for it.
+    let (events, commits) = (header.events as usize, header.commits as usize);
+    if events > lanes.left(layout.lane(Field::Stream)) / LEAST_EVENT_BYTES
+        || commits > lanes.left(layout.lane(Field::IdRest)) / LEAST_COMMIT_BYTES
+    {
+        return Err(malformed("number of events", 0));
+    }
     let mut columns = Columns {
         header,
         bytes: Vec::new(),
@@ -129,25 +132,26 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
         replicas,
         ends: alloc::vec![End::default(); names.len()],
         names,
-        stream: Vec::with_capacity(events),
-        event_type: Vec::with_capacity(events),
-        schema: Vec::with_capacity(events),
-        version: Vec::with_capacity(events),
-        occurred_at: Vec::with_capacity(events),
-        commit: Vec::with_capacity(events),
-        payload: Vec::with_capacity(events),
-        ids: Vec::with_capacity(commits),
-        attempt: Vec::with_capacity(commits),
-        replica: Vec::with_capacity(commits),
-        recorded_at: Vec::with_capacity(commits),
-        actor: Vec::with_capacity(commits),
-        commit_end: Vec::with_capacity(commits),
+        stream: alloc::vec![0; events],
+        event_type: alloc::vec![0; events],
+        schema: alloc::vec![0; events],
+        version: alloc::vec![0.0; events],
+        occurred_at: alloc::vec![0.0; events],
+        commit: alloc::vec![0; events],
+        payload: alloc::vec![0; events],
+        ids: alloc::vec![[0; 16]; commits],
+        attempt: alloc::vec![0; commits],
+        replica: alloc::vec![0; commits],
+        recorded_at: alloc::vec![0.0; commits],
+        actor: alloc::vec![0; commits],
+        commit_end: alloc::vec![0; commits],
         extras: Vec::new(),
         erased: Vec::new(),
     };
     let mut rows = Rows {
         layout,
         scan: lanes,
+        event: 0,
         payloads: bytes.get(sections.payloads).unwrap_or_default(),
         payload_at: 0,
         replicas: replica_count,
@@ -201,6 +205,8 @@ fn texts(mut dictionary: Scan<'_>) -> Result<Vec<Range<u32>>, FrameError> {
 struct Rows<'a> {
     layout: Layout,
     scan: Scan<'a>,
+    /// How many events were read.
+    event: u32,
     payloads: &'a [u8],
     payload_at: usize,
     replicas: usize,
@@ -212,22 +218,25 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn read(&mut self, columns: &mut Columns) -> Result<(), FrameError> {
+        let total = columns.header.events;
         for number in 0..columns.header.commits {
             let events = self.commit(columns, number)?;
+            if events > total - self.event {
+                return Err(self.wrong("number of events", Field::Events));
+            }
             for _ in 0..events {
                 self.event(columns, number);
                 if self.scan.failed {
                     return Err(self.wrong("event", Field::Stream));
                 }
+                self.event += 1;
             }
-            columns.commit_end.push(length(&columns.stream));
+            put(&mut columns.commit_end, number, self.event);
         }
         if !self.scan.is_done() {
             return Err(malformed("lane (more than its commits say)", 0));
         }
-        if self.payload_at != self.payloads.len()
-            || columns.stream.len() != columns.header.events as usize
-        {
+        if self.payload_at != self.payloads.len() || self.event != total {
             return Err(malformed("number of events", self.payload_at));
         }
         Ok(())
@@ -245,14 +254,13 @@ impl Rows<'_> {
     fn commit(&mut self, columns: &mut Columns, number: u32) -> Result<u32, FrameError> {
         let names = columns.names.len();
         let id = self.id();
-        columns.ids.push(id);
+        put(&mut columns.ids, number, id);
         let layout = self.layout;
         let scan = &mut self.scan;
-        columns
-            .attempt
-            .push(scan.small(layout.lane(Field::Attempt)));
+        let attempt = scan.small(layout.lane(Field::Attempt));
+        put(&mut columns.attempt, number, attempt);
         let replica = scan.below(layout.lane(Field::Replica), self.replicas);
-        columns.replica.push(replica);
+        put(&mut columns.replica, number, replica);
         scan.varint(layout.lane(Field::Seq)); // of use to nobody but its replica
         for _ in 0..scan.count_in(
             layout.lane(Field::Conditions),
@@ -265,10 +273,9 @@ impl Rows<'_> {
         let events = scan.small(layout.lane(Field::Events));
         let difference = scan.signed(layout.lane(Field::RecordedAt));
         self.recorded_at = self.recorded_at.wrapping_add(difference);
-        columns.recorded_at.push(self.recorded_at as f64);
-        columns
-            .actor
-            .push(scan.below(layout.lane(Field::Actor), names + 1));
+        put(&mut columns.recorded_at, number, self.recorded_at as f64);
+        let actor = scan.below(layout.lane(Field::Actor), names + 1);
+        put(&mut columns.actor, number, actor);
         for _ in 0..scan.count_in(
             layout.lane(Field::Versions),
             layout.lane(Field::VersionsStream),
@@ -306,17 +313,17 @@ impl Rows<'_> {
     fn event(&mut self, columns: &mut Columns, commit: u32) {
         let (layout, scan) = (self.layout, &mut self.scan);
         let names = columns.names.len();
-        let event = length(&columns.stream);
+        let event = self.event;
         let stream = scan.below(layout.lane(Field::Stream), names);
-        columns.stream.push(stream);
-        columns
-            .event_type
-            .push(scan.below(layout.lane(Field::EventType), names));
-        columns.schema.push(scan.small(layout.lane(Field::Schema)));
+        put(&mut columns.stream, event, stream);
+        let event_type = scan.below(layout.lane(Field::EventType), names);
+        put(&mut columns.event_type, event, event_type);
+        let schema = scan.small(layout.lane(Field::Schema));
+        put(&mut columns.schema, event, schema);
         let difference = scan.signed(layout.lane(Field::OccurredAt));
         self.occurred_at = self.occurred_at.wrapping_add(difference);
-        columns.occurred_at.push(self.occurred_at as f64);
-        columns.commit.push(commit);
+        put(&mut columns.occurred_at, event, self.occurred_at as f64);
+        put(&mut columns.commit, event, commit);
         if let Some(end) = columns.ends.get_mut(stream as usize) {
             end.last = 0;
             if end.commit == commit + 1 {
@@ -324,7 +331,7 @@ impl Rows<'_> {
                 end.next = end.next.saturating_add(1);
             }
             end.event = event + 1;
-            columns.version.push(end.last as f64);
+            put(&mut columns.version, event, end.last as f64);
         }
         let (tags, references) = (layout.lane(Field::Tags), layout.lane(Field::References));
         let plain = match layout {
@@ -351,7 +358,7 @@ impl Rows<'_> {
             }
             self.payload_at += 1;
         }
-        columns.payload.push(self.payload_at as u32);
+        put(&mut columns.payload, event, self.payload_at as u32);
         let length = match scan.small(layout.lane(Field::PayloadLength)) {
             0 => {
                 let lane = layout.lane(Field::PayloadDigest);
@@ -425,8 +432,12 @@ fn versions(scan: &mut Scan<'_>, layout: Layout, ends: &mut [End], commit: u32) 
     }
 }
 
-fn length<T>(column: &[T]) -> u32 {
-    u32::try_from(column.len()).unwrap_or(u32::MAX)
+/// Writes into a column, which has the length that its frame's header says. Inlined: a call costs more than a write.
+#[inline(always)]
+fn put<T>(column: &mut [T], at: u32, value: T) {
+    if let Some(place) = column.get_mut(at as usize) {
+        *place = value;
+    }
 }
 
 impl Columns {

@@ -1,5 +1,7 @@
 //! Reading numbers fast: a failure is remembered instead of returned, so that a row costs a few loads and no branches
 //! for errors. Whoever scans looks at [`Scan::failed`] once for each row and stops.
+//!
+//! What every field needs is inlined even where the Wasm is compiled for size: a call would cost more than its work.
 
 use super::layout::LANES;
 use core::ops::Range;
@@ -87,7 +89,7 @@ impl<'a> Scan<'a> {
     }
 
     /// LEB128 of at most 64 bits, in its shortest form; 0 after a failure.
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self, lane: usize) -> u64 {
         if let (Some(at), Some(end)) = (self.at.get_mut(lane), self.end.get(lane))
             && *at < *end
@@ -101,9 +103,17 @@ impl<'a> Scan<'a> {
     }
 
     fn long_varint(&mut self, lane: usize) -> u64 {
+        let rest = self.rest(lane);
+        // Most of the rest have two bytes.
+        if let [one @ 0x80..=0xff, two @ 0x01..0x80, ..] = rest
+            && let Some(at) = self.at.get_mut(lane)
+        {
+            *at += 2;
+            return u64::from(*one & 0x7f) | u64::from(*two) << 7;
+        }
         let mut value = 0_u64;
         let mut length = 0;
-        for byte in self.rest(lane) {
+        for byte in rest {
             let shift = length * 7;
             length += 1;
             if shift > 63 || shift == 63 && *byte > 1 {
@@ -124,7 +134,7 @@ impl<'a> Scan<'a> {
         0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn small(&mut self, lane: usize) -> u32 {
         let value = self.varint(lane);
         u32::try_from(value).unwrap_or_else(|_too_large| {
@@ -134,7 +144,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A number below `end`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn below(&mut self, lane: usize, end: usize) -> u32 {
         let value = self.small(lane);
         if value as usize >= end {
@@ -144,7 +154,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Zigzag.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::cast_possible_wrap, reason = "undoes the zigzag of the writer")]
     pub(super) fn signed(&mut self, lane: usize) -> i64 {
         let value = self.varint(lane);
