@@ -5,7 +5,7 @@
 import { BatchReader } from "./batch.js";
 import type { LogCore } from "./border.js";
 import type { ConfirmedFold } from "./confirmed.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import type { Mirror } from "./mirror.js";
 import { deadline, nextTask } from "./slices.js";
 
@@ -20,6 +20,8 @@ export interface Beside {
   readonly folds: readonly ConfirmedFold[];
   /** Throws if the log is closed. */
   readonly core: () => LogCore;
+  /** Waits for what wasm promised while the log is open. */
+  readonly asked: <T>(promise: Promise<T>) => Promise<T>;
   /** Runs the app's folds. */
   readonly pure: (run: () => void) => void;
   readonly signal?: AbortSignal | undefined;
@@ -32,7 +34,7 @@ export interface Beside {
  * before it awaits anything. Rejects with the signal's reason, or with what reading the log fails with.
  */
 export async function catchUp(beside: Beside): Promise<void> {
-  const { mirror, folds, core, signal } = beside;
+  const { mirror, folds, core, asked, signal } = beside;
   let { resets } = mirror;
   for (;;) {
     signal?.throwIfAborted();
@@ -45,7 +47,7 @@ export async function catchUp(beside: Beside): Promise<void> {
     const from = Math.min(...folds.map((fold) => fold.position)) + 1;
     const to = mirror.position;
     if (from <= to) {
-      const page = await fromCore(core().readLog(from, to, false, PAGE_BYTES));
+      const page = await asked(core().readLog(from, to, false, PAGE_BYTES));
       for (const batch of mirror.resets === resets ? page.batches : []) {
         const done = await foldBatch(beside, new BatchReader(batch), to, resets);
         if (!done) break;

@@ -3,11 +3,12 @@
  * that leave the page free, and tells subscribers once for each drain. No user code ever runs inside a
  * call into wasm.
  */
+import { aborted } from "./abort.js";
 import { catchUp } from "./beside.js";
 import type { CoreFactory, CoreOptions, LogCore, Notice, RerunNotice } from "./border.js";
 import type { ConfirmedFold } from "./confirmed.js";
 import type { Projection } from "./define.js";
-import { coreErrorToTidelogError, type TidelogError, tidelogError } from "./errors.js";
+import { coreErrorToTidelogError, fromCore, type TidelogError, tidelogError } from "./errors.js";
 import { Cell } from "./live.js";
 import type { Streams } from "./log-types.js";
 import { Mirror } from "./mirror.js";
@@ -37,6 +38,7 @@ export class Engine {
   onStored: (core: LogCore) => void = () => undefined;
   readonly #options: EngineOptions;
   readonly #makeCore: CoreFactory;
+  readonly #closing = new AbortController();
   #phase: Phase = "idle";
   #core: LogCore | undefined;
   #opened: Promise<void> | undefined;
@@ -119,6 +121,10 @@ export class Engine {
     return this.current();
   }
 
+  /** What wasm promised, its failures as classes. Rejects with `closed` as soon as the log is closed. */
+  readonly asked = <T>(promise: Promise<T>): Promise<T> =>
+    fromCore(aborted(promise, this.#closing.signal));
+
   /** Ends the receipt of a commit that is parked, with wasm's reason if that can be read. */
   async settleParked(core: LogCore, id: string): Promise<void> {
     const infos = await core.parked().catch(() => []);
@@ -182,6 +188,7 @@ export class Engine {
         mirror,
         folds: [fold],
         core: () => this.#coreOrThrow(),
+        asked: this.asked,
         pure: (run) => this.pure(fold.name, run),
         signal,
         onProgress: progress,
@@ -235,6 +242,7 @@ export class Engine {
     if (this.#phase === "closed") return;
     const core = this.#core;
     this.#phase = "closed";
+    this.#closing.abort(this.closedError());
     this.#onPage("removeEventListener");
     try {
       if (core) {
@@ -319,7 +327,7 @@ export class Engine {
     onProgress(start);
     const core = () => this.#coreOrThrow();
     const pure = (run: () => void) => this.pure("this log", run);
-    await catchUp({ mirror, folds, core, pure, onProgress });
+    await catchUp({ mirror, folds, core, asked: this.asked, pure, onProgress });
     for (const fold of folds) mirror.attach(fold);
   }
 

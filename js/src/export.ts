@@ -1,12 +1,12 @@
 /** The log as a stream of bytes, read as fast as they are taken. */
+import { aborted } from "./abort.js";
 import { PAGE_BYTES } from "./beside.js";
 import type { LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import { framesIn } from "./frames.js";
 import type { ExportOptions } from "./log-types.js";
 import { batchToLines, unconfirmedToLine } from "./ndjson.js";
-import { aborted } from "./rebuild.js";
 
 type Chunks = AsyncGenerator<Uint8Array, void, void>;
 
@@ -53,19 +53,19 @@ async function* chunksOf(engine: Engine, options: ExportOptions): Chunks {
   const { format = "ndjson", what = "confirmed" } = options;
   const core = await engine.opened();
   if (what === "lost") {
-    yield* whole(core.lost());
+    yield* whole(engine, core.lost());
     return;
   }
   if (what !== "unconfirmed") {
     yield* format === "frames" ? confirmedFrames(engine, options) : confirmedLines(engine, options);
   }
   if (what === "confirmed") return;
-  if (format === "frames") yield* whole((await engine.opened()).unconfirmed());
-  else yield* unconfirmedLines(await engine.opened());
+  if (format === "frames") yield* whole(engine, (await engine.opened()).unconfirmed());
+  else yield* unconfirmedLines(engine, await engine.opened());
 }
 
-async function* whole(bytes: Promise<Uint8Array>): Chunks {
-  const taken = await fromCore(bytes);
+async function* whole(engine: Engine, bytes: Promise<Uint8Array>): Chunks {
+  const taken = await engine.asked(bytes);
   if (taken.length > 0) yield taken;
 }
 
@@ -74,7 +74,7 @@ async function* confirmedLines(engine: Engine, { onProgress }: ExportOptions): C
   const total = engine.mirror.position;
   for (let next = 1; next <= total; ) {
     const core = await engine.opened();
-    const { batches } = await fromCore(core.readLog(next, total, false, PAGE_BYTES));
+    const { batches } = await engine.asked(core.readLog(next, total, false, PAGE_BYTES));
     const before = next;
     for (const batch of batches) {
       const first = batch.firstPosition;
@@ -93,7 +93,7 @@ async function* confirmedFrames(engine: Engine, { onProgress }: ExportOptions): 
   const total = engine.mirror.position;
   for (let next = 1; next <= total; ) {
     const core = await engine.opened();
-    const bytes = await fromCore(core.framesFrom(next, PAGE_BYTES));
+    const bytes = await engine.asked(core.framesFrom(next, PAGE_BYTES));
     const last = bytes && framesIn(bytes).at(-1);
     const end = last ? last.firstPosition + last.events : 0;
     if (bytes === undefined || end <= next) throw holeAt(next);
@@ -103,7 +103,7 @@ async function* confirmedFrames(engine: Engine, { onProgress }: ExportOptions): 
   }
 }
 
-async function* unconfirmedLines(core: LogCore): Chunks {
+async function* unconfirmedLines(engine: Engine, core: LogCore): Chunks {
   const encoder = new TextEncoder();
   for (const { id } of core.queue()) {
     const commit = core.commit(id);
@@ -113,7 +113,7 @@ async function* unconfirmedLines(core: LogCore): Chunks {
     const lines = commit.events.map((event) => unconfirmedToLine(event, occurredAt, event.version));
     yield encoder.encode(lines.join(""));
   }
-  for (const { mine } of await fromCore(core.parked())) {
+  for (const { mine } of await engine.asked(core.parked())) {
     const lines = mine.map((event) => unconfirmedToLine(event, event.occurredAt, undefined));
     yield encoder.encode(lines.join(""));
   }

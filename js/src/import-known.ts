@@ -2,7 +2,7 @@
 import { BatchReader } from "./batch.js";
 import type { LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import type { Known } from "./import-batch.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -39,7 +39,7 @@ async function eventsOf(
 ): Promise<ReadonlyMap<number, RecordedEvent>> {
   const events = new Map<number, RecordedEvent>();
   for (let next = low; next <= high; ) {
-    const page = await fromCore(core.readStream(stream, next, high, false, high - next + 1));
+    const page = await engine.asked(core.readStream(stream, next, high, false, high - next + 1));
     const before = next;
     for (const batch of page.batches) {
       const reader = new BatchReader(batch);

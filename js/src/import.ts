@@ -2,7 +2,7 @@
 import { keyOf, kindOf } from "./batch.js";
 import type { Imported, LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { fromCore, messageOf, TidelogError, tidelogError } from "./errors.js";
+import { messageOf, TidelogError, tidelogError } from "./errors.js";
 import { framesIn, isFrames } from "./frames.js";
 import { type Known, LineBatch } from "./import-batch.js";
 import { checkKnown } from "./import-known.js";
@@ -126,7 +126,9 @@ class Import {
     const end = framesIn(bytes).at(-1)?.end ?? 0;
     if (end === 0) return bytes;
     const core = await this.#engine.opened();
-    const { events, commits, skipped } = await fromCore(core.importFrames(bytes.slice(0, end)));
+    const { events, commits, skipped } = await this.#engine.asked(
+      core.importFrames(bytes.slice(0, end)),
+    );
     this.#count({ events, commits });
     this.#skipped += skipped;
     return bytes.subarray(end);
@@ -195,7 +197,7 @@ class Import {
   ): Promise<void> {
     await checkKnown(this.#engine, core, known);
     this.#skipped += known.length;
-    if (events) this.#count(await fromCore(core.importEvents(events)));
+    if (events) this.#count(await this.#engine.asked(core.importEvents(events)));
   }
 
   #count({ events, commits }: Imported): void {

@@ -4,7 +4,7 @@ import { PAGE_BYTES } from "./beside.js";
 import { kindFoldOf } from "./confirmed.js";
 import type { StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import type { PastView, ReadPoint, Streams } from "./log-types.js";
 import { runQuery } from "./query.js";
 import { QueueMirror } from "./queue.js";
@@ -23,7 +23,7 @@ export async function viewAt(
   point: ReadPoint,
 ): Promise<PastView> {
   const core = await engine.opened();
-  const end = Math.min(engine.mirror.position, await lastOf(core, point));
+  const end = Math.min(engine.mirror.position, await lastOf(engine, core, point));
   const kinds = new Map(
     Object.values(streams).map(
       (definition) =>
@@ -35,7 +35,7 @@ export async function viewAt(
   );
   let position = 0;
   for (let whole = true; whole && position < end; ) {
-    const page = await fromCore(
+    const page = await engine.asked(
       (await engine.opened()).readLog(position + 1, end, false, PAGE_BYTES),
     );
     if (page.batches.length === 0) {

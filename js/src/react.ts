@@ -2,7 +2,7 @@
 import { useSyncExternalStore } from "react";
 import type { Projection, StateOf, StreamDefinition } from "./define.js";
 import type { LogMembers } from "./log-types.js";
-import type { Live, ParkedCommit, Row, RowQuery, Status } from "./types.js";
+import type { Live, ParkedCommit, Row, RowQuery, Status, StorageInfo } from "./types.js";
 
 const NO_ROWS: readonly never[] = [];
 
@@ -32,6 +32,11 @@ export function useFold<Result>(log: LogMembers, projection: Projection<Result>)
 /** Where the log stands. */
 export function useStatus(log: LogMembers): Status {
   return useLive(log.status, log.status.getSnapshot());
+}
+
+/** What the log takes on this device. */
+export function useStorage(log: LogMembers): StorageInfo {
+  return useLive(log.storage, log.storage.getSnapshot());
 }
 
 /** Commits that wait for someone to resolve them. */

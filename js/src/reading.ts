@@ -3,7 +3,7 @@ import { BatchReader, keyOf, kindOf } from "./batch.js";
 import { PAGE_BYTES } from "./beside.js";
 import type { BatchPage, LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import type { ReadOptions, ReadPoint, ReadStreamOptions } from "./log-types.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -23,8 +23,8 @@ export function readLog(
     const core = await engine.opened();
     const head = engine.mirror.position;
     const [from, to] = backward ? [options.to, options.from] : [options.from, options.to];
-    const low = from === undefined ? 1 : await firstOf(core, from);
-    const high = to === undefined ? head : Math.min(head, await lastOf(core, to));
+    const low = from === undefined ? 1 : await firstOf(engine, core, from);
+    const high = to === undefined ? head : Math.min(head, await lastOf(engine, core, to));
     return logPages(engine, Math.max(1, low), high, backward);
   };
   return new EventIterator(pages, options);
@@ -62,7 +62,7 @@ function logPages(engine: Engine, low: number, high: number, backward: boolean):
   return async () => {
     if (next > last) return undefined;
     const core = await engine.opened();
-    const page = await fromCore(core.readLog(next, last, backward, PAGE_BYTES));
+    const page = await engine.asked(core.readLog(next, last, backward, PAGE_BYTES));
     const runs: Run[] = [];
     for (const batch of page.batches) {
       const reader = new BatchReader(batch);
@@ -120,7 +120,7 @@ function forwardPages(engine: Engine, stream: string, { low, high }: Versions): 
     const core = await engine.opened();
     const confirmed = rows?.confirmedVersion(keyOf(stream)) ?? 0;
     if (next <= Math.min(confirmed, high)) {
-      const events = await streamPage(core, stream, next, high, false);
+      const events = await streamPage(engine, core, stream, next, high, false);
       for (const { version, commitId } of events) {
         next = version + 1;
         read = version;
@@ -153,7 +153,7 @@ function backwardPages(engine: Engine, stream: string, { low, high }: Versions):
     }
     if (last < low) return undefined;
     const core = await engine.opened();
-    const events = await streamPage(core, stream, low, last, true);
+    const events = await streamPage(engine, core, stream, low, last, true);
     if (events.length === 0) return undefined;
     last = (events.at(-1)?.version ?? low) - 1;
     return events;
@@ -161,13 +161,16 @@ function backwardPages(engine: Engine, stream: string, { low, high }: Versions):
 }
 
 async function streamPage(
+  engine: Engine,
   core: LogCore,
   stream: string,
   low: number,
   high: number,
   backward: boolean,
 ): Promise<RecordedEvent[]> {
-  const page: BatchPage = await fromCore(core.readStream(stream, low, high, backward, STREAM_PAGE));
+  const page: BatchPage = await engine.asked(
+    core.readStream(stream, low, high, backward, STREAM_PAGE),
+  );
   const events = page.batches.flatMap((batch) => {
     const reader = new BatchReader(batch);
     return [...eventsOf([{ reader, from: 0, to: batch.count - 1 }], false)];
@@ -178,14 +181,14 @@ async function streamPage(
 }
 
 /** The first position at or after a point. */
-async function firstOf(core: LogCore, point: ReadPoint): Promise<number> {
+async function firstOf(engine: Engine, core: LogCore, point: ReadPoint): Promise<number> {
   if ("position" in point) return point.position;
-  return (await fromCore(core.positionAt(point.time.getTime() - 1))) + 1;
+  return (await engine.asked(core.positionAt(point.time.getTime() - 1))) + 1;
 }
 
 /** The last position at or before a point. */
-export async function lastOf(core: LogCore, point: ReadPoint): Promise<number> {
-  return "position" in point ? point.position : fromCore(core.positionAt(point.time.getTime()));
+export async function lastOf(engine: Engine, core: LogCore, point: ReadPoint): Promise<number> {
+  return "position" in point ? point.position : engine.asked(core.positionAt(point.time.getTime()));
 }
 
 /** Confirmed commits with events at `low..=high`, in order and whole. */

@@ -1,8 +1,9 @@
 /** Folding something from the log anew, beside the running fold. */
+import { aborted } from "./abort.js";
 import { KindFold } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import type { ProgressOptions } from "./log-types.js";
 import { freshFold, type ProjectionFold } from "./projections.js";
 
@@ -41,7 +42,7 @@ export async function verify(
   for (;;) {
     const core = await engine.opened();
     signal?.throwIfAborted();
-    const slice = await aborted(fromCore(core.verify(position + 1, SLICE_BYTES)), signal);
+    const slice = await aborted(engine.asked(core.verify(position + 1, SLICE_BYTES)), signal);
     if (!slice.done && slice.position <= position) {
       throw tidelogError("corrupt_batch", { position: position + 1, problem: "nothing is there" });
     }
@@ -53,18 +54,3 @@ export async function verify(
 
 /** Hashing these takes a few milliseconds. */
 const SLICE_BYTES = 256 * 1024;
-
-/** What `promise` gives, unless the signal aborts before. */
-export async function aborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  let stop: () => void = () => undefined;
-  const abort = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, abort]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}

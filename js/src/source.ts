@@ -1,7 +1,7 @@
 /** The bytes of an import, wherever they come from, in the pieces they come in. */
+import { aborted } from "./abort.js";
 import { tidelogError } from "./errors.js";
 import type { ImportSource } from "./log-types.js";
-import { aborted } from "./rebuild.js";
 
 export type Piece = Uint8Array | string;
 

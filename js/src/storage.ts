@@ -1,7 +1,7 @@
 /** What this device holds of a log, and keeping it. */
 import type { LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import { Cell } from "./live.js";
 import type { LogStorage } from "./log-types.js";
 import type { StorageInfo } from "./types.js";
@@ -31,7 +31,7 @@ export function storageOf(engine: Engine): LogStorage {
   const refresh = async (): Promise<StorageInfo> => {
     const mine = ++turn;
     const core = await engine.opened();
-    const info = await fromCore(core.storage());
+    const info = await engine.asked(core.storage());
     // A later look knows more.
     if (mine === turn) {
       cell.set(info);
@@ -54,12 +54,12 @@ export function storageOf(engine: Engine): LogStorage {
     getSnapshot: cell.getSnapshot,
     refresh,
     persist: async () => {
-      const granted = await fromCore((await engine.opened()).persist());
+      const granted = await engine.asked((await engine.opened()).persist());
       later(0);
       return granted;
     },
     compact: async () => {
-      await fromCore((await engine.opened()).compact());
+      await engine.asked((await engine.opened()).compact());
       await refresh();
     },
     snapshot: async () => {

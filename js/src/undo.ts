@@ -5,7 +5,7 @@ import type { Commands } from "./commands.js";
 import { emittedToDraft } from "./decide.js";
 import type { Emitted } from "./define.js";
 import type { Engine } from "./engine.js";
-import { fromCore, tidelogError } from "./errors.js";
+import { tidelogError } from "./errors.js";
 import { Folder, upcast } from "./fold.js";
 import { collect, commitsOf, readStream } from "./reading.js";
 import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
@@ -32,7 +32,7 @@ async function eventsOfCommit(
 ): Promise<readonly RecordedEvent[]> {
   const pending = engine.mirror.queue.commit(id);
   if (pending) return pending;
-  const outcome = await fromCore(core.outcome(id));
+  const outcome = await engine.asked(core.outcome(id));
   if (outcome.position !== undefined) {
     // The position is that of its last event; the first is at most so many before it.
     const first = Math.max(1, outcome.position - EVENTS_IN_COMMIT + 1);

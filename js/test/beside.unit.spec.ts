@@ -5,6 +5,11 @@ import type { Status } from "../src/types.js";
 import { FakeDevice } from "./fake-core.js";
 import { fakeLog, openLog, settled, thrownBy, todo } from "./fixtures.js";
 
+type Log = ReturnType<typeof fakeLog>["log"];
+
+const LINE =
+  '{"stream":"todo/x","type":"todo.added","time":"2026-01-01T00:00:00Z","data":{"title":"x"}}';
+
 const added = (key: string) => [
   { stream: `todo/${key}`, type: "todo.added", data: { title: key } },
 ];
@@ -200,6 +205,28 @@ describe("verifying", () => {
     await settled();
     controller.abort("later");
     await expect(verified).rejects.toBe("later");
+  });
+});
+
+describe("closing the log", () => {
+  it.each<
+    [string, "readLog" | "readStream" | "verify" | "importEvents", (log: Log) => Promise<unknown>]
+  >([
+    ["a read", "readLog", (log) => log.read().next()],
+    ["a read of a stream", "readStream", (log) => log.readStream(todo, "t1").next()],
+    ["an export", "readLog", (log) => new Response(log.export()).text()],
+    ["an import", "importEvents", (log) => log.import(LINE)],
+    ["a rebuilding", "readLog", (log) => log.rebuild(todo)],
+    ["a verification", "verify", (log) => log.verify()],
+    ["a view of the past", "readLog", (log) => log.at({ position: 5 })],
+  ])("ends %s that waits", async (_, call, start) => {
+    const { log, core } = await openLog(seeded(10));
+    vi.spyOn(core, call).mockReturnValue(new Promise<never>(() => undefined));
+    const waiting = start(log);
+    await settled();
+    const ended = expect(waiting).rejects.toMatchObject({ code: "closed" });
+    await log.close();
+    await ended;
   });
 });
 
