@@ -31,6 +31,16 @@ impl Failure {
         }
     }
 
+    /// What a transaction throws that was asked for something. If it has ended already, it was aborted: it ends by
+    /// itself only when nothing is asked of it any more.
+    pub(crate) fn in_transaction(thrown: &JsValue) -> Self {
+        let mut failure = Self::of(thrown);
+        if failure.name == "InvalidStateError" {
+            failure.name = "AbortError".into();
+        }
+        failure
+    }
+
     /// The name of the exception.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -74,8 +74,8 @@ async fn append(
     }
     let transaction = connection.write(&[PENDING], batch.durability)?;
     if let Err(failure) = issue(&requests, &transaction) {
-        transaction.abort();
-        return Err(connection.failed(&failure));
+        let error = connection.failed(&failure);
+        return Err(give_up(connection, transaction, error));
     }
     match transaction.commit().await {
         End::Abort(failure) if failure.name() == "ConstraintError" => Ok(false),
@@ -96,18 +96,18 @@ pub(crate) async fn finish(
     transaction: Writing,
     requests: Result<Option<Vec<Request>>, StoreError>,
 ) -> Result<bool, StoreError> {
-    let requests = match requests {
-        Ok(Some(requests)) => requests,
-        other => {
+    let issued = match requests {
+        Ok(None) => {
             transaction.abort();
-            return other
-                .map(|_none| false)
-                .map_err(|error| connection.note(error));
+            return Ok(false);
         }
+        Ok(Some(requests)) => {
+            issue(&requests, &transaction).map_err(|failure| connection.failed(&failure))
+        }
+        Err(error) => Err(connection.note(error)),
     };
-    if let Err(failure) = issue(&requests, &transaction) {
-        transaction.abort();
-        return Err(connection.failed(&failure));
+    if let Err(error) = issued {
+        return Err(give_up(connection, transaction, error));
     }
     connection.commit(transaction).await.map(|()| true)
 }
@@ -137,7 +137,19 @@ impl Request {
             Self::Clear(store) => transaction.store(store)?.clear(),
         };
         // A request that fails later aborts the transaction, whose end is awaited.
-        issued.map(drop).map_err(|thrown| Failure::of(&thrown))
+        issued
+            .map(drop)
+            .map_err(|thrown| Failure::in_transaction(&thrown))
+    }
+}
+
+/// Gives a transaction up before its commit. If the browser has done so already, its reason says more than ours.
+fn give_up(connection: &Connection, transaction: Writing, error: StoreError) -> StoreError {
+    let why = transaction.failure();
+    transaction.abort();
+    match (error, why) {
+        (StoreError::Aborted { .. }, Some(why)) => connection.note(why.after_commit()),
+        (error, _) => error,
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod browser;
 
-use browser::{Browser, append, append_on, database, faults, fresh, log, open, stored};
-use tidelog_core::store::{Head, Store, StoreError, Written};
-use tidelog_core::{Position, ReplicaId, Seq};
+use browser::{Browser, REPLICA, append, append_on, database, faults, fresh, log, open, stored};
+use tidelog_core::store::{
+    Compaction, FoldName, FoldSnapshot, Head, SnapshotSet, Store, StoreError, StoreOp, Written,
+};
+use tidelog_core::{Cursor, Position, ReplicaId, Seq};
 use tidelog_indexeddb::IndexedDbStore;
-use tidelog_testkit::conformance::StoreFactory as _;
+use tidelog_testkit::conformance::{StoreFactory as _, recorded};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -28,6 +30,106 @@ async fn a_full_disk_fails_one_write_and_not_the_handle() {
     assert_eq!(stored("quota").await, [Seq::new(1)]);
     assert_eq!(append(&store).await, Ok(Written::Done));
     assert_eq!(stored("quota").await, [Seq::new(1), Seq::new(2)]);
+}
+
+/// Whatever finds the disk full says so, reads go on, and the same works once there is room.
+#[wasm_bindgen_test]
+async fn a_disk_that_fills_up_in_the_middle_stops_only_that() {
+    let store = fresh("full").await;
+    assert_eq!(append(&store).await, Ok(Written::Done));
+    let segment = Compaction {
+        replica: REPLICA,
+        covered: vec![Position::new(1), Position::new(5)],
+        segment: Some(recorded(1, 8)),
+        directory: None,
+    };
+    let fold = FoldSnapshot {
+        fold: FoldName {
+            name: "todo".into(),
+            version: 1,
+        },
+        buckets: 1,
+        changed: vec![(0, vec![1])],
+        whole: true,
+        base: Position::START,
+    };
+    let set = SnapshotSet {
+        replica: REPLICA,
+        checkpoint: Cursor::default(),
+        folds: vec![fold],
+    };
+    let head = store.load(Position::START, 0).await.expect("it loads").head;
+    let add = |first, last| StoreOp::AddLog {
+        first: Position::new(first),
+        frame: recorded(first, last),
+    };
+    let mut pull = append_on(head);
+    pull.head.next_seq = head.next_seq;
+    pull.ops = vec![add(1, 4), add(5, 8)];
+    let expected = [
+        ("pull", 1, 2),
+        ("append", 2, 2),
+        ("compaction", 2, 1),
+        ("snapshot", 2, 1),
+    ];
+    for (what, pending, log) in expected {
+        for full in [true, false] {
+            if full {
+                let method = if matches!(what, "pull" | "append") {
+                    "add"
+                } else {
+                    "put"
+                };
+                faults::fill_up_at(method);
+            }
+            let result = match what {
+                "pull" => store
+                    .write(pull.clone())
+                    .await
+                    .map(|done| done == Written::Done),
+                "append" => append(&store).await.map(|done| done == Written::Done),
+                "compaction" => store.compact(segment.clone()).await,
+                _ => store.save(set.clone()).await,
+            };
+            match result {
+                Ok(done) => assert!(!full && done, "{what}"),
+                Err(StoreError::QuotaExceeded { .. }) => assert!(full, "{what}"),
+                Err(error) => panic!("{what}: {error}"),
+            }
+            let loaded = store.load(Position::START, usize::MAX).await;
+            assert!(loaded.is_ok(), "reads go on after the {what}");
+        }
+        let loaded = store
+            .load(Position::START, usize::MAX)
+            .await
+            .expect("it loads");
+        assert_eq!(
+            (loaded.pending.len(), loaded.log.len()),
+            (pending, log),
+            "{what}"
+        );
+    }
+}
+
+/// A read that fails is never taken for a key that is not there.
+#[wasm_bindgen_test]
+async fn a_value_that_the_disk_does_not_give_back_is_an_error() {
+    let store = fresh("unreadable").await;
+    assert_eq!(append(&store).await, Ok(Written::Done));
+    for method in ["get", "getAll"] {
+        faults::fail_next_answer(method, "NotReadableError");
+        let loaded = store.load(Position::START, 0).await.map(drop);
+        assert!(
+            matches!(loaded, Err(StoreError::Corrupt { .. })),
+            "{method}: not {loaded:?}"
+        );
+    }
+    let loaded = store.load(Position::START, 0).await;
+    assert_eq!(
+        loaded.map(|loaded| loaded.pending.len()),
+        Ok(1),
+        "the handle lives on"
+    );
 }
 
 #[wasm_bindgen_test]
@@ -259,6 +361,28 @@ async fn no_database_at_all_says_so() {
         );
     }
     fresh("unavailable").await;
+}
+
+/// Private modes and blocked origins: some browsers throw, some fail later. Once it works, it works.
+#[wasm_bindgen_test]
+async fn an_opening_that_fails_says_why() {
+    for throws in [true, false] {
+        for name in ["SecurityError", "InvalidStateError", "UnknownError"] {
+            faults::fail_next_opening(name, throws);
+            let opened = open("not-opened").await.map(drop);
+            assert!(
+                matches!(&opened, Err(StoreError::Unavailable { detail }) if detail.contains(name)),
+                "not {opened:?}"
+            );
+        }
+        faults::fail_next_opening("QuotaExceededError", throws);
+        let opened = open("not-opened").await.map(drop);
+        assert!(
+            matches!(opened, Err(StoreError::QuotaExceeded { .. })),
+            "not {opened:?}"
+        );
+    }
+    fresh("not-opened").await;
 }
 
 #[wasm_bindgen_test]

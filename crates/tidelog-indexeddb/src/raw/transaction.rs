@@ -50,7 +50,7 @@ impl Transaction {
     pub(crate) fn store(&self, name: &str) -> Result<IdbObjectStore, Failure> {
         self.transaction
             .object_store(name)
-            .map_err(|thrown| Failure::of(&thrown))
+            .map_err(|thrown| Failure::in_transaction(&thrown))
     }
 
     /// The value of a key. All requests that belong together are issued before the first answer is awaited.
@@ -128,6 +128,12 @@ impl Writing {
         })
     }
 
+    /// Why the browser has aborted it, if it has.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let error = self.transaction.transaction.error();
+        error.map(|error| Failure::of(&error))
+    }
+
     /// Gives the transaction up.
     pub(crate) fn abort(self) {
         // It throws if the transaction has ended already, which is what is asked for.
@@ -162,7 +168,7 @@ impl Deref for Writing {
 
 impl Answer {
     fn to(issued: Result<IdbRequest, JsValue>) -> Result<Self, Failure> {
-        let request = issued.map_err(|thrown| Failure::of(&thrown))?;
+        let request = issued.map_err(|thrown| Failure::in_transaction(&thrown))?;
         let end = FirstEvent::of(&[(&request, "success"), (&request, "error")]);
         Ok(Self { request, end })
     }

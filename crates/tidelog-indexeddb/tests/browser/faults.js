@@ -17,6 +17,46 @@ export function abortNextCommit(name) {
   });
 }
 
+/** The disk is full when the next transaction that can write asks for this. */
+export function fillUpAt(method) {
+  const original = IDBObjectStore.prototype[method];
+  IDBObjectStore.prototype[method] = function (...args) {
+    const { transaction } = this;
+    const request = original.apply(this, args);
+    if (transaction.mode === "readwrite") {
+      IDBObjectStore.prototype[method] = original;
+      const error = new DOMException("injected by a test", "QuotaExceededError");
+      Object.defineProperty(transaction, "error", { value: error });
+      transaction.abort();
+    }
+    return request;
+  };
+}
+
+/** The next opening of a database throws this, or fails with it a moment later. */
+export function failNextOpening(name, throws) {
+  const error = new DOMException("injected by a test", name);
+  once(IDBFactory.prototype, "open", function (open) {
+    if (throws) throw error;
+    const request = open.call(this, "opened-in-vain");
+    request.addEventListener("success", () => request.result.close());
+    Object.defineProperty(request, "error", { value: error });
+    queueMicrotask(() => request.dispatchEvent(new Event("error")));
+    return request;
+  });
+}
+
+/** The next answer to this question is an error: the disk does not give the value back. */
+export function failNextAnswer(method, name) {
+  once(IDBObjectStore.prototype, method, function (ask, args) {
+    const request = ask.apply(this, args);
+    const error = new DOMException("injected by a test", name);
+    Object.defineProperty(request, "error", { value: error });
+    Object.defineProperty(request, "result", { value: undefined });
+    return request;
+  });
+}
+
 /** The connection breaks at the next commit, which is applied or not. */
 export function loseNextCommit(applied) {
   once(IDBTransaction.prototype, "commit", function (commit) {

@@ -6,6 +6,12 @@ use wasm_bindgen::prelude::*;
 extern "C" {
     #[wasm_bindgen(js_name = abortNextCommit)]
     pub(crate) fn abort_next_commit(name: &str);
+    #[wasm_bindgen(js_name = fillUpAt)]
+    pub(crate) fn fill_up_at(method: &str);
+    #[wasm_bindgen(js_name = failNextOpening)]
+    pub(crate) fn fail_next_opening(name: &str, throws: bool);
+    #[wasm_bindgen(js_name = failNextAnswer)]
+    pub(crate) fn fail_next_answer(method: &str, name: &str);
     #[wasm_bindgen(js_name = loseNextCommit)]
     pub(crate) fn lose_next_commit(applied: bool);
     #[wasm_bindgen(js_name = closeBeforeNextTransaction)]
