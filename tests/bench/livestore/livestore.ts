@@ -27,19 +27,12 @@ export async function open(storeId: string) {
     commit: (steps: readonly Step[]): void => {
       store.commit(...steps.map((step) => events.step(step)));
     },
-    /** Resolves when the worker that writes has taken everything. */
-    written: () =>
-      new Promise<void>((resolve) => {
-        if (store.syncStatus().pendingCount === 0) {
-          resolve();
-          return;
-        }
-        const stop = store.subscribeSyncStatus(({ pendingCount }) => {
-          if (pendingCount > 0) return;
-          stop();
-          resolve();
-        });
-      }),
+    /** Resolves when the worker that writes has taken everything. Asked again and again: a subscription misses changes. */
+    written: async () => {
+      while (store.syncStatus().pendingCount > 0) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    },
     /** Calls back when steps of the stream were added. */
     subscribe: (stream: string, listener: () => void): (() => void) =>
       store.subscribe(tables.steps.where({ stream }).count(), listener),
