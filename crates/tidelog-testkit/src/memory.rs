@@ -126,7 +126,8 @@ impl MemoryStore {
     /// # Errors
     /// As [`Store::write`].
     pub fn write_now(&self, batch: &WriteBatch) -> Result<Written, StoreError> {
-        self.transact(|content| content.write(batch))
+        // The head is a record too.
+        self.transact(batch.ops.len() + 1, |content| content.write(batch))
     }
 
     /// [`Store::load`] in one call, for a driver that is not asynchronous.
@@ -140,13 +141,15 @@ impl MemoryStore {
     /// Runs a transaction that writes, or the fault that is planned for it.
     fn transact<T>(
         &self,
+        steps: usize,
         run: impl FnOnce(&mut Content) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.check_open()?;
         let mut shared = lock(&self.database.shared);
         let life = self.life;
         let result = match shared.faults.next() {
-            None => shared.content(life).and_then(run),
+            Some(Fault::StopAfter(stop)) if stop < steps as u64 => Err(connection_lost()),
+            None | Some(Fault::StopAfter(_)) => shared.content(life).and_then(run),
             Some(Fault::AppliedThenLost) => shared
                 .content(life)
                 .and_then(run)
@@ -218,15 +221,20 @@ impl Store for MemoryStore {
     }
 
     async fn compact(&self, compaction: Compaction) -> Result<bool, StoreError> {
-        self.transact(|content| content.compact(&compaction))
+        // What it covers goes at once; the segment and its directory record come.
+        let steps = usize::from(compaction.segment.is_some()) * 2
+            + usize::from(compaction.directory.is_some());
+        self.transact(steps, |content| content.compact(&compaction))
     }
 
     async fn prune(&self, pruning: Pruning) -> Result<bool, StoreError> {
-        self.transact(|content| content.prune(&pruning))
+        // Frames, directory, gaps, head.
+        self.transact(4, |content| content.prune(&pruning))
     }
 
     async fn save(&self, set: SnapshotSet) -> Result<bool, StoreError> {
-        self.transact(|content| content.save(&set))
+        let steps = set.folds.iter().map(|fold| 1 + fold.changed.len()).sum();
+        self.transact(steps, |content| content.save(&set))
     }
 
     async fn snapshots(
@@ -237,7 +245,7 @@ impl Store for MemoryStore {
     }
 
     async fn forget(&self, all_but: &[FoldName]) -> Result<(), StoreError> {
-        self.transact(|content| {
+        self.transact(1, |content| {
             content.forget(all_but);
             Ok(())
         })

@@ -2,8 +2,12 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
-use tidelog_core::store::{Durability, Head, Outcome, StoreError, StoreOp, WriteBatch, Written};
-use tidelog_core::{Position, ReplicaId, Seq};
+use tidelog_core::store::{
+    Compaction, Durability, FoldName, FoldSnapshot, Head, Outcome, Pruning, SnapshotSet, Store,
+    StoreError, StoreOp, WriteBatch, Written,
+};
+use tidelog_core::{Cursor, Position, ReplicaId, Seq};
+use tidelog_testkit::conformance::recorded;
 use tidelog_testkit::memory::{Fault, FaultPlan, MemoryDatabase, MemoryFactory, MemoryStore};
 
 tidelog_testkit::store_conformance!(native, MemoryFactory::default());
@@ -95,4 +99,167 @@ fn a_closed_handle_says_so() {
     let lost = database.open(REPLICA);
     lost.lose_connection();
     assert!(append(&lost).is_err_and(|error| error.is_outcome_unknown()));
+}
+
+/// Everything that a database gives out.
+fn shown(database: &MemoryDatabase) -> String {
+    let store = database.open(REPLICA);
+    let fold = fold();
+    let folds = std::slice::from_ref(&fold);
+    tidelog_testkit::block_on(async {
+        format!(
+            "{:?}",
+            (
+                store.load(Position::START, usize::MAX).await,
+                store.directory(Position::START).await,
+                store.snapshots(folds).await,
+                store.quarantined().await,
+                store.lost().await,
+            )
+        )
+    })
+}
+
+fn fold() -> FoldName {
+    FoldName {
+        name: "todo".into(),
+        version: 1,
+    }
+}
+
+fn save(whole: bool) -> SnapshotSet {
+    SnapshotSet {
+        replica: REPLICA,
+        checkpoint: Cursor::default(),
+        folds: vec![FoldSnapshot {
+            fold: fold(),
+            buckets: 4,
+            changed: vec![(0, vec![u8::from(whole)]), (3, vec![3])],
+            whole,
+            base: Position::START,
+        }],
+    }
+}
+
+/// A database with two frames of which one is sealed, two pending ones and a snapshot.
+fn filled() -> (MemoryDatabase, MemoryStore) {
+    let database = MemoryDatabase::default();
+    let store = database.open(REPLICA);
+    for _ in 0..2 {
+        assert_eq!(append(&store), Ok(Written::Done));
+    }
+    assert_eq!(
+        write(&store, vec![log(1, 4), log(5, 8), log(9, 10)]),
+        Ok(true)
+    );
+    let sealed = compact(&store, &[1], 4, Some(b"sealed"));
+    assert_eq!(sealed, Ok(true));
+    assert_eq!(tidelog_testkit::block_on(store.save(save(true))), Ok(true));
+    (database, store)
+}
+
+fn log(first: u64, last: u64) -> StoreOp {
+    StoreOp::AddLog {
+        first: Position::new(first),
+        frame: recorded(first, last),
+    }
+}
+
+fn write(store: &MemoryStore, ops: Vec<StoreOp>) -> Result<bool, StoreError> {
+    let head = store.load_now(Position::START, 0)?.head;
+    let next = Head {
+        generation: head.generation.next(),
+        ..head
+    };
+    let written = store.write_now(&WriteBatch {
+        replica: store.replica(),
+        expected: head.generation,
+        head: next,
+        ops,
+        durability: Durability::Strict,
+    });
+    written.map(|written| written == Written::Done)
+}
+
+fn compact(
+    store: &MemoryStore,
+    covered: &[u64],
+    last: u64,
+    directory: Option<&[u8]>,
+) -> Result<bool, StoreError> {
+    let first = covered.first().copied().unwrap_or_default();
+    tidelog_testkit::block_on(store.compact(Compaction {
+        replica: REPLICA,
+        covered: covered.iter().copied().map(Position::new).collect(),
+        segment: Some(recorded(first, last)),
+        directory: directory.map(<[u8]>::to_vec),
+    }))
+}
+
+/// A transaction that writes, by its name.
+type Step = (&'static str, fn(&MemoryStore) -> Result<bool, StoreError>);
+
+const STEPS: [Step; 7] = [
+    ("append", |store| {
+        append(store).map(|written| written == Written::Done)
+    }),
+    ("confirm", |store| {
+        let settled = |first| StoreOp::PutOutcomes {
+            first: Seq::new(first),
+            outcomes: vec![Outcome::Settled],
+        };
+        write(store, vec![settled(1), settled(2), log(11, 12)])
+    }),
+    ("cut", |store| {
+        let gaps = vec![];
+        let (first, after) = (Position::new(5), Position::new(4));
+        let cut = StoreOp::TruncateLog { after, gaps };
+        write(store, vec![StoreOp::Quarantine { first }, cut])
+    }),
+    ("compaction", |store| {
+        compact(store, &[5, 9], 10, Some(b"both"))
+    }),
+    ("pruning", |store| {
+        tidelog_testkit::block_on(store.prune(Pruning {
+            replica: REPLICA,
+            epoch: Cursor::default().epoch,
+            through: Position::new(4),
+            gaps: vec![],
+        }))
+    }),
+    ("snapshot", |store| {
+        tidelog_testkit::block_on(store.save(save(false)))
+    }),
+    ("forgetting", |store| {
+        tidelog_testkit::block_on(store.forget(&[])).map(|()| true)
+    }),
+];
+
+#[test]
+fn a_page_that_stops_after_any_step_has_written_nothing() {
+    for (name, step) in STEPS {
+        let (database, store) = filled();
+        let before = shown(&database);
+        assert_eq!(step(&store), Ok(true), "{name}");
+        let after = shown(&database);
+        assert_ne!(before, after, "{name} changes something");
+        let mut stopped = 0;
+        loop {
+            let (database, store) = filled();
+            database.inject(FaultPlan::new().at(1, Fault::StopAfter(stopped)));
+            match step(&store) {
+                Ok(done) => {
+                    assert!(done, "{name} runs through");
+                    assert_eq!(shown(&database), after, "{name} runs through");
+                    break;
+                }
+                Err(error) => {
+                    assert!(error.is_outcome_unknown(), "{name}: {error}");
+                    assert_eq!(shown(&database), before, "{name} after {stopped} steps");
+                }
+            }
+            stopped += 1;
+        }
+        assert!(stopped > 0, "{name} was stopped at least once");
+    }
 }

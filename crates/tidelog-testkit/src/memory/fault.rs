@@ -12,9 +12,13 @@ pub enum Fault {
     AppliedThenLost,
     /// The connection is lost before anything is written.
     Lost,
+    /// The page stops after this many steps of the transaction, and with it the connection: nothing is written, as a browser
+    /// does with a transaction whose page has gone. A transaction of fewer steps goes well. A step is a change of one
+    /// record, or of a range at once.
+    StopAfter(u64),
 }
 
-/// The faults of the writes to come, by their number from 1. A write without one goes well.
+/// The faults of the writes to come, maintenance included, by their number from 1. A write without one goes well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     faults: BTreeMap<u64, Fault>,
