@@ -117,7 +117,7 @@ export const ERRORS = {
   database_wiped: [StorageError, "The local database was deleted while it was open."],
   database_corrupt: [StorageError, "The local database holds damaged data."],
   log_tampered: [StorageError, "The log on this device is not the one that was written."],
-  invalid_import: [InvalidEventError, "Line {line} of the import is wrong: {problem}."],
+  invalid_import: [InvalidEventError, "The import is wrong at {place}: {problem}."],
   import_mismatch: [InvalidEventError, "The frames do not continue this log."],
   core_failed: [TidelogError, "The core failed: {problem}."],
   unknown_outcome: [
@@ -156,6 +156,11 @@ export function tidelogError(
   const [Class, template] = ERRORS[code];
   const message = template.replace(/\{(\w+)\}/g, (_, name: string) => shown(fields[name]));
   return new Class(code, message, fields, cause);
+}
+
+/** `invalid_import` of a line, from 1. */
+export function lineError(line: number, problem: string, cause?: unknown): TidelogError {
+  return tidelogError("invalid_import", { line, place: `line ${line}`, problem }, cause);
 }
 
 /** What wasm threw or reported, as the class of its code. An error that is one already passes through. */

@@ -33,7 +33,11 @@ export function framesIn(bytes: Uint8Array): FramePlace[] {
   for (let start = 0; start + HEADER_BYTES <= bytes.length; ) {
     const length = view.getUint32(start + 8, true);
     if (view.getUint32(start, true) !== MAGIC || length < HEADER_BYTES) {
-      throw tidelogError("invalid_import", { problem: "no frame begins here", byte: start });
+      throw tidelogError("invalid_import", {
+        place: `byte ${start}`,
+        problem: "no frame begins here",
+        imported: 0,
+      });
     }
     const end = start + length;
     if (end > bytes.length) break;

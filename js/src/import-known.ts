@@ -2,7 +2,7 @@
 import { BatchReader } from "./batch.js";
 import type { LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { tidelogError } from "./errors.js";
+import { lineError } from "./errors.js";
 import type { Known } from "./import-batch.js";
 import type { RecordedEvent } from "./types.js";
 
@@ -25,7 +25,7 @@ export async function checkKnown(
     for (const line of lines) {
       if (says(line, events.get(line.version))) continue;
       const problem = `version ${line.version} of stream ${stream} is another event in the log`;
-      throw tidelogError("invalid_import", { line: line.line, problem });
+      throw lineError(line.line, problem);
     }
   }
 }

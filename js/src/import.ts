@@ -2,7 +2,7 @@
 import { keyOf, kindOf } from "./batch.js";
 import type { Imported, LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
-import { messageOf, TidelogError, tidelogError } from "./errors.js";
+import { lineError, messageOf, TidelogError, tidelogError } from "./errors.js";
 import { framesIn, isFrames } from "./frames.js";
 import { type Known, LineBatch } from "./import-batch.js";
 import { checkKnown } from "./import-known.js";
@@ -106,6 +106,7 @@ class Import {
     left = await this.#takeFrames(left);
     if (left.length > 0) {
       throw tidelogError("invalid_import", {
+        place: "its end",
         problem: "the last frame is cut off",
         imported: this.#events,
       });
@@ -118,7 +119,11 @@ class Import {
       return piece;
     }
     if (piece === "") return new Uint8Array();
-    throw tidelogError("invalid_import", { problem: "frames are bytes, not text", imported: 0 });
+    throw tidelogError("invalid_import", {
+      place: "its beginning",
+      problem: "frames are bytes, not text",
+      imported: 0,
+    });
   }
 
   async #takeFrames(bytes: Uint8Array): Promise<Uint8Array> {
@@ -143,11 +148,7 @@ class Import {
     try {
       return piece ? decoder.decode(piece, { stream: true }) : decoder.decode();
     } catch (thrown) {
-      throw tidelogError(
-        "invalid_import",
-        { line: this.#line + 1, problem: "it is not UTF-8" },
-        thrown,
-      );
+      throw lineError(this.#line + 1, "it is not UTF-8", thrown);
     }
   }
 
@@ -174,8 +175,7 @@ class Import {
     try {
       batch.add(parseLine(text), this.#line);
     } catch (thrown) {
-      const fields = { line: this.#line, problem: messageOf(thrown) };
-      throw tidelogError("invalid_import", fields, thrown);
+      throw lineError(this.#line, messageOf(thrown), thrown);
     }
   }
 

@@ -230,7 +230,7 @@ describe("an import", () => {
     const { log } = await openLog();
     await expect(log.import(`${LINES[0]}\n${line}\n${LINES[2]}\n`)).rejects.toMatchObject({
       code: "invalid_import",
-      message: expect.stringContaining("Line 2"),
+      message: expect.stringContaining("line 2"),
       fields: { line: 2, imported: 1, problem: expect.stringMatching(problem) },
     });
     await settled();
