@@ -6,8 +6,8 @@ import type { Line } from "./ndjson.js";
 const COMMIT_LINES = 100;
 const COMMIT_CHARS = 256 * 1024;
 /** The same of a batch, which is written at once. */
-const BATCH_LINES = 2500;
-const BATCH_CHARS = 512 * 1024;
+const BATCH_LINES = 5000;
+const BATCH_CHARS = 1024 * 1024;
 
 /** A line whose event should be in the log already. */
 export interface Known {

@@ -83,11 +83,11 @@ export class FakeDevice {
   }
 
   version(stream: string): number {
-    let version = 0;
-    for (const { events } of this.log) {
-      for (const event of events) if (event.stream === stream) version = event.version;
+    for (let i = this.log.length - 1; i >= 0; i--) {
+      const last = this.log[i]?.events.findLast((event) => event.stream === stream);
+      if (last) return last.version;
     }
-    return version;
+    return 0;
   }
 
   /** Adds confirmed commits by someone else, without telling anyone. */
