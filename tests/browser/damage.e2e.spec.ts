@@ -54,6 +54,39 @@ for (const which of ["first", "last", "all"] as const) {
   });
 }
 
+test("damage behind a snapshot: rows stand, a reader gets what the server has, and the disk is mended", async ({
+  lab,
+  context,
+}) => {
+  const page = await lab.open(context);
+  await openLog(page, { url: URL });
+  await page.evaluate(() => window.lab.bulk(["a", "b"], 600, 300));
+  await synced(page);
+  await page.evaluate(async () => {
+    const { storage } = window.lab.log;
+    await storage.compact();
+    await storage.snapshot();
+    await window.lab.log.close();
+  });
+  await page.evaluate(() => window.lab.disk.damage("log", "first"));
+  await page.reload();
+  await page.waitForFunction(() => window.lab !== undefined);
+  await openLog(page, { url: URL });
+  expect(await rows(page)).toEqual(rowsOf({ a: 600, b: 600 }));
+  await synced(page);
+
+  const read = await page.evaluate(() => window.lab.collect(window.lab.log.read()));
+  expect(read.map(({ position }) => position)).toEqual(
+    Array.from({ length: 1_200 }, (_, i) => i + 1),
+  );
+  await expect
+    .poll(() => page.evaluate(() => window.lab.log.storage.refresh()))
+    .toMatchObject({ quarantined: 1, events: 1_200, oldest: 1, gaps: [] });
+  await synced(page);
+  expect(await page.evaluate(() => window.lab.log.verify())).toEqual({ events: 1_200 });
+  await expect.poll(() => rows(page)).toEqual(rowsOf({ a: 600, b: 600 }));
+});
+
 test("the only copy damaged: opening says so by name and place, and changes nothing", async ({
   lab,
   context,

@@ -233,4 +233,16 @@ test.describe("a browser without storage", () => {
       });
     });
   }
+
+  test("TodoMVC says so on the page", async ({ tide, context }) => {
+    const page = await context.newPage();
+    await page.addInitScript(() => {
+      Object.defineProperty(window, "indexedDB", { value: undefined });
+    });
+    await page.goto(tide.url("/todomvc/"));
+    const problem = page.getByRole("alert").filter({ hasText: "The log could not be opened" });
+    await expect(problem).toContainText("storage_unavailable");
+    await expect(problem.getByRole("button", { name: "Reload" })).toBeVisible();
+    await expect(page.locator("[role=status][data-phase]")).toHaveAttribute("data-phase", "error");
+  });
 });
