@@ -1,6 +1,7 @@
 /** Bits that fell over on the disk: seen, set aside, and fetched again from whoever has them. */
 import type { Page } from "@playwright/test";
 import { expect, openLog, rowsOf, synced, test, URL } from "../support/lab-test.ts";
+import { eventsOf } from "../support/server-log.ts";
 
 const rows = (page: Page) => page.evaluate(() => window.lab.rows());
 
@@ -108,8 +109,9 @@ test("the only copy damaged: opening says so by name and place, and changes noth
   expect(await page.evaluate(() => window.lab.disk.dump())).toEqual(before);
 });
 
-test("pending work that is damaged is not pushed, and the rest of the log works", async ({
+test("pending work that is damaged: opening says so by name, and nothing of it is pushed", async ({
   lab,
+  tide,
   context,
 }) => {
   const page = await lab.open(context);
@@ -129,4 +131,5 @@ test("pending work that is damaged is not pushed, and the rest of the log works"
     return (await lab.codeOf(() => lab.log.ready())) ?? lab.status().error?.code;
   }, URL);
   expect(code).toBe("database_corrupt");
+  expect(await eventsOf(tide, "lab")).toHaveLength(3);
 });
