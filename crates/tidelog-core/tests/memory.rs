@@ -65,6 +65,7 @@ fn a_small_frame_that_claims_much_allocates_little() {
     for (what, frame) in &liars {
         assert!(frame.len() < 200);
         assert!(frame::decode(frame).is_err(), "{what}");
+        assert!(frame::columns(frame.clone()).is_err(), "{what}");
         let asked = ALLOCATOR.max_allocated().saturating_sub(before);
         assert!(
             asked < 256 * 1024,
