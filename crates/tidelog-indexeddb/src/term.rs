@@ -14,7 +14,8 @@
 //!
 //! Measured in headless Chromium 156 against a raw strict `put` of the same bytes with `commit()` (medians of 400,
 //! interleaved): the head read first, then two adds and a put, 2.1 times; all issued at once and committed after the
-//! head's answer 1.5; the same without the answer 1.4; a unique index as the check 1.8; one record alone 1.0 to 1.1.
+//! head's answer 1.5; the same without the answer 1.4; a unique index as the check 1.8; one record alone 1.1. The append as
+//! it is here, from Rust, 1.2; a confirmation, which looks, 2.8.
 
 use crate::record::{MAX_KEY, Meta};
 use std::cell::{Cell, RefCell};
