@@ -3,6 +3,12 @@
 //! A [`Log`] drives one [`Replica`](tidelog_core::replica::Replica) with IndexedDB, fetch, timers, a Web Lock and a
 //! BroadcastChannel. It decides nothing: what to write, what to send and what it means is the replica's business.
 //!
+//! - `runtime`: the loop; `lifecycle`: what the page goes through; `tabs`: the others;
+//! - `read`, `remote`: the confirmed log, from this disk and from the server;
+//! - `snapshots`, `maintenance`: what makes opening fast and the log small;
+//! - `import`, `export`, `storage`: the log as files and as bytes on a disk;
+//! - `session`: commands and folds of a [`Model`] in Rust.
+//!
 //! Invariant: no code of a caller runs while anything here is borrowed; the only callback is [`Options::wake`], and it
 //! only says that [`Log::poll_notice`] has something.
 

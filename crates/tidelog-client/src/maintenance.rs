@@ -76,7 +76,10 @@ impl Log {
                 Slice::Rest => break,
                 Slice::Late if late == TRIES => break,
                 Slice::Late => late += 1,
-                Slice::Done { sealed: one } => sealed += u32::from(one),
+                Slice::Done { sealed: one } => {
+                    late = 0;
+                    sealed += u32::from(one);
+                }
             }
             next_task().await;
         }
@@ -141,7 +144,7 @@ impl Runtime {
             }
             let (frames, bytes) = (self.upkeep.frames.get(), self.upkeep.bytes.get());
             match self.compact_slice().await? {
-                Slice::Done { .. } => {}
+                Slice::Done { .. } => late = 0,
                 Slice::Late if late < TRIES => late += 1,
                 Slice::Late | Slice::Rest => {
                     let upkeep = &self.upkeep;

@@ -25,7 +25,8 @@ use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
 use web_sys::AbortController;
 
-const LOAD_BYTES: usize = 1024 * 1024;
+/// So much of the log is read at once: more costs memory that is never given back, less costs round trips.
+const LOAD_BYTES: usize = 2 * 1024 * 1024;
 /// With so many notices not folded yet, no more of the log is read: memory of Wasm that was once used is never given back.
 const BACKLOG: usize = 8;
 const REOPEN_TRIES: u32 = 6;

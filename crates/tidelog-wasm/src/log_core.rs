@@ -31,6 +31,47 @@ pub struct LogCore {
     inner: Log,
     /// Polled already, to see whether it belongs to what was told before it.
     next: RefCell<Option<Notice>>,
+    /// The queue as of the last call, as long as nothing changes it.
+    queued: RefCell<Option<Queue>>,
+}
+
+/// Where each commit of the queue stands, and the versions that its events are shown with. Made once for all that JavaScript asks
+/// about one state of the queue.
+#[derive(Debug)]
+struct Queue(Map<CommitId, (usize, Vec<u64>)>);
+
+impl Queue {
+    fn of(log: &Log) -> Self {
+        let mut counted: Map<StreamId, u64> = Map::new();
+        let mut commits: Vec<(CommitId, Vec<u64>)> = Vec::new();
+        log.with_queue(|queue| {
+            for queued in queue {
+                let events = queued.local.commit.events.iter();
+                let places = events.map(|event| {
+                    let count = counted.entry(event.stream.clone()).or_default();
+                    *count += 1;
+                    *count
+                });
+                commits.push((queued.local.commit.id, places.collect()));
+            }
+        });
+        // Counted so far from the confirmed end of each stream; what is shown begins there.
+        let mut index = 0;
+        let mut shown = Map::new();
+        log.with_queue(|queue| {
+            for (queued, (id, mut versions)) in queue.zip(commits) {
+                for (event, version) in queued.local.commit.events.iter().zip(&mut versions) {
+                    let end = log.head(&event.stream);
+                    let end = end.map_or(0, |head| head.version.value());
+                    let all = counted.get(&event.stream).copied().unwrap_or_default();
+                    *version += end.saturating_sub(all);
+                }
+                shown.insert(id, (index, versions));
+                index += 1;
+            }
+        });
+        Self(shown)
+    }
 }
 
 fn commit_id(id: &str) -> Result<CommitId, JsValue> {
@@ -121,6 +162,7 @@ impl LogCore {
         Ok(Self {
             inner,
             next: RefCell::default(),
+            queued: RefCell::default(),
         })
     }
 
@@ -149,6 +191,7 @@ impl LogCore {
     /// `version_conflict`, `commit_too_large`, `not_ready`, `closed`, `invalid_argument`, …
     pub fn append(&self, draft: JsValue) -> Result<JsValue, JsValue> {
         let draft = draft::draft(&draft).map_err(|error| invalid("draft", &error))?;
+        self.queued.take();
         let versions = self.inner.append(draft).map_err(throw)?;
         let appended = Object::new();
         let versions: Array = versions
@@ -194,6 +237,7 @@ impl LogCore {
             expected,
         };
         let draft = flat.draft().map_err(|error| invalid("draft", &error))?;
+        self.queued.take();
         let versions = self.inner.append(draft).map_err(throw)?;
         let version = versions.first().map_or(0, |version| version.value());
         Ok(number(version))
@@ -202,6 +246,7 @@ impl LogCore {
     /// The next notice, or undefined.
     #[must_use]
     pub fn poll(&self) -> JsValue {
+        self.queued.take();
         if let Some(part) = self.inner.poll_snapshot() {
             return notice::snapshot(&part);
         }
@@ -232,6 +277,7 @@ impl LogCore {
     /// The commits that are not confirmed: id, attempt and state, in order.
     #[must_use]
     pub fn queue(&self) -> JsValue {
+        self.queued.take();
         self.inner.with_queue(notice::queue)
     }
 
@@ -241,41 +287,16 @@ impl LogCore {
     /// `invalid_argument` if the id is none.
     pub fn commit(&self, id: &str) -> Result<JsValue, JsValue> {
         let id = commit_id(id)?;
-        let log = &self.inner;
-        Ok(log.with_queue(|queue| {
-            let mut later: Map<StreamId, u64> = Map::new();
-            let mut found = None;
-            for queued in queue {
-                if queued.local.commit.id == id {
-                    found = Some(queued.local.clone());
-                    later.clear();
-                }
-                if found.is_some() {
-                    for event in &queued.local.commit.events {
-                        *later.entry(event.stream.clone()).or_default() += 1;
-                    }
-                }
-            }
-            let Some(local) = found else {
-                return JsValue::UNDEFINED;
-            };
-            // Counted back from the end of each stream as shown.
-            let versions: Vec<u64> = local
-                .commit
-                .events
-                .iter()
-                .map(|event| {
-                    let left = later.get_mut(&event.stream).map_or(1, |left| {
-                        *left -= 1;
-                        *left + 1
-                    });
-                    let end = log
-                        .head(&event.stream)
-                        .map_or(0, |head| head.version.value());
-                    (end + 1).saturating_sub(left)
-                })
-                .collect();
-            notice::commit(&local, &versions)
+        let mut queued = self.queued.borrow_mut();
+        let queued = queued.get_or_insert_with(|| Queue::of(&self.inner));
+        let Some((index, versions)) = queued.0.get(&id) else {
+            return Ok(JsValue::UNDEFINED);
+        };
+        Ok(self.inner.with_queue(|queue| {
+            let queued = queue.nth(*index);
+            queued.map_or(JsValue::UNDEFINED, |queued| {
+                notice::commit(queued.local, versions)
+            })
         }))
     }
 
@@ -285,6 +306,7 @@ impl LogCore {
     /// `invalid_argument` if the answer is not valid; the commit is then refused with that.
     #[wasm_bindgen(js_name = answerRerun)]
     pub fn answer_rerun(&self, id: &str, answer: JsValue) -> Result<(), JsValue> {
+        self.queued.take();
         let id = commit_id(id)?;
         match draft::answer(&answer, now()) {
             Ok(answer) => {

@@ -174,6 +174,14 @@ async fn a_flat_append_is_an_append() {
     let commit = core.commit(&text(&queued, "id")).unwrap();
     assert_eq!(text(&get(&commit, "command"), "name"), "add");
     let event = Array::from(&get(&commit, "events")).get(0);
+    assert_eq!(get(&event, "version").as_f64(), Some(2.0));
+    assert_eq!(
+        append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap(),
+        3.0
+    );
+    let commit = core.commit(&text(&queued, "id")).unwrap();
+    let event = Array::from(&get(&commit, "events")).get(0);
+    assert_eq!(get(&event, "version").as_f64(), Some(2.0));
     assert_eq!(text(&event, "data"), r#"{"title":"Öl"}"#);
 }
 
