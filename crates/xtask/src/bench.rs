@@ -84,7 +84,8 @@ fn livestore(project: &Project, site: &Path, arguments: &[String]) -> Outcome {
         &built.join("livestore.js"),
         || {
             say("livestore: installing and building (a minute, once)");
-            check(command(&folder, "npm", ["ci"]))?;
+            // Not `npm ci`: npm leaves other platforms' optional packages out of this lock file and then misses them.
+            check(command(&folder, "npm", ["install", "--no-save"]))?;
             check(command(&folder, "npm", ["run", "--silent", "build"]))
         },
     );
