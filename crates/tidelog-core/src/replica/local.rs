@@ -12,7 +12,7 @@ use crate::commit::{Commit, Recorded, StreamVersions};
 use crate::cursor::Cursor;
 use crate::frame;
 use crate::id::Epoch;
-use crate::limits::FRAME_TARGET_BYTES;
+use crate::limits::{FRAME_TARGET_BYTES, SEGMENT_TARGET_BYTES};
 use crate::map::StreamMap;
 use crate::number::{Seq, Timestamp, Version};
 use alloc::string::String;
@@ -68,7 +68,7 @@ impl Replica {
                 detail: String::from("a commit is not valid"),
             }));
         }
-        let mut page = self.admit(now, commits)?;
+        let mut page = self.admit(now, commits, true)?;
         page.only_copy = true;
         self.sync.page = Some(page).filter(|page| !page.frames.is_empty());
         Ok(())
@@ -126,14 +126,20 @@ impl Replica {
             fits
         });
         let commits: Vec<Commit> = commits.collect();
-        if let Ok(page) = self.admit(now, commits) {
+        if let Ok(page) = self.admit(now, commits, false) {
             self.disk.confirm_at = None;
             self.sync.page = Some(page);
         }
     }
 
-    /// Gives commits the next positions and versions.
-    fn admit(&self, now: Timestamp, commits: Vec<Commit>) -> Result<Page, InconsistentLog> {
+    /// Gives commits the next positions and versions. `many`: in frames that are segments at once, so that no compaction
+    /// has to write them again.
+    fn admit(
+        &self,
+        now: Timestamp,
+        commits: Vec<Commit>,
+        many: bool,
+    ) -> Result<Page, InconsistentLog> {
         let mut cursor = self.head.cursor;
         if cursor.epoch == Epoch::default() {
             cursor.epoch = self.config.epoch;
@@ -146,17 +152,23 @@ impl Replica {
         };
         let mut heads: StreamMap<Version> = StreamMap::default();
         let mut run = Vec::new();
-        let mut weight = 0;
+        let mut bytes = 0;
+        let target = if many {
+            let all: usize = commits.iter().map(encoded_bytes).sum();
+            // Equal parts, so that no small one is left over.
+            all / (all / SEGMENT_TARGET_BYTES).max(1)
+        } else {
+            FRAME_TARGET_BYTES
+        };
         let mut begin = cursor;
         for mut commit in commits {
-            let more = commit.weight();
-            if weight > 0 && weight + more > FRAME_TARGET_BYTES {
-                page.frames.push(page_frame(begin, &run)?);
+            if bytes >= target {
+                page.frames.push(page_frame(begin, &run, many)?);
                 run.clear();
-                weight = 0;
+                bytes = 0;
                 begin = cursor;
             }
-            weight += more;
+            bytes += encoded_bytes(&commit);
             if commit.replica == Default::default() {
                 commit.replica = self.id;
                 commit.seq = Seq::default();
@@ -189,15 +201,28 @@ impl Replica {
             run.push(recorded);
         }
         if !run.is_empty() {
-            page.frames.push(page_frame(begin, &run)?);
+            page.frames.push(page_frame(begin, &run, many)?);
         }
         page.cursor = cursor;
         Ok(page)
     }
 }
 
-fn page_frame(begin: Cursor, run: &[Recorded]) -> Result<PageFrame, InconsistentLog> {
-    let bytes = frame::encode_recorded(begin.epoch, begin.chain, run);
+/// About how many bytes a commit takes in a frame.
+fn encoded_bytes(commit: &Commit) -> usize {
+    let payloads = commit
+        .events
+        .iter()
+        .map(|event| event.data.text().map_or(32, str::len) + 12);
+    24 + payloads.sum::<usize>()
+}
+
+fn page_frame(begin: Cursor, run: &[Recorded], many: bool) -> Result<PageFrame, InconsistentLog> {
+    let bytes = if many {
+        frame::encode_segment(begin.epoch, begin.chain, run)
+    } else {
+        frame::encode_recorded(begin.epoch, begin.chain, run)
+    };
     Ok(PageFrame {
         first: begin.position.next(),
         frame: Arc::new(frame::columns(bytes)?),
