@@ -25,7 +25,7 @@ const { values: given } = parseArgs({
 });
 
 const options = {
-  events: wholeNumber("events", given.quick ? 10_000 : 100_000),
+  events: wholeNumber("events", given.quick ? 5_000 : 100_000),
   rounds: wholeNumber("rounds", given.quick ? 1 : 3),
   quick: given.quick,
   only: listOf(given.only) ?? [],
