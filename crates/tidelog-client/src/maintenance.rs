@@ -296,9 +296,11 @@ impl Runtime {
             })
             .await?;
         if pruned {
-            // The gaps are read again, here and in the other tabs.
-            self.kick();
-            self.hint();
+            // It has moved the generation on, so the gaps are read again, here and in the other tabs.
+            let generation = head.generation.next();
+            self.replica.borrow_mut().handle_hint(generation);
+            self.hint(generation);
+            self.schedule();
         }
         Ok(())
     }

@@ -317,7 +317,8 @@ impl Runtime {
                 let full = matches!(result, Err(StoreError::QuotaExceeded { .. }));
                 self.replica.borrow_mut().handle_written(now(), result);
                 if done {
-                    self.hint();
+                    let generation = self.replica.borrow().head().generation;
+                    self.hint(generation);
                 }
                 if full {
                     self.reclaim_soon();
@@ -440,8 +441,8 @@ impl Runtime {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "generations stay below 2^53")]
-    pub(crate) fn hint(&self) {
-        let generation = self.replica.borrow().head().generation.value() as f64;
+    pub(crate) fn hint(&self, generation: Generation) {
+        let generation = generation.value() as f64;
         self.say(&Hint {
             generation,
             ..Hint::default()
