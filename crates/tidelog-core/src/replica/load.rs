@@ -273,7 +273,8 @@ impl Replica {
             }
         });
         let leaving: Set<CommitId> = self.departing.iter().map(|d| d.id).collect();
-        let mut replaced = Map::new();
+        // Taken out in place: removing would move what lies behind, for each of thousands.
+        let mut replaced: Map<CommitId, Option<Entry>> = Map::new();
         let mut fresh = Vec::new();
         let mut durable = Vec::new();
         let mut elsewhere = gone;
@@ -302,11 +303,11 @@ impl Replica {
                 State::Unresolved | State::Writing | State::Unwritten => {
                     if still_pending(&id, entry.location) {
                         entry.state = State::Unwritten;
-                        replaced.insert(id, entry);
+                        replaced.insert(id, Some(entry));
                     }
                 }
                 State::Pending | State::Acked(_) => {
-                    replaced.insert(id, entry);
+                    replaced.insert(id, Some(entry));
                 }
             }
         }
@@ -315,7 +316,7 @@ impl Replica {
                 continue;
             }
             // Keep what only memory knows: an attempt that replaces this one, or the server's refusal of it.
-            match replaced.remove(&entry.id()) {
+            match replaced.get_mut(&entry.id()).and_then(Option::take) {
                 Some(known) if known.state == State::Unwritten => self.queue.push(known),
                 Some(known) if known.attempt() == entry.attempt() => {
                     self.queue.push(Entry {
