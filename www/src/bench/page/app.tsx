@@ -5,6 +5,9 @@ import { Subjects } from "./subjects.tsx";
 import { Summary } from "./summary.tsx";
 import { useRun } from "./use-run.ts";
 
+/** Those that this page can load. */
+const OTHERS = SUBJECTS.filter(({ id }) => id !== "tidelog" && id !== "livestore").length;
+
 export function App() {
   const { state, start, stop } = useRun();
   const { phase, rows, environment } = state;
@@ -16,9 +19,9 @@ export function App() {
         </p>
         <h1>Benchmark</h1>
         <p className="lead">
-          Tidelog beside {SUBJECTS.length - 1} other ways to keep a log of events in the browser,
-          measured in yours. Nothing is loaded before you start, nothing leaves this device, and
-          what was written is deleted at the end.
+          Tidelog beside {OTHERS} other ways to keep a log of events in the browser, measured in
+          yours. Nothing is loaded before you start, nothing leaves this device, and what was
+          written is deleted at the end.
         </p>
       </header>
       <Controls state={state} start={start} stop={stop} />
