@@ -61,11 +61,12 @@ export interface Found {
   readonly read: readonly string[];
 }
 
-/** The bursts of one page: more would only make the check slow. */
-const BURST_EVENTS = 4_000;
+/** The bursts of one page. Tabs that change the same streams decide each other's unwritten commands again. */
+const BURST_EVENTS = 800;
 
 export class KillPage {
   #log: ReturnType<typeof open> | undefined;
+  #writer: Writer | undefined;
   #stopping = false;
   #writing: Promise<void> = Promise.resolve();
 
@@ -73,7 +74,9 @@ export class KillPage {
   async write(orders: Orders): Promise<void> {
     const log = open(orders.url);
     this.#log = log;
-    this.#writing = log.ready().then(() => new Writer(log, orders).run(() => this.#stopping));
+    const writer = new Writer(log, orders);
+    this.#writer = writer;
+    this.#writing = log.ready().then(() => writer.run(() => this.#stopping));
     await this.#writing;
   }
 
@@ -103,6 +106,11 @@ export class KillPage {
         parked: this.parked(),
       };
     }
+  }
+
+  /** Where the page stands, for a person who looks for what is stuck. */
+  describe(): string {
+    return JSON.stringify({ doing: this.#writer?.doing, ...this.#log?.status.getSnapshot() });
   }
 
   /** Commit ids, as of now. */
@@ -183,6 +191,8 @@ class Writer {
   /** Durable, and not told yet. */
   #news: Told[] = [];
   #telling: Promise<void> | undefined;
+  /** Which case of `run` it is in; -1 at its end. */
+  doing: number | undefined;
   #upkeep: Promise<unknown> = Promise.resolve();
 
   constructor(log: KillLog, orders: Orders) {
@@ -193,12 +203,13 @@ class Writer {
 
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      switch (this.#random.below(9)) {
+      this.doing = this.#random.below(9);
+      switch (this.doing) {
         case 0:
           await this.#burst(2 + this.#random.below(60));
           break;
         case 1:
-          await this.#burst(this.#burstEvents < BURST_EVENTS ? 200 + this.#random.below(1800) : 20);
+          await this.#burst(this.#burstEvents < BURST_EVENTS ? 100 + this.#random.below(300) : 20);
           break;
         case 2:
           await this.#wide();
@@ -222,6 +233,7 @@ class Writer {
           await this.#append(1);
       }
     }
+    this.doing = -1;
     await this.#upkeep;
   }
 
@@ -233,7 +245,7 @@ class Writer {
   /** Lines that become commits of up to a hundred events. It is told when all of it is durable. */
   async #import(): Promise<void> {
     const tag = this.#tag();
-    const of = 1 + this.#random.below(700);
+    const of = 1 + this.#random.below(350);
     const time = new Date(0).toISOString();
     const lines = parts(tag, of).map((data) =>
       JSON.stringify({

@@ -39,6 +39,8 @@ export class Loss extends Error {}
 
 /** A profile is killed this often at most, so that fresh ones are killed too. */
 const LIFE = 8;
+/** On a busy machine everything takes long, but nothing this long. */
+const STUCK_AFTER_MS = 90_000;
 /** Keeps Chromium from having a renderer ready: a new process is a new page's. */
 const NO_SPARE = "--disable-features=SpareRendererForSitePerProcess";
 
@@ -130,7 +132,7 @@ class Profile {
     const more = this.#options.lie ? 0 : this.#random.below(200);
     const enough = this.#heard(heardBefore + after);
     for (const tab of tabs) this.#write(tab);
-    await enough;
+    await this.#within("the pages to append", enough);
     await wait(more);
     const victim = await this.#kill(tabs);
 
@@ -226,8 +228,9 @@ class Profile {
     const survivors = tabs.filter((tab) => !victims.includes(tab));
     if (survivors.length > 0) {
       // The others go on, whoever was the leader.
-      await this.#heard(this.told.size + 1);
-      for (const { page } of survivors) await page.evaluate(() => window.lab.kill.stop());
+      await this.#within("the other tabs to go on", this.#heard(this.told.size + 1));
+      const stopped = survivors.map(({ page }) => page.evaluate(() => window.lab.kill.stop()));
+      await this.#within("the other tabs to finish what they began", Promise.all(stopped));
     }
     const words = `${victims.length} renderer${victims.length === 1 ? "" : "s"}`;
     return { words, told: [...this.told.values()] };
@@ -239,7 +242,8 @@ class Profile {
     this.#context ??= await this.#browser.start();
     const page = await this.#lab.open(this.#context);
     page.on("pageerror", (error) => this.#problems.push(String(error)));
-    return page.evaluate(({ url }) => window.lab.kill.read(url), this.#address());
+    const found = page.evaluate(({ url }) => window.lab.kill.read(url), this.#address());
+    return this.#within("a new tab to read the log", found);
   }
 
   async #closePages(): Promise<void> {
@@ -270,7 +274,8 @@ class Profile {
   async #checkServer(): Promise<void> {
     const page = this.#context?.pages().at(-1);
     if (this.#server === undefined || page === undefined) return;
-    await page.evaluate(() => window.lab.kill.synced());
+    const synced = page.evaluate(() => window.lab.kill.synced());
+    await this.#within("the server to get everything", synced);
     const stored = await eventsOf(this.#server, "lab");
     const held = stored.map(({ data, ...event }) => ({ ...(data as Counted), ...event }));
     // The server's verdicts may have parked some since the log was read.
@@ -278,6 +283,27 @@ class Profile {
     expectNone(lostOf([...this.told.values()], held, parked), "durable and not on the server");
     expectNone(wrongCommits(held), "not whole on the server");
     expectNone(wrongPlaces(held), "positions on the server");
+  }
+
+  /** Something that has to happen: if it does not, it is said what, and where each page stands. */
+  async #within<T>(what: string, event: Promise<T>): Promise<T> {
+    const ended = new AbortController();
+    const late = wait(STUCK_AFTER_MS, undefined, { signal: ended.signal }).then(async () => {
+      const pages = this.#context?.pages() ?? [];
+      const states = pages.map((page) =>
+        Promise.race([
+          page.evaluate(() => window.lab?.kill.describe()).catch(String),
+          wait(1_000, "no answer"),
+        ]),
+      );
+      throw new Error(`waited in vain for ${what}: ${(await Promise.all(states)).join("; ")}`);
+    });
+    try {
+      return await Promise.race([event, late]);
+    } finally {
+      ended.abort();
+      late.catch(() => undefined);
+    }
   }
 
   #address(): { readonly url?: string } {
