@@ -95,7 +95,7 @@ test("a file that is none is refused in words", async ({ tide, context }) => {
   await panel
     .getByLabel("File to import")
     .setInputFiles({ name: "x.ndjson", mimeType: "text/plain", buffer: Buffer.from("hello\n") });
-  await expect(panel.getByTestId("storage-task").getByRole("alert")).toContainText("Line 1");
+  await expect(panel.getByTestId("storage-task").getByRole("alert")).toContainText("line 1");
 });
 
 test.describe("the loan desk", () => {

@@ -107,7 +107,17 @@ export function watchRequests() {
 }
 
 /** Every method by which a transaction asks for something. */
-const REQUESTS = ["add", "put", "delete", "clear", "get", "getAll", "getAllKeys", "count", "openCursor"];
+const REQUESTS = [
+  "add",
+  "put",
+  "delete",
+  "clear",
+  "get",
+  "getAll",
+  "getAllKeys",
+  "count",
+  "openCursor",
+];
 
 /** Puts `replacement` in the place of every method that makes a request; gives what undoes that. */
 function eachRequest(replacement) {
@@ -155,7 +165,10 @@ export async function dump(name) {
   const transaction = database.transaction(stores);
   const all = stores.map(async (name) => {
     const store = transaction.objectStore(name);
-    const [keys, values] = await Promise.all([settled(store.getAllKeys()), settled(store.getAll())]);
+    const [keys, values] = await Promise.all([
+      settled(store.getAllKeys()),
+      settled(store.getAll()),
+    ]);
     return [name, keys, values];
   });
   const text = JSON.stringify(await Promise.all(all), (_, value) =>
