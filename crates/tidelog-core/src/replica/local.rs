@@ -19,8 +19,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// So long a commit waits for others before it is confirmed, unless there are many.
+/// Confirming waits until so long nothing more has become durable, because it would only hold up what is being appended;
+/// but not for ever, and not if there are many.
 const WAIT_MILLIS: i64 = 50;
+const MOST_MILLIS: i64 = 1_000;
 const MANY: usize = 1_000;
 /// About so many bytes one transaction confirms.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -108,12 +110,16 @@ impl Replica {
         let count = durable.clone().count();
         if count == 0 {
             self.disk.confirm_at = None;
+            self.disk.durable = None;
             return;
         }
-        let at = *self
-            .disk
-            .confirm_at
-            .get_or_insert(now.plus_millis(WAIT_MILLIS));
+        let (begun, known) = self.disk.durable.unwrap_or((now, 0));
+        if known != count {
+            self.disk.durable = Some((begun, count));
+            let latest = begun.plus_millis(MOST_MILLIS);
+            self.disk.confirm_at = Some(now.plus_millis(WAIT_MILLIS).min(latest));
+        }
+        let at = self.disk.confirm_at.unwrap_or(now);
         // A clock that was set back does not hold it up.
         if at > now && now.plus_millis(WAIT_MILLIS) >= at && count < MANY {
             return;
@@ -128,6 +134,7 @@ impl Replica {
         let commits: Vec<Commit> = commits.collect();
         if let Ok(page) = self.admit(now, commits, false) {
             self.disk.confirm_at = None;
+            self.disk.durable = None;
             self.sync.page = Some(page);
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Disk {
     pub(super) retry_at: Option<Timestamp>,
     /// When what is durable is confirmed on a log without a server.
     pub(super) confirm_at: Option<Timestamp>,
+    /// Since when there is something to be confirmed, and how much there was when it was last looked at.
+    pub(super) durable: Option<(Timestamp, usize)>,
     pub(super) error: Option<StoreError>,
 }
 
