@@ -8,7 +8,7 @@ import { catchUp } from "./beside.js";
 import type { CoreFactory, CoreOptions, LogCore, Notice, RerunNotice } from "./border.js";
 import type { ConfirmedFold } from "./confirmed.js";
 import type { Projection } from "./define.js";
-import { coreErrorToTidelogError, fromCore, type TidelogError, tidelogError } from "./errors.js";
+import { coreErrorToTidelogError, fromCore, TidelogError, tidelogError } from "./errors.js";
 import { Cell } from "./live.js";
 import type { Streams } from "./log-types.js";
 import { Mirror } from "./mirror.js";
@@ -130,6 +130,26 @@ export class Engine {
     const infos = await core.parked().catch(() => []);
     const info = infos.find((parked) => parked.id === id);
     this.receipts.park(id, info ? parkedInfoToReason(info) : undefined);
+  }
+
+  /**
+   * A core of its own over a database that `failure` kept from being opened, for what can still be read: all
+   * before the damage. Whoever asks closes it.
+   */
+  async salvaged(failure: unknown): Promise<LogCore> {
+    const damaged = failure instanceof TidelogError && failure.code === "database_corrupt";
+    if (!damaged || this.#isClosed()) throw failure;
+    const { streams: _, ...options } = this.#options;
+    let core: LogCore | undefined;
+    // It replays only as fast as somebody takes what it says.
+    const wake = () =>
+      queueMicrotask(() => {
+        while (core?.poll());
+      });
+    core = await this.#makeCore({ ...options, snapshots: false, folds: [], wake });
+    // It fails again where it did before; what comes before that is there now.
+    await core.open().catch(() => undefined);
+    return core;
   }
 
   /** Runs the app's code, which must not call the log. */

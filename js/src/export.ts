@@ -51,7 +51,15 @@ export function exportLog(engine: Engine, options: ExportOptions = {}): Readable
 
 async function* chunksOf(engine: Engine, options: ExportOptions): Chunks {
   const { format = "ndjson", what = "confirmed" } = options;
-  const core = await engine.opened();
+  let core: LogCore;
+  try {
+    core = await engine.opened();
+  } catch (failure) {
+    if (what === "lost" || what === "unconfirmed") throw failure;
+    yield* beforeDamage(await engine.salvaged(failure), format);
+    // What there is has been given; a file that ends here must not look whole.
+    throw failure;
+  }
   if (what === "lost") {
     yield* whole(engine, core.lost());
     return;
@@ -62,6 +70,32 @@ async function* chunksOf(engine: Engine, options: ExportOptions): Chunks {
   if (what === "confirmed") return;
   if (format === "frames") yield* whole(engine, (await engine.opened()).unconfirmed());
   else yield* unconfirmedLines(engine, await engine.opened());
+}
+
+/** The confirmed events that a damaged log still has before the damage. */
+async function* beforeDamage(core: LogCore, format: "ndjson" | "frames"): Chunks {
+  try {
+    const total = core.status().position;
+    for (let next = 1; next <= total; ) {
+      if (format === "frames") {
+        const bytes = await core.framesFrom(next, PAGE_BYTES);
+        const last = bytes && framesIn(bytes).at(-1);
+        if (bytes === undefined || last === undefined) return;
+        next = last.firstPosition + last.events;
+        yield bytes;
+      } else {
+        const { batches } = await core.readLog(next, total, false, PAGE_BYTES);
+        if (batches.length === 0) return;
+        for (const batch of batches) {
+          const end = Math.min(batch.count, total - batch.firstPosition + 1);
+          yield new TextEncoder().encode(batchToLines(batch, next - batch.firstPosition, end));
+          next = batch.firstPosition + end;
+        }
+      }
+    }
+  } finally {
+    await core.close();
+  }
 }
 
 async function* whole(engine: Engine, bytes: Promise<Uint8Array>): Chunks {

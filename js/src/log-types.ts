@@ -155,7 +155,8 @@ export interface ExportOptions {
   readonly format?: "ndjson" | "frames";
   /**
    * `"confirmed"` (the default), `"unconfirmed"`: pending and parked commits, which exist nowhere else, or
-   * `"all"`: both. `"lost"`, as frames only: what was damaged, or recorded in a history that the server lost.
+   * `"all"`: both. Of a log on this device alone that cannot be opened because it is damaged, all before the
+   * damage is given, then the stream fails with `database_corrupt`. `"lost"`, as frames only: what was damaged, or recorded in a history that the server lost.
    */
   readonly what?: "confirmed" | "unconfirmed" | "all" | "lost";
   /** The stream then fails with the signal's reason. */

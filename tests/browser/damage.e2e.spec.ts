@@ -88,7 +88,7 @@ test("damage behind a snapshot: rows stand, a reader gets what the server has, a
   await expect.poll(() => rows(page)).toEqual(rowsOf({ a: 600, b: 600 }));
 });
 
-test("the only copy damaged: opening says so by name and place, and changes nothing", async ({
+test("the only copy damaged: opening says so by name and place, what can be read is exported, nothing changes", async ({
   lab,
   context,
 }) => {
@@ -106,6 +106,29 @@ test("the only copy damaged: opening says so by name and place, and changes noth
   });
   expect(said.error).toMatch(/damaged.* log/);
   expect(said.status).toMatchObject({ phase: "error", error: { code: "database_corrupt" } });
+  // Everything before the damage, then the error: a file that ends there must not look whole.
+  const exported = await page.evaluate(async () => {
+    const taken: { lines: number; bytes: number; end: unknown }[] = [];
+    for (const format of ["ndjson", "frames"] as const) {
+      const reader = window.lab.log.export({ format }).getReader();
+      let lines = 0;
+      let bytes = 0;
+      let end: unknown;
+      try {
+        for (let step = await reader.read(); !step.done; step = await reader.read()) {
+          bytes += step.value.length;
+          lines += step.value.filter((byte) => byte === 10).length;
+        }
+      } catch (thrown) {
+        end = (thrown as { code?: string }).code;
+      }
+      taken.push({ lines, bytes, end });
+    }
+    return taken;
+  });
+  expect(exported[0]).toMatchObject({ lines: 150, end: "database_corrupt" });
+  expect(exported[1]?.bytes).toBeGreaterThan(0);
+  expect(exported[1]?.end).toBe("database_corrupt");
   expect(await page.evaluate(() => window.lab.disk.dump())).toEqual(before);
 });
 
