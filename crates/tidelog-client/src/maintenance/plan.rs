@@ -3,7 +3,7 @@
 //! Frames grow by merging neighbours until they are segments. A run at the end is merged only if it has [`FEWEST`] frames
 //! and its oldest is not larger than all newer ones together, so the oldest ends in a frame at least twice as large, and
 //! what is left before the run is larger than all that follows. A byte is therefore written at most 2 + log₂(segment /
-//! smallest frame) times: 12 for frames of 256 bytes and segments of 256 KiB, usually 4, as eight or more are merged at
+//! smallest frame) times: 11 for frames of 256 bytes and segments of 128 KiB, usually 4, as eight or more are merged at
 //! once. What is left unmerged is at most `FEWEST` frames and one for each doubling: 1,000 single appends become about a
 //! dozen frames.
 
