@@ -66,7 +66,7 @@ fn command(arguments: &[String]) -> Outcome<ExitCode> {
         "bench" => bench::run(&project, rest)?,
         _ => {
             return Err(
-                "usage: cargo xtask setup | build | start | test [SUITE…] | kill-test | size"
+                "usage: cargo xtask setup | build | start | test [SUITE…] | kill-test | size | bench"
                     .into(),
             );
         }
