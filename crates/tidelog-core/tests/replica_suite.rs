@@ -1,7 +1,5 @@
-//! The replica and the server's admission rule against each other: one behaviour at a time, and a simulated world of
-//! devices, tabs, a faulty network and faulty disks under an oracle.
-//!
-//! `TIDELOG_SEEDS=100000` runs more worlds, `TIDELOG_SEED=17` only that one and tells its story.
+//! The replica and the server's admission rule against each other, one behaviour at a time. Worlds in which everything
+//! happens at once are `tidelog-sim`'s.
 
 #![allow(
     clippy::unwrap_used,

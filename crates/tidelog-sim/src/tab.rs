@@ -1,8 +1,8 @@
 //! A tab: a replica, its connection to the device's database, and an app that folds and decides.
 
-use super::app::Rows;
-use super::disk::{Disk, Fault, Snapshot};
-use super::oracle::Oracle;
+use crate::app::Rows;
+use crate::disk::{Disk, Fault, Snapshot};
+use crate::oracle::Oracle;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{Config, Notice, ReceiptState, Replica, RerunAnswer, StoreRequest};
@@ -26,14 +26,14 @@ enum Slot {
 }
 
 #[derive(Debug)]
-pub(super) struct Tab {
-    pub(super) uid: u64,
-    pub(super) device: usize,
-    pub(super) replica: Replica,
-    pub(super) created: usize,
-    pub(super) receipts: BTreeMap<CommitId, ReceiptState>,
+pub struct Tab {
+    pub uid: u64,
+    pub device: usize,
+    pub replica: Replica,
+    pub created: usize,
+    pub receipts: BTreeMap<CommitId, ReceiptState>,
     /// The newest generation other tabs should hear of.
-    pub(super) tell: bool,
+    pub tell: bool,
     life: u64,
     connected: bool,
     slot: Slot,
@@ -46,12 +46,12 @@ pub(super) struct Tab {
 }
 
 impl Tab {
-    pub(super) fn open(uid: u64, device: usize, disk: &Disk) -> Self {
+    pub fn open(uid: u64, device: usize, disk: &Disk) -> Self {
         Self::open_as(uid, device, disk, true)
     }
 
     /// A tab of a log with or without a server. It starts from the snapshot on disk if there is one.
-    pub(super) fn open_as(uid: u64, device: usize, disk: &Disk, sync: bool) -> Self {
+    pub fn open_as(uid: u64, device: usize, disk: &Disk, sync: bool) -> Self {
         let mut tab = Self::new(uid, device, disk, sync);
         if let Some(snapshot) = disk.snapshot() {
             let heads = snapshot.heads.clone().into_iter().collect();
@@ -72,7 +72,7 @@ impl Tab {
     }
 
     /// Saves its state, as a leader does when it is idle. Was it taken?
-    pub(super) fn save(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> bool {
+    pub fn save(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> bool {
         self.drain(oracle);
         if self.life != disk.life || !self.connected {
             return false;
@@ -120,7 +120,7 @@ impl Tab {
     }
 
     /// Confirmed, then the queue up to a commit.
-    pub(super) fn shown(&self, until: Option<CommitId>) -> Rows {
+    pub fn shown(&self, until: Option<CommitId>) -> Rows {
         let mut rows = self.rows.clone();
         let queue = self.replica.queue().map(|queued| &queued.local.commit);
         for commit in queue.take_while(|commit| Some(commit.id) != until) {
@@ -132,7 +132,7 @@ impl Tab {
     }
 
     /// The queue in a line.
-    pub(super) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut line = format!("tab {} at {}:", self.uid, self.position);
         for queued in self.replica.queue() {
             let commit = &queued.local.commit;
@@ -149,7 +149,7 @@ impl Tab {
     }
 
     /// Handles notices until none comes.
-    pub(super) fn drain(&mut self, oracle: &mut Oracle) {
+    pub fn drain(&mut self, oracle: &mut Oracle) {
         for _ in 0..10_000 {
             match self.replica.poll_notice() {
                 None => return,
@@ -218,7 +218,7 @@ impl Tab {
     }
 
     /// Takes the next store request, if the connection is free.
-    pub(super) fn ask(&mut self, now: Timestamp) -> bool {
+    pub fn ask(&mut self, now: Timestamp) -> bool {
         if matches!(self.slot, Slot::Idle)
             && let Some(request) = self.replica.poll_store(now)
         {
@@ -228,12 +228,12 @@ impl Tab {
         false
     }
 
-    pub(super) const fn is_asking(&self) -> bool {
+    pub const fn is_asking(&self) -> bool {
         !matches!(self.slot, Slot::Idle)
     }
 
     /// Runs the request, or delivers its answer. Was anything written?
-    pub(super) fn progress(
+    pub fn progress(
         &mut self,
         now: Timestamp,
         disk: &mut Disk,
@@ -319,7 +319,7 @@ impl Tab {
     }
 
     /// Invariant 9, and that the confirmed log is a prefix of a history of the server.
-    pub(super) fn check(&self, now: Timestamp, oracle: &Oracle) {
+    pub fn check(&self, now: Timestamp, oracle: &Oracle) {
         let replica = &self.replica;
         if !replica.is_ready() {
             return;

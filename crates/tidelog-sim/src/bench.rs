@@ -1,11 +1,11 @@
 //! One device and a server on a bench: nothing happens but what a test asks for.
 
-use super::app::{Rows, command, event};
-use super::dice::Dice;
-use super::disk::{Disk, Fault};
-use super::oracle::Oracle;
-use super::server::Server;
-use super::tab::Tab;
+use crate::app::{Rows, command, event};
+use crate::dice::Dice;
+use crate::disk::{Disk, Fault};
+use crate::oracle::Oracle;
+use crate::server::Server;
+use crate::tab::Tab;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::replica::{Draft, ReceiptState, Replica, Request, RerunAnswer, SyncError};
 use tidelog_core::{
@@ -13,25 +13,26 @@ use tidelog_core::{
     StreamId, Timestamp,
 };
 
-pub(super) struct Bench {
-    pub(super) disk: Disk,
-    pub(super) server: Server,
-    pub(super) tabs: Vec<Tab>,
-    pub(super) oracle: Oracle,
-    pub(super) now: i64,
+#[derive(Debug)]
+pub struct Bench {
+    pub disk: Disk,
+    pub server: Server,
+    pub tabs: Vec<Tab>,
+    pub oracle: Oracle,
+    pub now: i64,
     dice: Dice,
     /// Pulls that the server holds back, by tab.
     waiting: Vec<Option<tidelog_core::Cursor>>,
     strangers: u64,
 }
 
-pub(super) fn stream(name: &str) -> StreamId {
+pub fn stream(name: &str) -> StreamId {
     StreamId::new(name).unwrap()
 }
 
 impl Bench {
     /// Some tabs of one device, open and synced; the first leads.
-    pub(super) fn new(tabs: usize) -> Self {
+    pub fn new(tabs: usize) -> Self {
         let mut dice = Dice::new(7);
         let mut bench = Self {
             disk: Disk::new(ReplicaId::from_bytes(dice.id())),
@@ -51,7 +52,7 @@ impl Bench {
         bench
     }
 
-    pub(super) fn open(&mut self) -> usize {
+    pub fn open(&mut self) -> usize {
         let tab = self.tabs.len();
         self.tabs.push(Tab::open(tab as u64 + 1, 0, &self.disk));
         self.waiting.push(None);
@@ -59,19 +60,19 @@ impl Bench {
         tab
     }
 
-    pub(super) const fn time(&self) -> Timestamp {
+    pub const fn time(&self) -> Timestamp {
         Timestamp::from_millis(self.now)
     }
 
-    pub(super) fn replica(&mut self, tab: usize) -> &mut Replica {
+    pub fn replica(&mut self, tab: usize) -> &mut Replica {
         &mut self.tabs[tab].replica
     }
 
-    pub(super) fn id(&mut self) -> CommitId {
+    pub fn id(&mut self) -> CommitId {
         CommitId::from_bytes(self.dice.id())
     }
 
-    pub(super) fn drain(&mut self, tab: usize) {
+    pub fn drain(&mut self, tab: usize) {
         let histories = &mut self.oracle.histories;
         histories.insert(self.server.epoch, self.server.chains.clone());
         self.tabs[tab].drain(&mut self.oracle);
@@ -79,7 +80,7 @@ impl Bench {
     }
 
     /// Does what a command decides, with a policy.
-    pub(super) fn run(
+    pub fn run(
         &mut self,
         tab: usize,
         on: &str,
@@ -100,7 +101,7 @@ impl Bench {
         self.append(tab, conditions, events, Some(command), policy)
     }
 
-    pub(super) fn append(
+    pub fn append(
         &mut self,
         tab: usize,
         conditions: Vec<Condition>,
@@ -122,7 +123,7 @@ impl Bench {
     }
 
     /// A fact that expects what is shown, to be asked about.
-    pub(super) fn note(&mut self, tab: usize, on: &str, data: &str) -> CommitId {
+    pub fn note(&mut self, tab: usize, on: &str, data: &str) -> CommitId {
         let expected = Expected::seen(self.replica(tab).shown_head(&stream(on)).as_ref());
         let conditions = vec![Condition {
             stream: stream(on),
@@ -133,7 +134,7 @@ impl Bench {
     }
 
     /// Somebody else's event arrives at the server.
-    pub(super) fn stranger(&mut self, on: &str, name: &str, data: &str) {
+    pub fn stranger(&mut self, on: &str, name: &str, data: &str) {
         self.strangers += 1;
         let commit = Commit {
             id: self.id(),
@@ -147,16 +148,16 @@ impl Bench {
         assert_eq!(answer.results.len(), 1);
     }
 
-    pub(super) fn shown(&self, tab: usize) -> Rows {
+    pub fn shown(&self, tab: usize) -> Rows {
         self.tabs[tab].shown(None)
     }
 
-    pub(super) fn heard(&self, tab: usize, id: CommitId) -> Option<&ReceiptState> {
+    pub fn heard(&self, tab: usize, id: CommitId) -> Option<&ReceiptState> {
         self.tabs[tab].receipts.get(&id)
     }
 
     /// One store request from asking to its answer. Was there one?
-    pub(super) fn store(&mut self, tab: usize, fault: Fault) -> bool {
+    pub fn store(&mut self, tab: usize, fault: Fault) -> bool {
         if self.stopped() {
             return false;
         }
@@ -176,28 +177,28 @@ impl Bench {
     }
 
     /// Has the machine stopped?
-    pub(super) fn stopped(&self) -> bool {
+    pub fn stopped(&self) -> bool {
         self.disk.crash.is_some_and(|crash| crash.happened)
     }
 
     /// Requests under way are gone with their tab.
-    pub(super) fn hang_up(&mut self, tab: usize) {
+    pub fn hang_up(&mut self, tab: usize) {
         self.waiting[tab] = None;
     }
 
     /// All that the store has to do.
-    pub(super) fn save(&mut self, tab: usize) {
+    pub fn save(&mut self, tab: usize) {
         while self.store(tab, Fault::None) {}
     }
 
-    pub(super) fn requests(&mut self, tab: usize) -> Vec<Request> {
+    pub fn requests(&mut self, tab: usize) -> Vec<Request> {
         let time = self.time();
         let replica = &mut self.tabs[tab].replica;
         core::iter::from_fn(|| replica.poll_send(time)).collect()
     }
 
     /// What a tab wants to push now, after everything is on disk. Pulls among the requests stay unanswered.
-    pub(super) fn pushes(&mut self, tab: usize) -> Vec<Commit> {
+    pub fn pushes(&mut self, tab: usize) -> Vec<Commit> {
         let mut all = Vec::new();
         for request in self.requests(tab) {
             match request {
@@ -209,11 +210,11 @@ impl Bench {
         all
     }
 
-    pub(super) fn at_server(&mut self, commits: &[Commit]) -> PushResponse {
+    pub fn at_server(&mut self, commits: &[Commit]) -> PushResponse {
         self.server.push(self.now, commits, &mut |_| false)
     }
 
-    pub(super) fn pushed(&mut self, tab: usize, answer: Result<PushResponse, SyncError>) {
+    pub fn pushed(&mut self, tab: usize, answer: Result<PushResponse, SyncError>) {
         let time = self.time();
         match answer {
             Ok(answer) => self.replica(tab).handle_pushed(time, answer),
@@ -223,7 +224,7 @@ impl Bench {
     }
 
     /// Answers the pull that is under way. Was there one with something new?
-    pub(super) fn pull(&mut self, tab: usize) -> bool {
+    pub fn pull(&mut self, tab: usize) -> bool {
         let Some(cursor) = self.waiting[tab].take() else {
             return false;
         };
@@ -253,7 +254,7 @@ impl Bench {
     }
 
     /// Stores, pushes and pulls until nothing is left to do; waits for what is put off.
-    pub(super) fn sync(&mut self, tab: usize) {
+    pub fn sync(&mut self, tab: usize) {
         for _ in 0..200 {
             self.save(tab);
             if self.stopped() {
@@ -280,18 +281,18 @@ impl Bench {
     }
 
     /// Another tab hears that the database has moved on.
-    pub(super) fn hint(&mut self, tab: usize) {
+    pub fn hint(&mut self, tab: usize) {
         let generation = self.disk.content.head.generation;
         self.replica(tab).handle_hint(generation);
         self.save(tab);
     }
 
-    pub(super) fn version(&mut self, tab: usize, on: &str) -> u64 {
+    pub fn version(&mut self, tab: usize, on: &str) -> u64 {
         let head = self.replica(tab).shown_head(&stream(on));
         head.map_or(0, |head| head.version.value())
     }
 
-    pub(super) fn position(&mut self, tab: usize) -> Position {
+    pub fn position(&mut self, tab: usize) -> Position {
         self.replica(tab).head().cursor.position
     }
 }

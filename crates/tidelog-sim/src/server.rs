@@ -1,6 +1,6 @@
 //! A server: `authority::admit` around an ordered log in memory.
 
-use super::disk::Bug;
+use crate::disk::Bug;
 use std::collections::BTreeMap;
 use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit};
 use tidelog_core::frame;
@@ -12,20 +12,20 @@ use tidelog_core::{
 };
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Server {
-    pub(super) epoch: Epoch,
-    pub(super) log: Vec<Recorded>,
+pub struct Server {
+    pub epoch: Epoch,
+    pub log: Vec<Recorded>,
     /// The chain after each commit, by the position of its last event.
-    pub(super) chains: BTreeMap<Position, ChainHash>,
+    pub chains: BTreeMap<Position, ChainHash>,
     heads: BTreeMap<StreamId, StreamHead>,
     known: BTreeMap<CommitId, Known>,
     seqs: BTreeMap<(ReplicaId, Seq), CommitId>,
     receipts: BTreeMap<(CommitId, Attempt), Receipt>,
-    pub(super) bug: Bug,
+    pub bug: Bug,
 }
 
 impl Server {
-    pub(super) fn new(epoch: Epoch) -> Self {
+    pub fn new(epoch: Epoch) -> Self {
         let chains = BTreeMap::from([(Position::START, ChainHash::default())]);
         Self {
             epoch,
@@ -34,7 +34,7 @@ impl Server {
         }
     }
 
-    pub(super) fn head(&self) -> LogHead {
+    pub fn head(&self) -> LogHead {
         let (position, chain) = self.chains.last_key_value().unwrap();
         LogHead {
             position: *position,
@@ -42,11 +42,11 @@ impl Server {
         }
     }
 
-    pub(super) fn has(&self, id: CommitId) -> bool {
+    pub fn has(&self, id: CommitId) -> bool {
         self.known.contains_key(&id)
     }
 
-    pub(super) fn push(
+    pub fn push(
         &mut self,
         now: i64,
         commits: &[Commit],
@@ -139,7 +139,7 @@ impl Server {
     }
 
     /// Frames of about `per_frame` commits after a cursor, at most `frames`, or that the cursor is of another history.
-    pub(super) fn pull(
+    pub fn pull(
         &self,
         cursor: Cursor,
         per_frame: usize,
@@ -165,7 +165,7 @@ impl Server {
     }
 
     /// A server restored from a copy that has the first `commits` of the log.
-    pub(super) fn restored(&self, epoch: Epoch, commits: usize) -> Self {
+    pub fn restored(&self, epoch: Epoch, commits: usize) -> Self {
         let mut server = Self::new(epoch);
         for recorded in self.log.iter().take(commits) {
             let receipt = self.receipts[&(recorded.commit.id, recorded.commit.attempt)].clone();

@@ -1,11 +1,11 @@
 //! Devices with tabs, one server and a network between them. Every step is drawn from the seed.
 
-use super::app::{any_command, any_event};
-use super::dice::Dice;
-use super::disk::{Bug, Content, Disk, Fault};
-use super::oracle::{Oracle, Origin};
-use super::server::Server;
-use super::tab::Tab;
+use crate::app::{any_command, any_event};
+use crate::dice::Dice;
+use crate::disk::{Bug, Content, Disk, Fault};
+use crate::oracle::{Oracle, Origin};
+use crate::server::Server;
+use crate::tab::Tab;
 use std::collections::BTreeSet;
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::PushResponse;
@@ -16,23 +16,23 @@ use tidelog_core::{
 
 /// The faults of a world, each in percent of its occasions.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Faults {
-    pub(super) lost_request: u32,
-    pub(super) lost_answer: u32,
-    pub(super) repeated_request: u32,
-    pub(super) repeated_answer: u32,
-    pub(super) no_service: u32,
-    pub(super) write_fails: u32,
-    pub(super) connection: u32,
-    pub(super) lost_hint: u32,
-    pub(super) kill: u32,
-    pub(super) leader: u32,
-    pub(super) wipe: u32,
-    pub(super) put_back: u32,
-    pub(super) copy: u32,
-    pub(super) restore: u32,
-    pub(super) forbidden: u32,
-    pub(super) flipped: u32,
+pub struct Faults {
+    pub lost_request: u32,
+    pub lost_answer: u32,
+    pub repeated_request: u32,
+    pub repeated_answer: u32,
+    pub no_service: u32,
+    pub write_fails: u32,
+    pub connection: u32,
+    pub lost_hint: u32,
+    pub kill: u32,
+    pub leader: u32,
+    pub wipe: u32,
+    pub put_back: u32,
+    pub copy: u32,
+    pub restore: u32,
+    pub forbidden: u32,
+    pub flipped: u32,
 }
 
 impl Faults {
@@ -123,27 +123,27 @@ enum Flight {
 }
 
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) dice: Dice,
+pub struct World {
+    pub dice: Dice,
     upkeep: Option<Upkeep>,
-    pub(super) faults: Faults,
+    pub faults: Faults,
     now: i64,
-    pub(super) server: Server,
+    pub server: Server,
     /// A copy of the server that may be restored: how many commits it has.
     backup: usize,
-    pub(super) disks: Vec<Disk>,
+    pub disks: Vec<Disk>,
     copies: Vec<Option<Content>>,
     tabs: Vec<Tab>,
     flights: Vec<Flight>,
     hints: BTreeSet<u64>,
     old_answers: Vec<(u64, PushResponse)>,
-    pub(super) oracle: Oracle,
+    pub oracle: Oracle,
     next_uid: u64,
     tell: bool,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, tell: bool) -> Self {
+    pub fn new(seed: u64, tell: bool) -> Self {
         let mut dice = Dice::new(seed);
         let faults = Faults::draw(&mut dice);
         let server = Server::new(Epoch::from_bytes(dice.id()));
@@ -186,7 +186,7 @@ impl World {
     }
 
     /// Frames are merged, snapshots saved and forgotten, bytes flipped and old frames pruned from now on.
-    pub(super) fn keep_up(&mut self, seed: u64) {
+    pub fn keep_up(&mut self, seed: u64) {
         self.upkeep = Some(Upkeep::draw(seed, &self.faults));
     }
 
@@ -238,7 +238,7 @@ impl World {
         }
     }
 
-    pub(super) fn plant(&mut self, bug: Bug) {
+    pub fn plant(&mut self, bug: Bug) {
         self.server.bug = bug;
         for disk in &mut self.disks {
             disk.bug = bug;
@@ -261,7 +261,7 @@ impl World {
     }
 
     /// One step of the time of faults.
-    pub(super) fn step(&mut self) {
+    pub fn step(&mut self) {
         self.upkeep();
         self.now += self.dice.below(40) as i64;
         let Some(tab) = self.any_tab() else {
@@ -331,7 +331,7 @@ impl World {
                 return None;
             };
             if dice.percent(5) {
-                command = super::app::command(&command.stream, "todo.forgotten", "0");
+                command = crate::app::command(&command.stream, "todo.forgotten", "0");
             }
             let mut conditions = Vec::new();
             for event in &events {
@@ -773,7 +773,7 @@ impl World {
     }
 
     /// Faults end. Within a bound of rounds everything is confirmed or parked, and all tabs agree.
-    pub(super) fn heal(&mut self) {
+    pub fn heal(&mut self) {
         // A rule of the server's own is no fault: it stays.
         self.faults = Faults {
             forbidden: self.faults.forbidden,

@@ -1,44 +1,44 @@
 //! What was promised to whom, and whether it was kept.
 
-use super::disk::Disk;
-use super::server::Server;
+use crate::disk::Disk;
+use crate::server::Server;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::replica::ReceiptState;
 use tidelog_core::{ChainHash, CommitId, Epoch, Position, ReplicaId, StreamHead, StreamId};
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
-    pub(super) device: usize,
-    pub(super) tab: u64,
-    pub(super) ordinal: usize,
+pub struct Origin {
+    pub device: usize,
+    pub tab: u64,
+    pub ordinal: usize,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Oracle {
-    pub(super) created: BTreeMap<CommitId, Origin>,
+pub struct Oracle {
+    pub created: BTreeMap<CommitId, Origin>,
     /// Durable receipts, by device.
-    pub(super) promised: BTreeMap<usize, BTreeSet<CommitId>>,
-    pub(super) failed: BTreeSet<CommitId>,
+    pub promised: BTreeMap<usize, BTreeSet<CommitId>>,
+    pub failed: BTreeSet<CommitId>,
     /// Commands that had nothing left to do.
-    pub(super) satisfied: BTreeSet<CommitId>,
-    pub(super) discarded: BTreeSet<CommitId>,
-    pub(super) parked_ever: BTreeSet<CommitId>,
+    pub satisfied: BTreeSet<CommitId>,
+    pub discarded: BTreeSet<CommitId>,
+    pub parked_ever: BTreeSet<CommitId>,
     /// In the memory of a tab that was killed, or on a disk that was wiped or put back: it may be gone.
-    pub(super) excused: BTreeSet<CommitId>,
+    pub excused: BTreeSet<CommitId>,
     /// Histories of servers that are no more.
-    pub(super) histories: BTreeMap<Epoch, BTreeMap<Position, ChainHash>>,
+    pub histories: BTreeMap<Epoch, BTreeMap<Position, ChainHash>>,
     /// Order is not promised: a history, a disk or a profile was replaced.
-    pub(super) unordered: bool,
+    pub unordered: bool,
     /// How often rare things happened.
-    pub(super) sometimes: BTreeMap<&'static str, u64>,
+    pub sometimes: BTreeMap<&'static str, u64>,
 }
 
 impl Oracle {
-    pub(super) fn saw(&mut self, what: &'static str) {
+    pub fn saw(&mut self, what: &'static str) {
         *self.sometimes.entry(what).or_default() += 1;
     }
 
-    pub(super) fn receipt(&mut self, device: usize, id: CommitId, state: &ReceiptState) {
+    pub fn receipt(&mut self, device: usize, id: CommitId, state: &ReceiptState) {
         match state {
             ReceiptState::Durable => {
                 self.promised.entry(device).or_default().insert(id);
@@ -61,7 +61,7 @@ impl Oracle {
     }
 
     /// Invariants 2, 6, 7 and 15 of one device after one write.
-    pub(super) fn check_disk(&mut self, device: usize, disk: &Disk) {
+    pub fn check_disk(&mut self, device: usize, disk: &Disk) {
         self.parked_ever.extend(disk.content.parked.keys());
         let places = disk.places().unwrap();
         let aside = disk.content.kept_aside();
@@ -82,7 +82,7 @@ impl Oracle {
     }
 
     /// Invariants 5, 8 and 15 of a server.
-    pub(super) fn check_server(&self, server: &Server) {
+    pub fn check_server(&self, server: &Server) {
         let mut ordinals: BTreeMap<(u64, StreamId), (usize, CommitId)> = BTreeMap::new();
         let mut seqs: BTreeMap<(ReplicaId, StreamId), u64> = BTreeMap::new();
         let mut heads: BTreeMap<StreamId, StreamHead> = BTreeMap::new();
@@ -135,7 +135,7 @@ impl Oracle {
     }
 
     /// Invariant 7 when all is quiet: every commit is somewhere, and in one place.
-    pub(super) fn check_end(&self, server: &Server, disks: &[Disk]) {
+    pub fn check_end(&self, server: &Server, disks: &[Disk]) {
         for (id, origin) in &self.created {
             let parked = disks
                 .iter()

@@ -1,6 +1,6 @@
 //! A small app: bounded counters, titles, and sets of facts that commute.
 
-use super::dice::Dice;
+use crate::dice::Dice;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::replica::RerunAnswer;
 use tidelog_core::{
@@ -11,9 +11,9 @@ use tidelog_core::{
 const LIMIT: i64 = 6;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) version: Version,
-    pub(super) last: Option<EventId>,
+pub struct Row {
+    pub version: Version,
+    pub last: Option<EventId>,
     count: i64,
     title: String,
     facts: BTreeSet<String>,
@@ -21,10 +21,10 @@ pub(super) struct Row {
 
 /// Every stream's row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Rows(pub(super) BTreeMap<StreamId, Row>);
+pub struct Rows(pub BTreeMap<StreamId, Row>);
 
 impl Rows {
-    pub(super) fn apply(&mut self, event: &Event, id: EventId) {
+    pub fn apply(&mut self, event: &Event, id: EventId) {
         let row = self.0.entry(event.stream.clone()).or_default();
         row.version = row.version.next();
         row.last = Some(id);
@@ -39,7 +39,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn head(&self, stream: &StreamId) -> Option<StreamHead> {
+    pub fn head(&self, stream: &StreamId) -> Option<StreamHead> {
         let row = self.0.get(stream)?;
         let last = row.last?;
         let version = row.version;
@@ -51,7 +51,7 @@ impl Rows {
     }
 
     /// What a command causes here.
-    pub(super) fn decide(&self, command: &Command) -> RerunAnswer {
+    pub fn decide(&self, command: &Command) -> RerunAnswer {
         let refuse = |code: &str| RerunAnswer::Refused {
             code: String::from(code),
             message: format!("the counter must stay within 0 and {LIMIT}"),
@@ -86,7 +86,7 @@ impl Rows {
     }
 }
 
-pub(super) fn event(stream: &StreamId, name: &str, data: &str) -> Event {
+pub fn event(stream: &StreamId, name: &str, data: &str) -> Event {
     Event {
         stream: stream.clone(),
         event_type: EventType::new(name).unwrap(),
@@ -98,7 +98,7 @@ pub(super) fn event(stream: &StreamId, name: &str, data: &str) -> Event {
     }
 }
 
-pub(super) fn command(stream: &StreamId, name: &str, args: &str) -> Command {
+pub fn command(stream: &StreamId, name: &str, args: &str) -> Command {
     Command {
         stream: stream.clone(),
         name: EventType::new(name).unwrap(),
@@ -107,7 +107,7 @@ pub(super) fn command(stream: &StreamId, name: &str, args: &str) -> Command {
 }
 
 /// Something a user might do.
-pub(super) fn any_command(dice: &mut Dice) -> Command {
+pub fn any_command(dice: &mut Dice) -> Command {
     let key = dice.below(2);
     let (kind, name, args) = match dice.below(8) {
         0..3 => (
@@ -128,7 +128,7 @@ pub(super) fn any_command(dice: &mut Dice) -> Command {
 }
 
 /// An event of the kind that a stream has.
-pub(super) fn any_event(dice: &mut Dice) -> Event {
+pub fn any_event(dice: &mut Dice) -> Event {
     let key = dice.below(2);
     let (kind, name, data) = match dice.below(3) {
         0 => ("counter", "counter.added", String::from("0")),

@@ -1,6 +1,6 @@
 //! A device's database: the contract of `tidelog_core::store` in memory, with an index for the oracle.
 
-use super::app::Rows;
+use crate::app::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::commit_digest;
@@ -13,42 +13,42 @@ use tidelog_core::{
 };
 
 #[derive(Debug, Clone)]
-pub(super) struct Pending {
+pub struct Pending {
     frame: Vec<u8>,
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) ids: Vec<CommitId>,
+    pub outcomes: Vec<Outcome>,
+    pub ids: Vec<CommitId>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Content {
-    pub(super) replica: ReplicaId,
-    pub(super) head: Head,
-    pub(super) pending: BTreeMap<Seq, Pending>,
-    pub(super) log: BTreeMap<Position, (Vec<u8>, Vec<CommitId>)>,
-    pub(super) parked: BTreeMap<CommitId, Vec<u8>>,
-    pub(super) lost: Vec<Vec<u8>>,
-    pub(super) gaps: Vec<Gap>,
-    pub(super) snapshot: Option<Snapshot>,
+pub struct Content {
+    pub replica: ReplicaId,
+    pub head: Head,
+    pub pending: BTreeMap<Seq, Pending>,
+    pub log: BTreeMap<Position, (Vec<u8>, Vec<CommitId>)>,
+    pub parked: BTreeMap<CommitId, Vec<u8>>,
+    pub lost: Vec<Vec<u8>>,
+    pub gaps: Vec<Gap>,
+    pub snapshot: Option<Snapshot>,
     /// Commits of frames that were cut or pruned: the server has them.
-    pub(super) elsewhere: BTreeSet<CommitId>,
-    pub(super) damaged: bool,
+    pub elsewhere: BTreeSet<CommitId>,
+    pub damaged: bool,
     /// It got another replica id: what the earlier one wrote counts as somebody else's.
-    pub(super) renamed: bool,
+    pub renamed: bool,
 }
 
 /// What tabs save of their state.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot {
-    pub(super) checkpoint: Cursor,
-    pub(super) buckets: u32,
-    pub(super) heads: BTreeMap<u32, Vec<u8>>,
-    pub(super) rows: Rows,
-    pub(super) confirmed: BTreeSet<CommitId>,
+pub struct Snapshot {
+    pub checkpoint: Cursor,
+    pub buckets: u32,
+    pub heads: BTreeMap<u32, Vec<u8>>,
+    pub rows: Rows,
+    pub confirmed: BTreeSet<CommitId>,
 }
 
 /// What a store or a server does wrong, so that the oracle proves that it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Bug {
+pub enum Bug {
     #[default]
     None,
     /// A parked commit is not kept.
@@ -65,17 +65,17 @@ pub(super) enum Bug {
 
 /// The end of all tabs at a change of the disk.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Crash {
+pub struct Crash {
     /// How many changes there are before.
-    pub(super) left: usize,
+    pub left: usize,
     /// Was that change still made?
-    pub(super) made: bool,
-    pub(super) happened: bool,
+    pub made: bool,
+    pub happened: bool,
 }
 
 /// How a write goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     None,
     Quota,
     Abort,
@@ -84,17 +84,17 @@ pub(super) enum Fault {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Disk {
-    pub(super) content: Content,
+pub struct Disk {
+    pub content: Content,
     /// Handles of another life find their database gone.
-    pub(super) life: u64,
+    pub life: u64,
     /// What every attempt that was ever written here said.
-    pub(super) written: BTreeMap<(CommitId, Attempt), Digest>,
-    pub(super) bug: Bug,
+    pub written: BTreeMap<(CommitId, Attempt), Digest>,
+    pub bug: Bug,
     /// The machine stops at one of the next changes.
-    pub(super) crash: Option<Crash>,
+    pub crash: Option<Crash>,
     /// Attempts may be written twice with other bytes: an older copy was put back.
-    pub(super) rolled_back: bool,
+    pub rolled_back: bool,
 }
 
 impl Content {
@@ -114,19 +114,19 @@ impl Content {
         }
     }
 
-    pub(super) fn pending_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
+    pub fn pending_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
         self.pending.values().flat_map(|pending| {
             let outcomes = pending.ids.iter().zip(&pending.outcomes);
             outcomes.filter_map(|(id, outcome)| (*outcome != Outcome::Settled).then_some(*id))
         })
     }
 
-    pub(super) fn log_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
+    pub fn log_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
         self.log.values().flat_map(|(_, ids)| ids.iter().copied())
     }
 
     /// What a history that is no more had of an earlier replica id of this device: kept aside to be exported.
-    pub(super) fn kept_aside(&self) -> BTreeSet<CommitId> {
+    pub fn kept_aside(&self) -> BTreeSet<CommitId> {
         let frames = self.lost.iter().filter(|_| self.renamed);
         let bodies = frames.map(|bytes| frame::decode(bytes).unwrap().body);
         let commits = bodies.flat_map(|body| match body {
@@ -150,7 +150,7 @@ impl Content {
 }
 
 impl Disk {
-    pub(super) fn new(replica: ReplicaId) -> Self {
+    pub fn new(replica: ReplicaId) -> Self {
         Self {
             content: Content::new(replica),
             life: 0,
@@ -177,16 +177,12 @@ impl Disk {
         crash.made
     }
 
-    pub(super) fn wipe(&mut self, replica: ReplicaId) {
+    pub fn wipe(&mut self, replica: ReplicaId) {
         self.content = Content::new(replica);
         self.life += 1;
     }
 
-    pub(super) fn write(
-        &mut self,
-        batch: &WriteBatch,
-        fault: Fault,
-    ) -> Result<Written, StoreError> {
+    pub fn write(&mut self, batch: &WriteBatch, fault: Fault) -> Result<Written, StoreError> {
         let detail = String::from("injected");
         match fault {
             Fault::Quota => return Err(StoreError::QuotaExceeded { detail }),
@@ -327,7 +323,7 @@ impl Disk {
         );
     }
 
-    pub(super) fn load(&self, after: Position, max_bytes: usize) -> Loaded {
+    pub fn load(&self, after: Position, max_bytes: usize) -> Loaded {
         let content = &self.content;
         let mut log = Vec::new();
         let mut bytes = 0;
@@ -364,13 +360,13 @@ impl Disk {
         }
     }
 
-    pub(super) fn frames(&self) -> Vec<Vec<u8>> {
+    pub fn frames(&self) -> Vec<Vec<u8>> {
         let frames = self.content.log.values();
         frames.map(|(frame, _)| frame.clone()).collect()
     }
 
     /// Merges a run of frames. `false` if one of them is damaged.
-    pub(super) fn compact(&mut self, from: usize, count: usize) -> bool {
+    pub fn compact(&mut self, from: usize, count: usize) -> bool {
         if !self.alive() {
             return false;
         }
@@ -397,7 +393,7 @@ impl Disk {
     }
 
     /// Forgets frames that a snapshot stands for.
-    pub(super) fn prune(&mut self, frames: usize) {
+    pub fn prune(&mut self, frames: usize) {
         if !self.alive() {
             return;
         }
@@ -426,7 +422,7 @@ impl Disk {
     }
 
     /// Saves a tab's state by the rules of a store.
-    pub(super) fn save(&mut self, mut new: Snapshot, whole: bool, base: Position) -> bool {
+    pub fn save(&mut self, mut new: Snapshot, whole: bool, base: Position) -> bool {
         if !self.alive() {
             return false;
         }
@@ -453,7 +449,7 @@ impl Disk {
     }
 
     /// The snapshot, if it is one of the log as it is.
-    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+    pub fn snapshot(&self) -> Option<&Snapshot> {
         let head = self.content.head.cursor;
         self.content.snapshot.as_ref().filter(|snapshot| {
             let at = snapshot.checkpoint;
@@ -462,7 +458,7 @@ impl Disk {
     }
 
     /// Flips a bit of a frame, behind its header.
-    pub(super) fn damage(&mut self, frame: usize, byte: usize) {
+    pub fn damage(&mut self, frame: usize, byte: usize) {
         self.content.damaged = true;
         let (bytes, _) = self.content.log.values_mut().nth(frame).unwrap();
         let inside = frame::HEADER_BYTES + byte % (bytes.len() - frame::HEADER_BYTES);
@@ -470,7 +466,7 @@ impl Disk {
     }
 
     /// All commits it holds, each in one place.
-    pub(super) fn places(&self) -> Result<BTreeSet<CommitId>, String> {
+    pub fn places(&self) -> Result<BTreeSet<CommitId>, String> {
         self.content.places()
     }
 }

@@ -1,9 +1,18 @@
 //! Many worlds, each drawn from a seed.
+//!
+//! `TIDELOG_SEEDS=100000` runs more worlds, `TIDELOG_SEED=17` only that one and tells its story.
 
-use super::disk::Bug;
-use super::world::World;
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a test may stop at what it did not expect, and a failing world tells its story"
+)]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tidelog_sim::disk::Bug;
+use tidelog_sim::world::World;
 
 /// Worlds that once broke an invariant.
 const REGRESSIONS: &[u64] = &[
