@@ -234,19 +234,43 @@ export interface DurableNotice {
   readonly ids: string;
 }
 
+/** Decide a command again, and answer by `decide` before anything else is judged. */
 export interface RerunNotice {
   readonly kind: "rerun";
   readonly id: string;
+  readonly question: number;
+  /** Of the events that are decided. */
   readonly attempt: number;
   readonly occurredAt: number;
   readonly command: CoreCommand;
+  /** The event that the command's stream ends with before this commit: `commit id/attempt/index`. */
+  readonly before?: string;
 }
+
+/** Merge a commit with what came between, and answer by `decide`. */
+export interface MergeNotice {
+  readonly kind: "merge";
+  readonly id: string;
+  readonly question: number;
+  readonly attempt: number;
+  readonly occurredAt: number;
+  /** Of all its streams. Their versions are 0. */
+  readonly events: readonly QueuedEvent[];
+  /** Versions that others took, the last one included. */
+  readonly collisions: readonly {
+    readonly stream: string;
+    readonly from: number;
+    readonly to: number;
+  }[];
+}
+
+export type QuestionNotice = RerunNotice | MergeNotice;
 
 export type Notice =
   | { readonly kind: "batch"; readonly batch: Batch; readonly settled: readonly string[] }
   | { readonly kind: "queue" }
   | ReceiptNotice
-  | RerunNotice
+  | QuestionNotice
   | { readonly kind: "status" }
   | { readonly kind: "parked" }
   | DurableNotice
@@ -258,10 +282,12 @@ export type Notice =
    */
   | { readonly kind: "reset"; readonly reason: string; readonly after: number };
 
-export type RerunAnswer =
+export type CoreDecision =
   | { readonly events: readonly DraftEvent[]; readonly occurredAt: number }
   | { readonly refused: { readonly code: string; readonly message: string } }
-  | { readonly unknownCommand: true };
+  | { readonly unknownCommand: true }
+  /** It cannot be merged: a person is to look at it. */
+  | { readonly ask: true };
 
 /** An event of a parked commit, or one that it collided with (these are recorded). */
 export interface ParkedEvent extends QueuedEvent {
@@ -333,7 +359,10 @@ export interface LogCore {
   /** Commits not confirmed yet, in order. */
   queue(): readonly QueueEntry[];
   commit(id: string): QueuedCommit | undefined;
-  answerRerun(id: string, answer: RerunAnswer): void;
+  /** An answer to a question that does not stand any more is ignored. */
+  decide(id: string, question: number, decision: CoreDecision): void;
+  /** Events of a stream from commits before this one; all of them if it is not in the queue. Their versions are 0. */
+  queuedBefore(id: string, stream: string): readonly ParkedEvent[];
   /** Shown version: confirmed and queue. */
   version(stream: string): number;
   /**
@@ -382,10 +411,15 @@ export interface LogCore {
     maxBytes: number,
   ): Promise<{ readonly position: number; readonly done: boolean }>;
   parked(): Promise<readonly ParkedInfo[]>;
-  /** These three reject with `not_parked`. The parked commit is gone when a notice says so. */
+  /** These reject with `not_parked`. The parked commit is gone when a notice says so. */
   retry(id: string): Promise<void>;
   rebase(id: string): Promise<void>;
   discard(id: string): Promise<void>;
+  /** Appends events in place of the parked commit's own. Rejects with what `append` throws, too. */
+  replace(
+    id: string,
+    replacement: { readonly events: readonly DraftEvent[]; readonly occurredAt: number },
+  ): Promise<void>;
   outcome(id: string): Promise<Outcome>;
   status(): CoreStatus;
   kick(): void;

@@ -1,11 +1,11 @@
 /** Commands and raw appends: from the call to the receipt, in one synchronous step. */
-import { keyOf, kindOf } from "./batch.js";
-import type { Draft, DraftEvent, LogCore, RerunNotice } from "./border.js";
+import { kindOf } from "./batch.js";
+import type { Draft, DraftEvent, LogCore } from "./border.js";
 import { decide, payloadToJson, type Question, toJson } from "./decide.js";
+import { unblocked } from "./deciding.js";
 import type { StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
-import { coreErrorToTidelogError, messageOf, TidelogError, tidelogError } from "./errors.js";
-import type { Folded } from "./fold.js";
+import { coreErrorToTidelogError, tidelogError } from "./errors.js";
 import { newId } from "./ids.js";
 import type { AppendOptions } from "./log-types.js";
 import { conflictToReason, emptyReceipt, refusedReceipt } from "./receipts.js";
@@ -17,7 +17,6 @@ export class Commands {
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    engine.answer = (core, notice) => this.#rerun(core, notice);
   }
 
   /**
@@ -54,8 +53,7 @@ export class Commands {
   /** Appends events as they are. */
   append(events: readonly RawEvent[], options: AppendOptions = {}): Receipt {
     const core = this.#engine.current();
-    if (events.length === 0) throw tidelogError("empty_commit");
-    const drafts = events.map((event) => this.#rawToDraft(event, options));
+    const drafts = this.drafts(events, options);
     const conditions = expectedToConditions(drafts, options.expected);
     const exact = conditions.some(({ expected }) => expected !== "any");
     return this.#append(core, {
@@ -65,6 +63,12 @@ export class Commands {
       events: drafts,
       policy: options.policy ?? (exact ? "ask" : "rebase"),
     });
+  }
+
+  /** Events as wasm takes them. Throws what {@link append} throws for a wrong one. */
+  drafts(events: readonly RawEvent[], options: AppendOptions = {}): readonly DraftEvent[] {
+    if (events.length === 0) throw tidelogError("empty_commit");
+    return events.map((event) => this.#rawToDraft(event, options));
   }
 
   #append(core: LogCore, draft: Draft): Receipt {
@@ -84,38 +88,6 @@ export class Commands {
     this.#engine.pure("this log", () => this.#engine.mirror.push(draft, versions));
     this.#engine.show();
     return receipt;
-  }
-
-  /** Decides a pending command again, on what is confirmed and what is pending before it. */
-  #rerun(core: LogCore, notice: RerunNotice): void {
-    const { id, command, occurredAt } = notice;
-    const { stream, name } = command;
-    const rows = this.#engine.mirror.rows(kindOf(stream));
-    if (rows === undefined || !Object.hasOwn(rows.definition.commands, name)) {
-      core.answerRerun(id, { unknownCommand: true });
-      return;
-    }
-    const key = keyOf(stream);
-    try {
-      const before = this.#engine.mirror.queue.eventsBefore(id, stream);
-      const folded = this.#engine.pure(rows.definition.kind, () => rows.foldWith(key, before));
-      const { state, version } = unblocked(folded);
-      const question = {
-        stream,
-        key,
-        command: name,
-        commitId: id,
-        now: occurredAt,
-        state,
-        version,
-      };
-      const args = jsonToArgs(command.args);
-      const answer = this.#decide({ ...question, definition: rows.definition, args });
-      core.answerRerun(id, "events" in answer ? { ...answer, occurredAt } : answer);
-    } catch (thrown) {
-      const code = thrown instanceof TidelogError ? thrown.code : "command_failed";
-      core.answerRerun(id, { refused: { code, message: messageOf(thrown) } });
-    }
   }
 
   #decide(question: Question): ReturnType<typeof decide> {
@@ -181,12 +153,6 @@ function appendFlat(core: LogCore, { id, occurredAt, policy, ...draft }: Draft):
   const { name, args } = draft.command ?? {};
   const expected = draft.conditions[0]?.expected;
   return core.appendFlat(id, occurredAt, policy, stream, type, schema, data, name, args, expected);
-}
-
-/** Throws `stream_blocked` if the stream holds what this code cannot fold. */
-function unblocked(folded: Folded): Folded {
-  if (folded.unfolded) throw tidelogError("stream_blocked", { ...folded.unfolded });
-  return folded;
 }
 
 /** `kind/key`. Throws `invalid_stream`. */

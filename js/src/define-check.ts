@@ -12,7 +12,8 @@ import { tidelogError } from "./errors.js";
 import type { StandardSchemaV1 } from "./schema.js";
 import type { EventInfo, Policy } from "./types.js";
 
-const POLICIES: readonly unknown[] = ["rerun", "rebase", "ask"];
+const POLICIES: readonly unknown[] = ["rerun", "rebase", "merge", "ask"];
+const POLICY = '"rerun", "rebase", "merge" or "ask"';
 /** Members of a stream handle that a command cannot be called. */
 const HANDLE_MEMBERS = [
   "key",
@@ -41,6 +42,10 @@ export function checkStream(kind: string, options: UncheckedStream): StreamDefin
   const stepOf = checkEvolve(options.evolve, events, wrong);
   const commands = checkCommands(options.commands, events, wrong);
   const policyOf = checkPolicy(options.policy, commands, wrong);
+  const merge = checkMerge(options.merge, events, wrong);
+  const merging = Object.keys(commands).find((name) => policyOf(name) === "merge");
+  if (merge === undefined && merging !== undefined)
+    wrong(`merge is missing, and the policy of ${merging} is "merge"`);
   return {
     kind,
     version,
@@ -51,6 +56,7 @@ export function checkStream(kind: string, options: UncheckedStream): StreamDefin
     stepOf,
     commands,
     policyOf,
+    merge,
   };
 }
 
@@ -166,8 +172,7 @@ function checkCommands(
 ): Record<string, AnyCommand> {
   if (make === undefined) return {};
   if (typeof make !== "function") return wrong("commands must be a function of { emit, refuse }");
-  const emit: Record<string, (data: unknown) => Emitted> = {};
-  for (const { name } of events.values()) emit[name] = (data) => ({ event: name, data });
+  const emit = emitters(events);
   const refuse = (code: string, message = code) => ({ refused: { code, message } });
   const commands: unknown = make({ emit, refuse });
   if (!isObject(commands)) return wrong("commands must return an object of functions");
@@ -178,13 +183,30 @@ function checkCommands(
   return commands as Record<string, AnyCommand>;
 }
 
+function emitters(events: ReadonlyMap<string, EventDefinition>) {
+  const emit: Record<string, (data: unknown) => Emitted> = {};
+  for (const { name } of events.values()) emit[name] = (data) => ({ event: name, data });
+  return emit;
+}
+
+function checkMerge(
+  merge: unknown,
+  events: ReadonlyMap<string, EventDefinition>,
+  wrong: Wrong,
+): StreamDefinition["merge"] {
+  if (merge === undefined) return undefined;
+  if (typeof merge !== "function") return wrong("merge must be a function of sides and { emit }");
+  const emit = emitters(events);
+  return (sides) => merge(sides, { emit });
+}
+
 function checkPolicy(policy: unknown, commands: Fields, wrong: Wrong): (command: string) => Policy {
   if (policy === undefined) return () => "rerun";
   if (POLICIES.includes(policy)) return () => policy as Policy;
-  if (!isObject(policy)) return wrong('policy must be "rerun", "rebase" or "ask"');
+  if (!isObject(policy)) return wrong(`policy must be ${POLICY}`);
   for (const [name, value] of Object.entries(policy)) {
     if (!Object.hasOwn(commands, name)) wrong(`policy.${name} is not a command of it`);
-    if (!POLICIES.includes(value)) wrong(`policy.${name} must be "rerun", "rebase" or "ask"`);
+    if (!POLICIES.includes(value)) wrong(`policy.${name} must be ${POLICY}`);
   }
   return (command) => (policy[command] as Policy | undefined) ?? "rerun";
 }

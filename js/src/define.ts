@@ -33,6 +33,18 @@ export interface CommandContext {
   id(): string;
 }
 
+/** What two sides made of a stream, for `merge`. */
+export interface Sides<State> {
+  /** The state that both began with. */
+  readonly base: State;
+  /** The state now: confirmed, and what is pending before this commit. */
+  readonly theirs: State;
+  /** The base with this commit's own events. */
+  readonly mine: State;
+  /** This commit's own events on the stream, payloads as they were written. */
+  readonly events: readonly RecordedEvent[];
+}
+
 /** An event type with more than a schema. */
 export interface EventSpec<Schema, State> {
   readonly schema: Schema;
@@ -98,6 +110,14 @@ export interface StreamOptions<
   };
   /** For all commands or each. Default `"rerun"`. */
   readonly policy?: Policy | { readonly [Name in keyof NoInfer<Commands>]?: Policy };
+  /**
+   * For the policy `"merge"`: the events to append on top of `theirs`, in place of the commit's own. None: nothing is
+   * left to do. `undefined`: it is parked for a person to look at.
+   */
+  readonly merge?: (
+    sides: Sides<NoInfer<State>>,
+    helpers: Pick<CommandHelpers<NoInfer<Events>>, "emit">,
+  ) => Emitted | readonly Emitted[] | undefined;
 }
 
 /** An event type as the log needs it. */
@@ -132,6 +152,7 @@ export interface StreamDefinition<Kind extends string = string, State = any, Com
   readonly stepOf: (name: string) => StepFunction<State> | undefined;
   readonly commands: { readonly [name in keyof Commands & string]: AnyCommand };
   readonly policyOf: (command: string) => Policy;
+  readonly merge: ((sides: Sides<State>) => Emitted | readonly Emitted[] | undefined) | undefined;
   /** For inference only; never set. */
   readonly "~types"?: { readonly state: State; readonly commands: Commands };
 }
@@ -186,4 +207,5 @@ export interface UncheckedStream {
   readonly evolve?: unknown;
   readonly commands?: unknown;
   readonly policy?: unknown;
+  readonly merge?: unknown;
 }

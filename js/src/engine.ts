@@ -5,8 +5,9 @@
  */
 import { aborted } from "./abort.js";
 import { catchUp } from "./beside.js";
-import type { CoreFactory, CoreOptions, LogCore, Notice, RerunNotice } from "./border.js";
+import type { CoreFactory, CoreOptions, LogCore, Notice, QuestionNotice } from "./border.js";
 import type { ConfirmedFold } from "./confirmed.js";
+import { Deciding } from "./deciding.js";
 import type { Projection } from "./define.js";
 import { coreErrorToTidelogError, fromCore, TidelogError, tidelogError } from "./errors.js";
 import { Cell } from "./live.js";
@@ -31,7 +32,7 @@ export class Engine {
   readonly parked: Cell<readonly ParkedCommit[]>;
   readonly saver: Saver;
   /** Decides a command again; set once by the commands. */
-  answer: (core: LogCore, notice: RerunNotice) => void = () => undefined;
+  readonly deciding = new Deciding(this);
   /** Called after events were confirmed and shown. */
   readonly onConfirmed = new Set<() => void>();
   /** Called once, when the first commit of this tab is stored. */
@@ -60,7 +61,7 @@ export class Engine {
   /** Why folds could not be built in the background. */
   readonly #unbuilt = new Map<ConfirmedFold, TidelogError>();
   readonly #rebuilding = new Map<ConfirmedFold, Rebuilding>();
-  readonly #reruns: RerunNotice[] = [];
+  readonly #questions: QuestionNotice[] = [];
 
   constructor(options: EngineOptions, makeCore: CoreFactory) {
     this.#options = options;
@@ -424,15 +425,19 @@ export class Engine {
   }
 
   /**
-   * What must see wasm's state as a whole, and so waits until no notice is left: the queue (it may be
-   * ahead of a batch that was not polled yet), then one rerun. False if there was nothing.
+   * What must see wasm's state as a whole, and so waits until no notice is left: one question, which may
+   * bring the next, and then the queue (it may be ahead of a batch that was not polled yet). False if
+   * there was nothing.
    */
   #catchUp(core: LogCore): boolean {
-    if (this.#queueStale || this.#reruns.length > 0) {
+    const question = this.#questions.shift();
+    if (question) {
+      this.deciding.answer(core, question);
+      return true;
+    }
+    if (this.#queueStale) {
       this.#queueStale = false;
       this.mirror.refreshQueue(core);
-      const rerun = this.#reruns.shift();
-      if (rerun) this.answer(core, rerun);
       return true;
     }
     if (this.#parkedStale && this.#phase === "ready") {
@@ -448,9 +453,11 @@ export class Engine {
   #handle(core: LogCore, notice: Notice): void {
     switch (notice.kind) {
       case "batch":
+        this.deciding.forget();
         this.mirror.begin(notice.batch, notice.settled);
         break;
       case "queue":
+        this.deciding.forget();
         this.#queueStale = true;
         break;
       case "receipt":
@@ -469,12 +476,14 @@ export class Engine {
         this.#damaged = { from: notice.from, refetch: notice.refetch };
         break;
       case "rerun":
-        this.#reruns.push(notice);
+      case "merge":
+        this.#questions.push(notice);
         break;
       case "parked":
         this.#parkedStale = true;
         break;
       case "reset":
+        this.deciding.forget();
         this.#reset = { reason: notice.reason };
         this.#queueStale = true;
         this.mirror.reset(notice.after);

@@ -100,6 +100,7 @@ export const ERRORS = {
     "The fold {fold} threw on {type} of {stream} version {version}: {problem}.",
   ],
   command_failed: [FoldError, "The command {command} of {stream} threw: {problem}."],
+  merge_failed: [FoldError, "The merge of {stream} threw: {problem}."],
   async_command: [
     FoldError,
     "The command {command} of {stream} returned a promise. Commands decide at once.",

@@ -1,5 +1,5 @@
 /** The public interface of a log. */
-import type { AnyCommand, Projection, StateOf, StreamDefinition } from "./define.js";
+import type { AnyCommand, Projection, Sides, StateOf, StreamDefinition } from "./define.js";
 import type {
   EventMeta,
   Expected,
@@ -227,12 +227,26 @@ export interface PastView {
 
 /** Parked commits, newest last, and what can be done with one. */
 export interface Parked extends Live<readonly ParkedCommit[]> {
-  /** Decides the command again on today's state; raw events are kept as by `rebase`. */
+  /**
+   * Decides the command again on today's state, or merges if that is its policy; raw events are kept as by `rebase`.
+   */
   retry(id: string): Receipt;
   /** Keeps the events and takes today's versions. */
   rebase(id: string): Receipt;
+  /** Appends these events in place of its own, on today's versions: what a person merged or edited. */
+  replace(id: string, events: readonly RawEvent[]): Receipt;
+  /**
+   * What both sides made of the streams that they collided on, for showing and merging by hand. Rejects with `not_parked`,
+   * `unknown_stream_kind`, `stream_blocked` and what reading a history rejects with.
+   */
+  sides(id: string): Promise<readonly ParkedSides[]>;
   /** Drops the commit for good. */
   discard(id: string): Promise<void>;
+}
+
+/** Both sides of one stream that a parked commit collided on. */
+export interface ParkedSides extends Sides<unknown> {
+  readonly stream: string;
 }
 
 /** A log, without its streams. */

@@ -63,7 +63,7 @@ export function createLogWith<const Defs extends Streams>(
     name,
     user,
     status: { subscribe: engine.status.subscribe, getSnapshot: engine.status.getSnapshot },
-    parked: parkedOf(engine),
+    parked: parkedOf(engine, commands),
     ready: () => engine.ready(),
     rows: (definition: StreamDefinition, query?: object) => rowsOf(definition).query(query),
     row: (definition: StreamDefinition, key: string) => rowsOf(definition).row(key),

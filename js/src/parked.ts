@@ -1,9 +1,10 @@
 /** Parked commits: what is shown of them and how they are resolved. */
 import { parkedEventToEvent } from "./batch.js";
 import type { LogCore, ParkedInfo } from "./border.js";
+import type { Commands } from "./commands.js";
 import type { Engine } from "./engine.js";
-import { coreErrorToTidelogError, fromCore } from "./errors.js";
-import type { Parked } from "./log-types.js";
+import { coreErrorToTidelogError, fromCore, tidelogError } from "./errors.js";
+import type { Parked, ParkedSides } from "./log-types.js";
 import type { ParkedCommit, Reason, Receipt } from "./types.js";
 
 /** A parked commit as the app sees it. */
@@ -26,7 +27,7 @@ export function parkedInfoToReason({ reason }: ParkedInfo): Reason {
 }
 
 /** The parked commits of a log with the ways to resolve one. */
-export function parkedOf(engine: Engine): Parked {
+export function parkedOf(engine: Engine, commands: Commands): Parked {
   const resolve = (id: string, how: (core: LogCore) => Promise<void>): Receipt => {
     const core = engine.current();
     const receipt = engine.receipts.of(id);
@@ -39,6 +40,30 @@ export function parkedOf(engine: Engine): Parked {
     getSnapshot: engine.parked.getSnapshot,
     retry: (id) => resolve(id, (core) => core.retry(id)),
     rebase: (id) => resolve(id, (core) => core.rebase(id)),
+    replace: (id, events) => {
+      const drafts = commands.drafts(events);
+      const replacement = { events: drafts, occurredAt: Date.now() };
+      return resolve(id, (core) => core.replace(id, replacement));
+    },
+    sides: async (id) => {
+      const core = await engine.opened();
+      const commit = engine.parked.getSnapshot().find((parked) => parked.id === id);
+      if (commit === undefined) throw tidelogError("not_parked", { id });
+      const { mine, theirs } = commit;
+      const streams = new Set(mine.map(({ stream }) => stream));
+      const sides: ParkedSides[] = [];
+      for (const stream of streams) {
+        const others = theirs.filter((event) => event.stream === stream);
+        if (others.length === 0) continue;
+        const from = Math.min(...others.map(({ version }) => version));
+        const events = mine.filter((event) => event.stream === stream);
+        sides.push({
+          stream,
+          ...(await engine.deciding.sides(core, { id, stream, from, events })),
+        });
+      }
+      return sides;
+    },
     discard: async (id) => {
       const core = engine.current();
       await fromCore(core.discard(id));

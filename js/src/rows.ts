@@ -163,9 +163,18 @@ export class Rows implements RowSource {
 
   /** The stream's fold with `pending` on top. */
   foldWith(key: string, pending: readonly RecordedEvent[]): Folded {
-    const folded = this.#confirmed.streams.get(key)?.copy() ?? this.#folder.unborn();
-    for (const event of pending) this.#pend(folded, event);
+    return this.foldOnto(this.#confirmed.streams.get(key)?.copy() ?? this.unborn(), pending);
+  }
+
+  /** Folds more into a fold that is the caller's own. */
+  foldOnto(folded: Folded, events: readonly RecordedEvent[]): Folded {
+    for (const event of events) this.#pend(folded, event);
     return folded;
+  }
+
+  /** The fold of a stream that does not exist. */
+  unborn(): Folded {
+    return this.#folder.unborn();
   }
 
   /** Folds what is pending anew where that changed; gives the functions that tell the subscribers. */

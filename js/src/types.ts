@@ -3,10 +3,10 @@ import type { TidelogError } from "./errors.js";
 
 /**
  * What happens to a pending commit when its stream has moved on meanwhile: decide the command again
- * on the new state (`rerun`), keep the events and take new versions (`rebase`), or park it until
- * someone resolves it (`ask`).
+ * on the new state (`rerun`), keep the events and take new versions (`rebase`), have the kind's `merge`
+ * put both sides together (`merge`), or park it until someone resolves it (`ask`).
  */
-export type Policy = "rerun" | "rebase" | "ask";
+export type Policy = "rerun" | "rebase" | "merge" | "ask";
 
 /** What must hold for a stream before a commit is appended: a version, or a rule about it. */
 export type Expected = "any" | "noStream" | "exists" | number;

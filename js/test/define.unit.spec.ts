@@ -22,7 +22,7 @@ it.each([
   ["no initial state", () => loose("x", { events: good.events, evolve: good.evolve })],
   ["a version that is no number", () => loose("x", { ...good, version: "2" })],
   ["a missing upcaster", () => loose("x", { ...good, events: { made: { schema, version: 2 } } })],
-  ["an unknown policy", () => loose("x", { ...good, policy: "merge" })],
+  ["an unknown policy", () => loose("x", { ...good, policy: "guess" })],
   ["a policy for no command", () => loose("x", { ...good, policy: { go: "ask" } })],
   [
     "a command named as a member",

@@ -6,6 +6,8 @@
 import type {
   Appended,
   BatchPage,
+  CoreCommand,
+  CoreDecision,
   CoreError,
   CoreFactory,
   CoreOptions,
@@ -22,7 +24,6 @@ import type {
   ParkedInfo,
   QueuedCommit,
   QueueEntry,
-  RerunAnswer,
 } from "../src/border.js";
 import { newId } from "../src/ids.js";
 import type { Expected, ParkedReason, Policy } from "../src/types.js";
@@ -133,7 +134,11 @@ export class FakeDevice {
 export class FakeCore implements LogCore {
   readonly device: FakeDevice;
   readonly options: CoreOptions;
-  readonly answers: { id: string; answer: RerunAnswer }[] = [];
+  readonly answers: { id: string; answer: CoreDecision }[] = [];
+  #questions = 0;
+  /** What is asked next: one question stands at a time. */
+  readonly #toAsk: (() => Notice)[] = [];
+  #asked = false;
   readonly notices: Notice[] = [];
   /** Set: the next `append` throws it. */
   appendError: CoreError | undefined;
@@ -221,8 +226,10 @@ export class FakeCore implements LogCore {
     return undefined;
   }
 
-  answerRerun(id: string, answer: RerunAnswer): void {
+  decide(id: string, question: number, answer: CoreDecision): void {
     this.#borrow(() => {
+      if (question !== this.#questions || !this.#asked) return;
+      this.#asked = false;
       this.answers.push({ id, answer });
       const pending = this.device.pending.find(({ draft }) => draft.id === id);
       const parked = this.device.parked.find((info) => info.id === id);
@@ -240,11 +247,31 @@ export class FakeCore implements LogCore {
         if ("refused" in answer) {
           const { code, message } = answer.refused;
           this.#park(pending, { code: "refused", cause: code, message, conflicts: [] });
+        } else if ("ask" in answer) {
+          this.#park(pending, { code: "conflict", message: "conflict", conflicts: [] });
         } else {
           this.#park(pending, { code: "unknown_command", message: "gone", conflicts: [] });
         }
       }
-      this.notify({ kind: "queue" });
+      if (this.#toAsk.length === 0) this.notify({ kind: "queue" });
+      this.#ask();
+    });
+  }
+
+  queuedBefore(id: string, stream: string): readonly ParkedEvent[] {
+    return this.#borrow(() => {
+      const all = this.device.pending;
+      const end = all.findIndex(({ draft }) => draft.id === id);
+      return all.slice(0, end < 0 ? all.length : end).flatMap(({ draft }) =>
+        draft.events
+          .filter((event) => event.stream === stream)
+          .map((event) => ({
+            ...event,
+            version: 0,
+            occurredAt: draft.occurredAt,
+            commitId: draft.id,
+          })),
+      );
     });
   }
 
@@ -447,7 +474,7 @@ export class FakeCore implements LogCore {
 
   async retry(id: string): Promise<void> {
     const { command, occurredAt } = this.#parked(id);
-    if (command) this.notify({ kind: "rerun", id, attempt: 1, occurredAt, command });
+    if (command) this.#rerun(id, 1, occurredAt, command);
     else await this.rebase(id);
   }
 
@@ -458,6 +485,13 @@ export class FakeCore implements LogCore {
 
   async discard(id: string): Promise<void> {
     this.#unpark(id);
+  }
+
+  async replace(id: string, { events }: { readonly events: Draft["events"] }): Promise<void> {
+    const requeued = requeue(this.#unpark(id));
+    requeued.draft = { ...requeued.draft, events };
+    this.device.pending.push(requeued);
+    this.notify({ kind: "queue" });
   }
 
   async outcome(id: string): Promise<Outcome> {
@@ -550,7 +584,20 @@ export class FakeCore implements LogCore {
       if (conflict === undefined) continue;
       if (draft.policy === "rerun" && draft.command) {
         const { id, occurredAt, command } = draft;
-        this.notify({ kind: "rerun", id, attempt: pending.attempt, occurredAt, command });
+        this.#rerun(id, pending.attempt, occurredAt, command);
+      } else if (draft.policy === "merge") {
+        const { id, occurredAt, events } = draft;
+        const { stream, expected } = conflict;
+        const from = (typeof expected === "number" ? expected : 0) + 1;
+        this.#ask(() => ({
+          kind: "merge",
+          id,
+          question: ++this.#questions,
+          attempt: pending.attempt + 1,
+          occurredAt,
+          events: events.map((event) => ({ ...event, version: 0 })),
+          collisions: [{ stream, from, to: this.device.version(stream) }],
+        }));
       } else if (draft.policy === "rebase") {
         pending.attempt++;
       } else {
@@ -567,6 +614,38 @@ export class FakeCore implements LogCore {
       }
     }
     this.notify({ kind: "queue" }, { kind: "status" });
+  }
+
+  #rerun(id: string, attempt: number, occurredAt: number, command: CoreCommand): void {
+    this.#ask(() => {
+      const before = this.#endBefore(id, command.stream);
+      const question = ++this.#questions;
+      const notice = { kind: "rerun", id, question, attempt: attempt + 1, occurredAt } as const;
+      return { ...notice, command, ...(before ? { before } : {}) };
+    });
+  }
+
+  /** The event that a stream ends with before a commit of the queue. */
+  #endBefore(id: string, stream: string): string | undefined {
+    const writes = (events: readonly { stream: string }[]) =>
+      events.findLastIndex((event) => event.stream === stream);
+    const all = this.device.pending;
+    const end = all.findIndex(({ draft }) => draft.id === id);
+    const last = all
+      .slice(0, end < 0 ? all.length : end)
+      .findLast(({ draft }) => writes(draft.events) >= 0);
+    if (last) return `${last.draft.id}/${last.attempt}/${writes(last.draft.events)}`;
+    const recorded = this.device.log.findLast(({ events }) => writes(events) >= 0);
+    return recorded && `${recorded.id}/1/${writes(recorded.events)}`;
+  }
+
+  #ask(notice?: () => Notice): void {
+    if (notice) this.#toAsk.push(notice);
+    if (this.#asked) return;
+    const next = this.#toAsk.shift();
+    if (next === undefined) return;
+    this.#asked = true;
+    this.notify(next());
   }
 
   #sayFolds(): void {

@@ -49,7 +49,17 @@ export const note = stream("note", {
   events: { written: z.object({ text: z.string() }) },
   initial: { text: "" },
   evolve: { written: (_state, data) => data },
-  commands: ({ emit }) => ({ write: (_state, args: { text: string }) => emit.written(args) }),
+  commands: ({ emit }) => ({
+    write: (_state, args: { text: string }) => emit.written(args),
+    edit: (_state, args: { text: string }) => emit.written(args),
+  }),
+  policy: { edit: "merge" },
+  merge: ({ base, theirs, mine }, { emit }) => {
+    if (mine.text === "?") return undefined;
+    if (mine.text === "!") throw new Error("boom");
+    if (mine.text === theirs.text) return [];
+    return emit.written({ text: `${base.text}>${theirs.text}+${mine.text}` });
+  },
 });
 
 export const loan = stream("loan", {

@@ -40,7 +40,7 @@ pub use options::{Options, Retain, TokenSource};
 pub use platform::{new_commit_id, now};
 pub use read::{LogPage, RecordedEvent, StreamPage};
 pub use session::{
-    Changed, ExecuteError, Model, Progress, Receipt, Session, Settled, Subscription,
+    Changed, ExecuteError, Model, Progress, Receipt, Session, Settled, Sides, Subscription,
 };
 pub use snapshots::{FoldState, SnapshotPart};
 pub use storage::{Storage, Verified};

@@ -6,9 +6,11 @@ use crate::runtime::Runtime;
 use crate::tabs::PeerStatus;
 use std::rc::Rc;
 use tidelog_core::number::Generation;
-use tidelog_core::replica::{Draft, Notice, Parked, Phase, Queued, Replica, RerunAnswer, Status};
+use tidelog_core::replica::{
+    Decision, Draft, Notice, Parked, Phase, Question, Queued, Replica, Status,
+};
 use tidelog_core::store::StoreError;
-use tidelog_core::{CommitId, Position, StreamHead, StreamId, Version};
+use tidelog_core::{CommitId, Event, EventId, Position, StreamHead, StreamId, Version};
 
 /// One log of one user, open in this tab. Cloning gives another handle on the same log.
 #[derive(Debug, Clone)]
@@ -79,10 +81,20 @@ impl Log {
         notice
     }
 
-    /// The answer to [`Notice::Rerun`].
-    pub fn answer_rerun(&self, id: CommitId, answer: RerunAnswer) {
-        self.runtime.replica.borrow_mut().answer_rerun(id, answer);
+    /// The answer to [`Notice::Rerun`] or [`Notice::Merge`].
+    pub fn decide(&self, question: Question, decision: Decision) {
+        self.runtime.replica.borrow_mut().decide(question, decision);
         self.runtime.schedule();
+    }
+
+    /// Looks at the events of a stream from commits of the queue before this one ([`Replica::queued_before`]).
+    pub fn with_queued_before<T>(
+        &self,
+        id: CommitId,
+        stream: &StreamId,
+        look: impl FnOnce(&mut dyn Iterator<Item = (EventId, &Event)>) -> T,
+    ) -> T {
+        look(&mut self.runtime.replica.borrow().queued_before(id, stream))
     }
 
     /// How many write transactions the local database has seen, as this tab knows.
@@ -107,7 +119,13 @@ impl Log {
         self.runtime.replica.borrow().shown_head(stream)
     }
 
-    /// Decides a parked command again, or rebases a parked commit that has none.
+    /// The end of a stream as confirmed.
+    #[must_use]
+    pub fn confirmed_head(&self, stream: &StreamId) -> Option<StreamHead> {
+        self.runtime.replica.borrow().confirmed_head(stream)
+    }
+
+    /// Decides a parked command again, merges it if that is its policy, or rebases a parked commit that has none.
     ///
     /// # Errors
     /// If nothing of this id is parked.
@@ -129,6 +147,14 @@ impl Log {
     /// If nothing of this id is parked.
     pub fn discard(&self, id: CommitId) -> Result<(), ClientError> {
         self.resolve(|replica| Ok(replica.discard(id)?))
+    }
+
+    /// Appends these events in place of those of a parked commit.
+    ///
+    /// # Errors
+    /// If nothing of this id is parked, or the events are no commit.
+    pub fn replace(&self, id: CommitId, events: Vec<Event>) -> Result<(), ClientError> {
+        self.resolve(|replica| Ok(replica.replace(id, events)?))
     }
 
     fn resolve(

@@ -4,11 +4,12 @@
 //! once, folds what is confirmed, and decides again when the log asks for it. Confirmed events are folded in slices of
 //! 8 ms between which the page has its turn; what is shown never holds a part of a commit.
 
+mod decide;
 mod events;
 mod model;
 mod receipt;
 
-pub use model::Model;
+pub use model::{Model, Sides};
 pub use receipt::{ExecuteError, Receipt, Settled};
 
 use crate::error::ClientError;
@@ -16,6 +17,7 @@ use crate::log::Log;
 use crate::options::Options;
 use crate::platform::{new_commit_id, next_task, now, spawn};
 use crate::snapshots::FoldState;
+use decide::{Decided, Merge, Rerun};
 use events::Events;
 use model::States;
 use receipt::Waiting;
@@ -26,7 +28,7 @@ use std::marker::PhantomData;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use tidelog_core::projection::View;
-use tidelog_core::replica::{Draft, Notice, ReceiptState, RerunAnswer};
+use tidelog_core::replica::{Draft, Notice, ReceiptState};
 use tidelog_core::store::{Direction, FoldName};
 use tidelog_core::text::{SharedText, TextError};
 use tidelog_core::{
@@ -40,6 +42,8 @@ const SLICE_MILLIS: i64 = 8;
 const LOOK_EVERY: u32 = 64;
 /// About how many bytes of the log are read at once when a fold is built from it.
 const READ_BYTES: usize = 512 * 1024;
+/// So many events of one stream are read at once.
+const READ_EVENTS: usize = 1_000;
 
 /// What changed since a subscriber was called last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +111,7 @@ struct Inner<M: Model> {
     progress: Cell<Option<Progress>>,
     saving: Cell<bool>,
     waiting: RefCell<BTreeMap<CommitId, Waiting>>,
+    decided: RefCell<Decided<M>>,
     subscribers: RefCell<Vec<WeakSubscriber>>,
     me: Weak<Self>,
 }
@@ -194,6 +199,7 @@ impl<M: Model> Session<M> {
                 progress: Cell::new(None),
                 saving: Cell::new(false),
                 waiting: RefCell::default(),
+                decided: RefCell::default(),
                 subscribers: RefCell::default(),
                 me: Weak::clone(me),
             }
@@ -285,7 +291,7 @@ impl<M: Model> Session<M> {
         let (view, position) = built?;
         *inner.view.borrow_mut() = view;
         inner.position.set(position);
-        inner.refold(None);
+        inner.refold();
         inner.tell(&Changed::All);
         Ok(())
     }
@@ -529,7 +535,7 @@ impl<M: Model> Inner<M> {
             let Some(notice) = self.log.poll_notice() else {
                 let stale = std::mem::take(&mut self.work.borrow_mut().stale);
                 if stale {
-                    self.refold(None);
+                    self.refold();
                 }
                 return true;
             };
@@ -559,20 +565,38 @@ impl<M: Model> Inner<M> {
                 work.stale = true;
                 work.changed = Some(Changed::All);
             }
-            Notice::Receipt { id, state } => self.settle(id, &state),
+            Notice::Receipt { id, state } => return self.settle(id, &state),
             Notice::Rerun {
-                id,
+                question,
+                attempt,
                 command,
                 occurred_at,
-                ..
+                before,
             } => {
-                self.refold(Some(id));
-                let answer = self.rerun(&command, occurred_at);
-                self.log.answer_rerun(id, answer);
-                self.refold(None);
+                return self.rerun(Rerun {
+                    question,
+                    attempt,
+                    command,
+                    occurred_at,
+                    before,
+                });
             }
+            Notice::Merge {
+                question,
+                events,
+                collisions,
+                occurred_at,
+                ..
+            } => self.merge(Merge {
+                question,
+                events,
+                collisions,
+                occurred_at,
+            }),
+            Notice::Status => return,
             _ => {}
         }
+        self.decided.borrow_mut().forget();
     }
 
     /// Folds the frame that is at hand; false if time is up before its end.
@@ -610,11 +634,10 @@ impl<M: Model> Inner<M> {
         done
     }
 
-    /// Folds the queue on the confirmed states anew, up to a commit if one is named.
-    fn refold(&self, until: Option<CommitId>) {
+    /// Folds the queue on the confirmed states anew.
+    fn refold(&self) {
         let events: Vec<Event> = self.log.with_queue(|queue| {
             queue
-                .take_while(|queued| Some(queued.local.commit.id) != until)
                 .flat_map(|queued| queued.local.commit.events.clone())
                 .collect()
         });
@@ -624,35 +647,6 @@ impl<M: Model> Inner<M> {
             Some(Changed::All) => {}
             Some(Changed::Keys(keys)) => keys.extend(changed),
             None => work.changed = Some(Changed::Keys(changed)),
-        }
-    }
-
-    fn rerun(&self, command: &Command, occurred_at: Timestamp) -> RerunAnswer {
-        let known = self
-            .model
-            .read_command(command.name.as_str(), command.args.as_str());
-        let Some(known) = known.filter(|_| command.stream.kind() == M::KIND) else {
-            return RerunAnswer::UnknownCommand;
-        };
-        let decided = {
-            let view = self.view.borrow();
-            match view.row(command.stream.key()) {
-                Some(state) => self.model.decide(state, &known),
-                None => self.model.decide(&self.model.initial(), &known),
-            }
-        };
-        match decided {
-            Ok(events) => match self.write(&command.stream, &events, occurred_at) {
-                Ok(events) => RerunAnswer::Events(events),
-                Err(error) => RerunAnswer::Refused {
-                    code: "invalid_name".into(),
-                    message: error.to_string(),
-                },
-            },
-            Err(refusal) => {
-                let (code, message) = self.model.describe(&refusal);
-                RerunAnswer::Refused { code, message }
-            }
         }
     }
 

@@ -7,7 +7,9 @@ mod browser;
 use browser::{disk, fresh, options, until};
 use std::cell::Cell;
 use std::rc::Rc;
-use tidelog_client::{Changed, ExecuteError, Model, Outcome, Session, Settled, new_commit_id};
+use tidelog_client::{
+    Changed, ExecuteError, Model, Outcome, Session, Settled, Sides, new_commit_id,
+};
 use tidelog_core::decider::Decider;
 use tidelog_core::replica::{Draft, Phase};
 use tidelog_core::{
@@ -329,6 +331,94 @@ async fn a_fold_is_rebuilt_beside_the_one_that_is_shown() {
     assert_eq!(session.state("7"), 4);
     assert_eq!(seen.get(), 4, "a half state was shown");
     assert_eq!(session.states().len(), states.len());
+}
+
+/// A counter that merges: both additions count.
+#[derive(Debug, Clone)]
+struct Merging {
+    counter: Counter,
+    /// Base, theirs and mine of each merge.
+    merges: Rc<std::cell::RefCell<Vec<[u32; 3]>>>,
+}
+
+impl Decider for Merging {
+    type State = u32;
+    type Command = u32;
+    type Event = u32;
+    type Refusal = &'static str;
+
+    fn initial(&self) -> u32 {
+        self.counter.initial()
+    }
+
+    fn decide(&self, state: &u32, add: &u32) -> Result<Vec<u32>, &'static str> {
+        self.counter.decide(state, add)
+    }
+
+    fn evolve(&self, state: u32, added: &u32) -> u32 {
+        self.counter.evolve(state, added)
+    }
+}
+
+impl Model for Merging {
+    const KIND: &'static str = "counter";
+
+    fn write_event(&self, added: &u32) -> (String, u32, String) {
+        self.counter.write_event(added)
+    }
+
+    fn read_event(&self, event_type: &str, schema: u32, data: &str) -> Option<u32> {
+        self.counter.read_event(event_type, schema, data)
+    }
+
+    fn write_command(&self, add: &u32) -> (String, String) {
+        self.counter.write_command(add)
+    }
+
+    fn read_command(&self, name: &str, args: &str) -> Option<u32> {
+        self.counter.read_command(name, args)
+    }
+
+    fn describe(&self, refusal: &&'static str) -> (String, String) {
+        self.counter.describe(refusal)
+    }
+
+    fn policy(&self, _add: &u32) -> Policy {
+        Policy::Merge
+    }
+
+    fn merge(&self, sides: &Sides<'_, Self>) -> Option<Vec<u32>> {
+        let Sides {
+            base, theirs, mine, ..
+        } = sides;
+        self.merges.borrow_mut().push([**base, **theirs, **mine]);
+        Some(vec![*mine - *base])
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_of_another_tab_is_merged_with_from_the_state_that_both_began_with() {
+    let log = fresh();
+    let model = Merging {
+        counter: Counter::new(10),
+        merges: Rc::default(),
+    };
+    let a = Session::open(model.clone(), options(&log)).await.unwrap();
+    a.execute("1", &2).unwrap();
+    until(|| a.log().position().value() == 1).await;
+    let b = Session::open(model.clone(), options(&log)).await.unwrap();
+    assert_eq!(b.state("1"), 2);
+    let receipts = [a.execute("1", &1).unwrap(), b.execute("1", &3).unwrap()];
+    for mut receipt in receipts {
+        assert_eq!(receipt.settled().await, Settled::Confirmed);
+    }
+    until(|| a.state("1") == 6 && b.state("1") == 6).await;
+    // Whoever was slower.
+    let merges = model.merges.borrow().clone();
+    assert!(
+        matches!(merges.last(), Some([2, 3, 5] | [2, 5, 3])),
+        "{merges:?}"
+    );
 }
 
 #[wasm_bindgen_test]

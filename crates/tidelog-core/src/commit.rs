@@ -284,6 +284,9 @@ pub enum Policy {
     Rebase,
     /// Park it until somebody decides.
     Ask,
+    /// Have the app merge its events with what came between; where that is not possible, decide the command again, or park
+    /// what no command made.
+    Merge,
 }
 
 /// A commit as the replica that made it keeps it.

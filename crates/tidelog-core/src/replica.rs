@@ -41,7 +41,7 @@ mod written;
 
 pub use confirmed::InconsistentLog;
 pub use local::ImportError;
-pub use notice::{Notice, ReceiptState, RerunAnswer, ResetReason};
+pub use notice::{Decision, Notice, Question, ReceiptState, ResetReason};
 pub use parked::{Collision, ParkReason, Parked};
 pub use request::{Request, SyncError};
 pub use snapshot::heads_name;
@@ -66,6 +66,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use confirmed::Confirmed;
 use queue::{Entry, Heads, Location, State};
+use resolve::Walk;
 
 /// How a replica behaves.
 #[derive(Debug, Clone, Copy)]
@@ -181,9 +182,16 @@ pub struct Replica {
     departing: Vec<Departing>,
     /// Parked commits whose command waits to be decided again.
     retries: VecDeque<CommitId>,
-    rerun: Option<CommitId>,
-    rerun_conflicts: Vec<Conflict>,
+    /// What the host has to decide before anything else is judged, and the conditions that made it a question.
+    asked: Option<Question>,
+    asked_conflicts: Vec<Conflict>,
+    questions: u32,
+    /// The queue has to be judged from its beginning.
     unjudged: bool,
+    /// How far it has been judged, where that rests.
+    walk: Option<Walk>,
+    /// `heads` and `ids` are of the queue as it was before it was judged this far.
+    heads_stale: bool,
     /// The id this database gets because its profile was copied.
     new_id: Option<ReplicaId>,
     notices: VecDeque<Notice>,
@@ -215,9 +223,12 @@ impl Replica {
             parked: Map::new(),
             departing: Vec::new(),
             retries: VecDeque::new(),
-            rerun: None,
-            rerun_conflicts: Vec::new(),
+            asked: None,
+            asked_conflicts: Vec::new(),
+            questions: 0,
             unjudged: false,
+            walk: None,
+            heads_stale: false,
             new_id: None,
             notices: VecDeque::new(),
             disk: write::Disk::opening(),
@@ -232,6 +243,9 @@ impl Replica {
     /// [`AppendError`]; then nothing has changed.
     pub fn append(&mut self, draft: Draft) -> Result<Vec<Version>, AppendError> {
         self.check_open()?;
+        if self.heads_stale {
+            self.rebuild_heads();
+        }
         if self.knows(draft.id) {
             return Err(AppendError::RepeatedId { id: draft.id });
         }
@@ -325,6 +339,9 @@ impl Replica {
     /// The end of a stream as shown: confirmed, then the queue.
     #[must_use]
     pub fn shown_head(&self, stream: &StreamId) -> Option<StreamHead> {
+        if self.heads_stale {
+            return Heads::of_queue(&self.queue, stream, &self.confirmed);
+        }
         self.heads.of(stream, &self.confirmed)
     }
 
@@ -467,6 +484,7 @@ impl Replica {
     }
 
     fn rebuild_heads(&mut self) {
+        self.heads_stale = false;
         self.heads = Heads::default();
         self.ids = self.queue.iter().map(Entry::id).collect();
         for entry in &self.queue {

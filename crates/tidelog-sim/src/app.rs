@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use std::collections::{BTreeMap, BTreeSet};
-use tidelog_core::replica::RerunAnswer;
+use tidelog_core::replica::Decision;
 use tidelog_core::{
     Command, Event, EventId, EventType, Meta, Payload, SchemaVersion, StreamHead, StreamId,
     Timestamp, Version,
@@ -50,9 +50,24 @@ impl Rows {
         self.0.get(stream).cloned().unwrap_or_default()
     }
 
+    /// What becomes of events that collided with others: they are kept, unless a counter would leave its bounds.
+    pub fn merge(&self, events: Vec<Event>, id: EventId) -> Decision {
+        let mut merged = self.clone();
+        for event in &events {
+            merged.apply(event, id);
+        }
+        let out_of_bounds = |event: &Event| !(0..=LIMIT).contains(&merged.row(&event.stream).count);
+        match id.commit.as_bytes()[15] % 4 {
+            0 => Decision::Ask,
+            1 => Decision::Events(Vec::new()),
+            _ if events.iter().any(out_of_bounds) => Decision::Ask,
+            _ => Decision::Events(events),
+        }
+    }
+
     /// What a command causes here.
-    pub fn decide(&self, command: &Command) -> RerunAnswer {
-        let refuse = |code: &str| RerunAnswer::Refused {
+    pub fn decide(&self, command: &Command) -> Decision {
+        let refuse = |code: &str| Decision::Refused {
             code: String::from(code),
             message: format!("the counter must stay within 0 and {LIMIT}"),
         };
@@ -63,7 +78,7 @@ impl Rows {
             "counter.add" => {
                 let by: i64 = args.parse().unwrap();
                 match row.count + by {
-                    0..=LIMIT => RerunAnswer::Events(one("counter.added")),
+                    0..=LIMIT => Decision::Events(one("counter.added")),
                     _ => refuse("out_of_bounds"),
                 }
             }
@@ -72,16 +87,16 @@ impl Rows {
                 if row.count == 0 || self.row(&other).count == LIMIT {
                     return refuse("out_of_bounds");
                 }
-                RerunAnswer::Events(vec![
+                Decision::Events(vec![
                     event(&command.stream, "counter.added", "-1"),
                     event(&other, "counter.added", "1"),
                 ])
             }
-            "todo.rename" if row.title == args => RerunAnswer::Events(Vec::new()),
-            "todo.rename" => RerunAnswer::Events(one("todo.renamed")),
-            "facts.learn" if row.facts.contains(args) => RerunAnswer::Events(Vec::new()),
-            "facts.learn" => RerunAnswer::Events(one("facts.learnt")),
-            _ => RerunAnswer::UnknownCommand,
+            "todo.rename" if row.title == args => Decision::Events(Vec::new()),
+            "todo.rename" => Decision::Events(one("todo.renamed")),
+            "facts.learn" if row.facts.contains(args) => Decision::Events(Vec::new()),
+            "facts.learn" => Decision::Events(one("facts.learnt")),
+            _ => Decision::UnknownCommand,
         }
     }
 }

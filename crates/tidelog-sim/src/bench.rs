@@ -7,7 +7,7 @@ use crate::oracle::Oracle;
 use crate::server::Server;
 use crate::tab::Tab;
 use tidelog_core::protocol::PushResponse;
-use tidelog_core::replica::{Draft, ReceiptState, Replica, Request, RerunAnswer, SyncError};
+use tidelog_core::replica::{Decision, Draft, ReceiptState, Replica, Request, SyncError};
 use tidelog_core::{
     Attempt, Commit, CommitId, Condition, Epoch, Event, Expected, Policy, Position, ReplicaId, Seq,
     StreamId, Timestamp,
@@ -89,7 +89,7 @@ impl Bench {
         policy: Policy,
     ) -> CommitId {
         let command = command(&stream(on), name, args);
-        let RerunAnswer::Events(events) = self.shown(tab).decide(&command) else {
+        let Decision::Events(events) = self.shown(tab).decide(&command) else {
             panic!("refused");
         };
         let mut conditions: Vec<Condition> = Vec::new();
@@ -110,6 +110,20 @@ impl Bench {
         policy: Policy,
     ) -> CommitId {
         let id = self.id();
+        self.append_as(tab, id, conditions, events, command, policy);
+        id
+    }
+
+    /// The same with an id of the test's choice: its last byte says how a merge ends.
+    pub fn append_as(
+        &mut self,
+        tab: usize,
+        id: CommitId,
+        conditions: Vec<Condition>,
+        events: Vec<Event>,
+        command: Option<tidelog_core::Command>,
+        policy: Policy,
+    ) {
         let draft = Draft {
             id,
             conditions,
@@ -119,7 +133,6 @@ impl Bench {
         };
         self.replica(tab).append(draft).unwrap();
         self.drain(tab);
-        id
     }
 
     /// A fact that expects what is shown, to be asked about.

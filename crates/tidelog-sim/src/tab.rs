@@ -5,9 +5,11 @@ use crate::disk::{Disk, Fault, Snapshot};
 use crate::oracle::Oracle;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
-use tidelog_core::replica::{Config, Notice, ReceiptState, Replica, RerunAnswer, StoreRequest};
+use tidelog_core::replica::{
+    Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
+};
 use tidelog_core::store::{Durability, Loaded, StoreError, StoredSnapshot, Written};
-use tidelog_core::{ChainHash, CommitId, Epoch, Position, StreamId, Timestamp};
+use tidelog_core::{ChainHash, CommitId, Epoch, EventId, Position, StreamId, Timestamp, Version};
 
 #[derive(Debug)]
 enum Answer {
@@ -194,18 +196,38 @@ impl Tab {
                     }
                 }
                 Some(Notice::Damaged { .. }) => oracle.saw("damaged"),
-                Some(Notice::Rerun { id, command, .. }) => {
-                    let answer = self.shown(Some(id)).decide(&command);
-                    oracle.saw(match &answer {
-                        RerunAnswer::Events(events) if events.is_empty() => "nothing left to do",
-                        RerunAnswer::Events(_) => "decided again",
-                        RerunAnswer::Refused { .. } => "refused",
-                        RerunAnswer::UnknownCommand => "unknown command",
-                    });
-                    if matches!(&answer, RerunAnswer::Events(events) if events.is_empty()) {
-                        oracle.satisfied.insert(id);
+                Some(Notice::Rerun {
+                    question,
+                    command,
+                    before,
+                    ..
+                }) => {
+                    let shown = self.shown(Some(question.id));
+                    assert_eq!(before, shown.head(&command.stream), "where it stands");
+                    self.check_queued_before(question.id, &command.stream, &shown);
+                    self.decide(oracle, question, shown.decide(&command));
+                }
+                Some(Notice::Merge {
+                    question,
+                    attempt,
+                    events,
+                    collisions,
+                    ..
+                }) => {
+                    oracle.saw("merged");
+                    let shown = self.shown(Some(question.id));
+                    assert!(!collisions.is_empty(), "nothing to merge with");
+                    for Collision { stream, from, to } in &collisions {
+                        assert!(events.iter().any(|event| &event.stream == stream));
+                        assert!(*from > Version::NONE && from <= to);
+                        self.check_queued_before(question.id, stream, &shown);
                     }
-                    self.replica.answer_rerun(id, answer);
+                    let id = EventId {
+                        commit: question.id,
+                        attempt,
+                        index: 0,
+                    };
+                    self.decide(oracle, question, shown.merge(events, id));
                 }
                 Some(Notice::Receipt { id, state }) => {
                     oracle.receipt(self.device, id, &state);
@@ -215,6 +237,29 @@ impl Tab {
             }
         }
         panic!("notices never end");
+    }
+
+    fn decide(&mut self, oracle: &mut Oracle, question: Question, decision: Decision) {
+        oracle.saw(match &decision {
+            Decision::Events(events) if events.is_empty() => "nothing left to do",
+            Decision::Events(_) => "decided again",
+            Decision::Refused { .. } => "refused",
+            Decision::Ask => "not merged",
+            Decision::UnknownCommand => "unknown command",
+        });
+        if matches!(&decision, Decision::Events(events) if events.is_empty()) {
+            oracle.satisfied.insert(question.id);
+        }
+        self.replica.decide(question, decision);
+    }
+
+    /// What the host is given to decide on is what shows before the commit.
+    fn check_queued_before(&self, id: CommitId, stream: &StreamId, shown: &Rows) {
+        let mut rows = self.rows.clone();
+        for (id, event) in self.replica.queued_before(id, stream) {
+            rows.apply(event, id);
+        }
+        assert_eq!(rows.0.get(stream), shown.0.get(stream), "before {id}");
     }
 
     /// Takes the next store request, if the connection is free.

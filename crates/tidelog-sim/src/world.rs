@@ -9,7 +9,7 @@ use crate::tab::Tab;
 use std::collections::BTreeSet;
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::PushResponse;
-use tidelog_core::replica::{Draft, Request, RerunAnswer, SyncError};
+use tidelog_core::replica::{Decision, Draft, Request, SyncError};
 use tidelog_core::{
     Commit, CommitId, Condition, Cursor, Epoch, Expected, Policy, Position, ReplicaId, Timestamp,
 };
@@ -327,7 +327,7 @@ impl World {
         let tab = &self.tabs[tab];
         if dice.percent(60) {
             let mut command = any_command(dice);
-            let RerunAnswer::Events(events) = tab.shown(None).decide(&command) else {
+            let Decision::Events(events) = tab.shown(None).decide(&command) else {
                 return None;
             };
             if dice.percent(5) {
@@ -351,7 +351,8 @@ impl World {
             }
             let policy = match dice.below(10) {
                 0..7 => Policy::Rerun,
-                7..9 => Policy::Rebase,
+                7 => Policy::Rebase,
+                8 => Policy::Merge,
                 _ => Policy::Ask,
             };
             let command = Some(command);
@@ -385,10 +386,10 @@ impl World {
             };
             conditions.push(Condition { stream, expected });
         }
-        let policy = if dice.percent(50) {
-            Policy::Ask
-        } else {
-            Policy::Rebase
+        let policy = match dice.below(5) {
+            0..2 => Policy::Ask,
+            2..4 => Policy::Rebase,
+            _ => Policy::Merge,
         };
         Some(Draft {
             id,

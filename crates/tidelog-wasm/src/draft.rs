@@ -4,7 +4,7 @@ use js_sys::{Float64Array, Uint32Array};
 use std::sync::Arc;
 use tidelog_client::{FieldError, Fields};
 use tidelog_core::event::Reference;
-use tidelog_core::replica::{Draft, RerunAnswer};
+use tidelog_core::replica::{Decision, Draft};
 use tidelog_core::text::{SharedText, TextError};
 use tidelog_core::{
     Command, Condition, Event, EventType, Expected, Meta, Payload, Policy, SchemaVersion, StreamId,
@@ -42,22 +42,30 @@ pub(crate) fn draft(draft: &JsValue) -> Result<Draft, DraftError> {
     })
 }
 
-/// The answer to a rerun: its events happen at the given time unless it says another.
-pub(crate) fn answer(answer: &JsValue, now: Timestamp) -> Result<RerunAnswer, DraftError> {
-    let answer = Fields::of(answer);
-    let refused = answer.value("refused");
-    if !answer.value("events").is_undefined() {
-        let occurred_at = answer.value("occurredAt").as_f64().map_or(now, timestamp);
-        Ok(RerunAnswer::Events(events(answer, occurred_at)?))
+/// What was decided: its events happen at the given time unless it says another.
+pub(crate) fn decision(decision: &JsValue, now: Timestamp) -> Result<Decision, DraftError> {
+    let decision = Fields::of(decision);
+    let refused = decision.value("refused");
+    if !decision.value("events").is_undefined() {
+        let occurred_at = decision.value("occurredAt").as_f64().map_or(now, timestamp);
+        Ok(Decision::Events(events(decision, occurred_at)?))
     } else if !refused.is_undefined() {
         let refused = Fields::of(&refused);
-        Ok(RerunAnswer::Refused {
+        Ok(Decision::Refused {
             code: refused.text("code")?,
             message: refused.text("message")?,
         })
+    } else if decision.value("ask").is_truthy() {
+        Ok(Decision::Ask)
     } else {
-        Ok(RerunAnswer::UnknownCommand)
+        Ok(Decision::UnknownCommand)
     }
+}
+
+/// Events that take the place of others.
+pub(crate) fn replacement(of: &JsValue) -> Result<Vec<Event>, DraftError> {
+    let of = Fields::of(of);
+    events(of, timestamp(of.number("occurredAt")?))
 }
 
 fn events(of: Fields<'_>, occurred_at: Timestamp) -> Result<Vec<Event>, DraftError> {
@@ -266,6 +274,7 @@ fn policy(name: &str) -> Result<Policy, TextError> {
         "rerun" => Ok(Policy::Rerun),
         "rebase" => Ok(Policy::Rebase),
         "ask" => Ok(Policy::Ask),
+        "merge" => Ok(Policy::Merge),
         _ => Err(TextError::Form {
             what: "policy",
             found: name.into(),

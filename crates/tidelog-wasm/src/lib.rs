@@ -7,6 +7,7 @@
 mod batch;
 mod draft;
 mod error;
+mod event;
 mod log_core;
 mod notice;
 mod parked;

@@ -7,6 +7,7 @@ mod reading;
 use crate::batch::set;
 use crate::draft::{self, Flat};
 use crate::error::{invalid, number, throw};
+use crate::event::EventJs;
 use crate::{notice, parked};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, Object, Promise};
@@ -18,7 +19,7 @@ use tidelog_client::{
     ClientError, FieldError, Fields, Log, Options, Outcome, Retain, new_commit_id, now,
 };
 use tidelog_core::map::Map;
-use tidelog_core::replica::{Notice, ReceiptState};
+use tidelog_core::replica::{Decision, Notice, Question, ReceiptState};
 use tidelog_core::store::Durability;
 use tidelog_core::{CommitId, LogName, Position, StreamId, Subject};
 use wasm_bindgen::prelude::*;
@@ -300,30 +301,43 @@ impl LogCore {
         }))
     }
 
-    /// The answer to a rerun notice.
+    /// The answer to a rerun or merge notice.
     ///
     /// # Errors
-    /// `invalid_argument` if the answer is not valid; the commit is then refused with that.
-    #[wasm_bindgen(js_name = answerRerun)]
-    pub fn answer_rerun(&self, id: &str, answer: JsValue) -> Result<(), JsValue> {
+    /// `invalid_argument` if the decision is not valid; the commit is then refused with that.
+    pub fn decide(&self, id: &str, question: u32, decision: JsValue) -> Result<(), JsValue> {
         self.queued.take();
-        let id = commit_id(id)?;
-        match draft::answer(&answer, now()) {
-            Ok(answer) => {
-                self.inner.answer_rerun(id, answer);
+        let question = Question {
+            id: commit_id(id)?,
+            number: question,
+        };
+        match draft::decision(&decision, now()) {
+            Ok(decision) => {
+                self.inner.decide(question, decision);
                 Ok(())
             }
             Err(error) => {
-                self.inner.answer_rerun(
-                    id,
-                    tidelog_core::replica::RerunAnswer::Refused {
-                        code: "invalid_argument".into(),
-                        message: "the command's events are not valid".into(),
-                    },
-                );
-                Err(invalid("answer", &error))
+                let refused = Decision::Refused {
+                    code: "invalid_argument".into(),
+                    message: "the command's events are not valid".into(),
+                };
+                self.inner.decide(question, refused);
+                Err(invalid("decision", &error))
             }
         }
+    }
+
+    /// Events of a stream from commits of the queue before this one; all of them if it is not in the queue. Their versions are 0.
+    ///
+    /// # Errors
+    /// `invalid_argument` if the commit's or the stream's id is none.
+    #[wasm_bindgen(js_name = queuedBefore)]
+    pub fn queued_before(&self, id: &str, stream: &str) -> Result<JsValue, JsValue> {
+        let (id, stream) = (commit_id(id)?, stream_id(stream)?);
+        Ok(self.inner.with_queued_before(id, &stream, |events| {
+            let events = events.map(|(id, event)| EventJs::pending(event, id.commit, 0));
+            notice::js(&events.collect::<Vec<_>>())
+        }))
     }
 
     /// A stream's version as shown.
@@ -373,6 +387,17 @@ impl LogCore {
     /// `not_parked` if nothing of this id is parked.
     pub fn discard(&self, id: &str) -> Promise {
         self.resolve(id, Log::discard)
+    }
+
+    /// Appends events in place of those of a parked commit: `{ events, occurredAt }`.
+    ///
+    /// # Errors
+    /// `not_parked` if nothing of this id is parked; `invalid_argument` and what `append` throws for events that are no commit.
+    pub fn replace(&self, id: &str, replacement: JsValue) -> Promise {
+        match draft::replacement(&replacement) {
+            Ok(events) => self.resolve(id, |log, id| log.replace(id, events.clone())),
+            Err(error) => Promise::reject(&invalid("replacement", &error)),
+        }
     }
 
     fn resolve(

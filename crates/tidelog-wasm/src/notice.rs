@@ -2,6 +2,7 @@
 
 use crate::batch::{self, set};
 use crate::error::{Failure, number};
+use crate::event::EventJs;
 use js_sys::{Array, JSON, Object};
 use serde::Serialize;
 use std::fmt::Write;
@@ -56,11 +57,30 @@ enum NoticeJs {
     },
     Rerun {
         id: String,
+        question: u32,
         attempt: u32,
         #[allow(clippy::struct_field_names, reason = "the name on the JavaScript side")]
         occurred_at: f64,
         command: CommandJs,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
     },
+    Merge {
+        id: String,
+        question: u32,
+        attempt: u32,
+        occurred_at: f64,
+        events: Vec<EventJs>,
+        collisions: Vec<CollisionJs>,
+    },
+}
+
+/// Versions of a stream, the last one included.
+#[derive(Serialize)]
+struct CollisionJs {
+    stream: String,
+    from: f64,
+    to: f64,
 }
 
 #[allow(
@@ -119,15 +139,39 @@ pub(crate) fn notice(notice: Notice) -> JsValue {
             }
         }
         Notice::Rerun {
-            id,
+            question,
             attempt,
             command,
             occurred_at,
+            before,
         } => NoticeJs::Rerun {
-            id: id.to_string(),
+            id: question.id.to_string(),
+            question: question.number,
             attempt: attempt.value(),
             occurred_at: occurred_at.millis() as f64,
             command: CommandJs::from(&command),
+            before: before.map(|head| head.last.to_string()),
+        },
+        Notice::Merge {
+            question,
+            attempt,
+            events,
+            collisions,
+            occurred_at,
+        } => NoticeJs::Merge {
+            id: question.id.to_string(),
+            question: question.number,
+            attempt: attempt.value(),
+            occurred_at: occurred_at.millis() as f64,
+            events: events.iter().map(|event| EventJs::of(event, 0)).collect(),
+            collisions: collisions
+                .iter()
+                .map(|collision| CollisionJs {
+                    stream: collision.stream.to_string(),
+                    from: number(collision.from.value()),
+                    to: number(collision.to.value()),
+                })
+                .collect(),
         },
         _ => NoticeJs::Status,
     })
@@ -290,17 +334,6 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct EventJs {
-    stream: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    schema: u32,
-    version: f64,
-    data: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct CommitJs {
     id: String,
     attempt: u32,
@@ -326,13 +359,7 @@ pub(crate) fn commit(local: &Local, versions: &[u64]) -> JsValue {
         .events
         .iter()
         .enumerate()
-        .map(|(index, event)| EventJs {
-            stream: event.stream.to_string(),
-            event_type: event.event_type.to_string(),
-            schema: event.schema.value(),
-            version: number(versions.get(index).copied().unwrap_or_default()),
-            data: event.data.text().unwrap_or("null").to_owned(),
-        });
+        .map(|(index, event)| EventJs::of(event, versions.get(index).copied().unwrap_or_default()));
     js(&CommitJs {
         id: local.commit.id.to_string(),
         attempt: local.commit.attempt.value(),

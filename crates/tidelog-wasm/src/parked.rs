@@ -2,12 +2,13 @@
 
 use crate::batch::millis;
 use crate::error::{JsExpected, number};
+use crate::event::EventJs;
 use crate::notice::{CommandJs, js};
 use serde::Serialize;
 use tidelog_client::RecordedEvent;
 use tidelog_core::map::Map;
 use tidelog_core::replica::{ParkReason, Parked};
-use tidelog_core::{Commit, Event, Expected, StreamId};
+use tidelog_core::{Commit, Expected, StreamId};
 use wasm_bindgen::JsValue;
 
 #[derive(Serialize)]
@@ -39,40 +40,6 @@ struct ConflictJs {
     actual: f64,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventJs {
-    stream: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    schema: u32,
-    version: f64,
-    data: String,
-    occurred_at: f64,
-    commit_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recorded_at: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
-}
-
-fn event(event: &Event, commit: String, version: u64) -> EventJs {
-    EventJs {
-        stream: event.stream.to_string(),
-        event_type: event.event_type.to_string(),
-        schema: event.schema.value(),
-        version: number(version),
-        data: event.data.text().unwrap_or("null").to_owned(),
-        occurred_at: millis(event.occurred_at),
-        commit_id: commit,
-        position: None,
-        recorded_at: None,
-        actor: None,
-    }
-}
-
 /// The events of a parked commit with the versions they were to have; 0 where nothing was expected of their stream.
 fn mine(commit: &Commit) -> Vec<EventJs> {
     let mut next: Map<&StreamId, u64> = Map::new();
@@ -88,22 +55,9 @@ fn mine(commit: &Commit) -> Vec<EventJs> {
             *next += 1;
             *next - 1
         });
-        event(one, commit.id.to_string(), version)
+        EventJs::pending(one, commit.id, version)
     });
     versioned.collect()
-}
-
-fn theirs(recorded: &RecordedEvent) -> EventJs {
-    EventJs {
-        position: Some(number(recorded.position.value())),
-        recorded_at: Some(millis(recorded.recorded_at)),
-        actor: recorded.actor.as_ref().map(ToString::to_string),
-        ..event(
-            &recorded.event,
-            recorded.commit.to_string(),
-            recorded.version.value(),
-        )
-    }
 }
 
 fn reason(parked: &Parked) -> ReasonJs {
@@ -142,7 +96,7 @@ pub(crate) fn parked(parked: &Parked, collided: &[RecordedEvent]) -> JsValue {
         occurred_at: first.map_or(0.0, |event| millis(event.occurred_at)),
         reason: reason(parked),
         mine: mine(&local.commit),
-        theirs: collided.iter().map(theirs).collect(),
+        theirs: collided.iter().map(EventJs::recorded).collect(),
         command: local.command.as_ref().map(CommandJs::from),
     })
 }

@@ -27,6 +27,14 @@ pub trait Model: Decider + 'static {
     fn policy(&self, _command: &Self::Command) -> Policy {
         Policy::Rerun
     }
+    /// Of a command whose policy is [`Policy::Merge`], when others were faster on its stream: the events to append on top of
+    /// theirs, in place of its own. None parks the commit for a person to look at.
+    fn merge(&self, _sides: &Sides<'_, Self>) -> Option<Vec<Self::Event>>
+    where
+        Self: Sized,
+    {
+        None
+    }
     /// A state as bytes, for snapshots. Without it the log is replayed whenever it is opened.
     fn write_state(&self, _state: &Self::State) -> Option<Vec<u8>> {
         None
@@ -35,6 +43,19 @@ pub trait Model: Decider + 'static {
     fn read_state(&self, _bytes: &[u8]) -> Option<Self::State> {
         None
     }
+}
+
+/// The sides of a merge on one stream.
+#[derive(Debug)]
+pub struct Sides<'a, M: Model> {
+    /// The state before both sides went on.
+    pub base: &'a M::State,
+    /// The state now, with everything that is before this commit.
+    pub theirs: &'a M::State,
+    /// The base with the commit's own events.
+    pub mine: &'a M::State,
+    /// The commit's own events there.
+    pub events: &'a [M::Event],
 }
 
 /// The states of a model's streams as a projection.

@@ -181,6 +181,7 @@ impl<'a> Decoder<'a> {
                 0 => Policy::Rerun,
                 1 => Policy::Rebase,
                 2 => Policy::Ask,
+                3 => Policy::Merge,
                 _ => return Err(lane.bad("policy")),
             };
             let command = match lane.byte("command flag")? {

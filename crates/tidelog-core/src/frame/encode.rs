@@ -114,6 +114,7 @@ impl<'a> Encoder<'a> {
             Policy::Rerun => 0,
             Policy::Rebase => 1,
             Policy::Ask => 2,
+            Policy::Merge => 3,
         });
         self.lane(Field::Local)
             .byte(u8::from(local.command.is_some()));

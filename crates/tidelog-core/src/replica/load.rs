@@ -23,7 +23,7 @@ impl Replica {
             return;
         }
         self.disk.busy = None;
-        self.cancel_rerun();
+        self.cancel_question();
         let result = self.take_in(loaded);
         self.rebuild_heads();
         match result {
@@ -350,7 +350,7 @@ impl Replica {
         frame: Arc<Columns>,
         skip: usize,
     ) -> Result<(), InconsistentLog> {
-        self.cancel_rerun();
+        self.cancel_question();
         self.confirmed.extend(&frame)?;
         let waiting = self.opened
             || !self.queue.is_empty()
@@ -407,7 +407,7 @@ impl Replica {
 
     /// All confirmed state begins again; what is not confirmed stays, and what only memory holds is written again.
     pub(super) fn start_again(&mut self, reason: ResetReason) {
-        self.cancel_rerun();
+        self.cancel_question();
         if reason == ResetReason::History {
             self.sync.left = Some(self.head.cursor.epoch);
         }

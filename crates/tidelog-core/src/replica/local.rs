@@ -98,7 +98,7 @@ impl Replica {
             || !self.sync.leader
             || self.closed
             || self.sync.page.is_some()
-            || self.unjudged
+            || !self.is_judged()
         {
             return;
         }

@@ -1,10 +1,13 @@
 //! What a replica tells its host.
 
+use super::parked::Collision;
 use crate::commit::Command;
+use crate::event::Event;
 use crate::frame::Columns;
 use crate::id::CommitId;
 use crate::number::{Attempt, Position, Timestamp};
 use crate::store::StoreError;
+use crate::stream::StreamHead;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,16 +34,35 @@ pub enum Notice {
         /// What became of it.
         state: ReceiptState,
     },
-    /// Decide a command again, on the state that the confirmed log and the queue before this commit give, and answer
-    /// with [`Replica::answer_rerun`](super::Replica::answer_rerun). Nothing else is resolved before that.
+    /// Decide a command again, on the state that the confirmed log and the queue before this commit give
+    /// ([`Replica::queued_before`](super::Replica::queued_before)), and answer with
+    /// [`Replica::decide`](super::Replica::decide). Nothing else is resolved before that. The queue that [`Notice::Queue`] told of
+    /// last may be behind until the last question of a row is answered.
     Rerun {
-        /// The commit.
-        id: CommitId,
+        /// To answer with.
+        question: Question,
         /// The attempt that the answer will be.
         attempt: Attempt,
         /// What to decide.
         command: Command,
         /// When the command was first given.
+        occurred_at: Timestamp,
+        /// Where the command's stream ends before this commit. A host that has just folded it up to there need not do so again.
+        before: Option<StreamHead>,
+    },
+    /// Merge a commit with what came between, and answer as for [`Notice::Rerun`] with the events to append in place of its own.
+    /// For each collision there are three states of its stream: the *base* before `from`, *theirs* with everything confirmed
+    /// and in the queue before this commit, and *mine*: the base with the commit's own events on it.
+    Merge {
+        /// To answer with.
+        question: Question,
+        /// The attempt that the answer will be.
+        attempt: Attempt,
+        /// What the commit was to append, on all its streams.
+        events: Vec<Event>,
+        /// Where others were faster.
+        collisions: Vec<Collision>,
+        /// When it was first appended.
         occurred_at: Timestamp,
     },
     /// A recorded frame on disk is damaged. It was moved aside and the log goes on before it: what follows is pulled again.
@@ -93,11 +115,20 @@ pub enum ReceiptState {
     Unknown,
 }
 
-/// What a host's decider says to a rerun.
+/// What a host is asked to decide about a commit; one stands at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The commit.
+    pub id: CommitId,
+    /// Tells it from other questions about the same commit, on a state that is no more.
+    pub number: u32,
+}
+
+/// What a host says to a [`Question`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum RerunAnswer {
+pub enum Decision {
     /// These events, decided on the new state. None: nothing is left to do.
-    Events(Vec<crate::event::Event>),
+    Events(Vec<Event>),
     /// The new state does not allow the command.
     Refused {
         /// The decider's code.
@@ -105,6 +136,8 @@ pub enum RerunAnswer {
         /// In words.
         message: String,
     },
+    /// It cannot be merged: a person is to look at it.
+    Ask,
     /// This build has no such command.
     UnknownCommand,
 }

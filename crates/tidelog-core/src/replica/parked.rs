@@ -62,22 +62,7 @@ impl Parked {
     /// The events it collided with, by stream and version.
     #[must_use]
     pub fn theirs(&self) -> Vec<Collision> {
-        let collisions = self.conflicts.iter().map(|conflict| {
-            let from = match conflict.expected {
-                // The expected version is there, but it is another event.
-                Expected::Exact { exact, .. } if exact >= conflict.actual => conflict.actual,
-                Expected::Exact { exact, .. } => exact.next(),
-                Expected::Any | Expected::NoStream | Expected::Exists => Version::new(1),
-            };
-            Collision {
-                stream: conflict.stream.clone(),
-                from,
-                to: conflict.actual,
-            }
-        });
-        collisions
-            .filter(|collision| collision.to >= collision.from)
-            .collect()
+        collisions(&self.conflicts)
     }
 
     /// As bytes for a store: format, reason, conflicts, then a local frame.
@@ -187,6 +172,27 @@ impl Parked {
             _ => Err(from.bad("parked commit")),
         }
     }
+}
+
+/// The events behind broken conditions.
+pub(super) fn collisions(conflicts: &[Conflict]) -> Vec<Collision> {
+    let collisions = conflicts.iter().map(|conflict| {
+        let from = match conflict.expected {
+            // The expected version is there, but it is another event.
+            Expected::Exact { exact, .. } if exact >= conflict.actual => conflict.actual,
+            Expected::Exact { exact, .. } => exact.next(),
+            Expected::Any | Expected::NoStream | Expected::Exists => Version::new(1),
+        };
+        Collision {
+            stream: conflict.stream.clone(),
+            from,
+            to: conflict.actual,
+        }
+    });
+    collisions
+        // A stream that has no events (any more) collides with nothing.
+        .filter(|collision| collision.from > Version::NONE && collision.to >= collision.from)
+        .collect()
 }
 
 fn text(out: &mut Section, text: &str) {

@@ -82,6 +82,32 @@ impl Heads {
             .or_else(|| confirmed.head(stream))
     }
 
+    /// The end of one stream with a whole queue on top, without a map of all.
+    pub(super) fn of_queue(
+        queue: &[Entry],
+        stream: &StreamId,
+        confirmed: &Confirmed,
+    ) -> Option<StreamHead> {
+        let mut head = confirmed.head(stream);
+        for entry in queue {
+            let commit = &entry.local.commit;
+            for (index, event) in commit.events.iter().enumerate() {
+                if &event.stream == stream {
+                    head = Some(StreamHead {
+                        version: head.map_or(Version::NONE, |head| head.version).next(),
+                        last: commit.event_id(index),
+                    });
+                }
+            }
+        }
+        head
+    }
+
+    /// Does any of the commits on top write it?
+    pub(super) fn has(&self, stream: &StreamId) -> bool {
+        self.0.contains_key(stream)
+    }
+
     /// Puts a commit on top. Gives the version of each of its events.
     pub(super) fn put(&mut self, commit: &Commit, confirmed: &Confirmed) -> Vec<Version> {
         let events = commit.events.iter().enumerate();

@@ -1,15 +1,17 @@
 //! Conflicts: noticed as early as possible, and resolved by each commit's own policy.
 
+use super::parked::collisions;
 use super::queue::{Entry, Heads, State};
 use super::write::Busy;
 use super::{
-    AppendError, Departing, Notice, ParkReason, Parked, ReceiptState, Replica, RerunAnswer,
+    AppendError, Decision, Departing, Notice, ParkReason, Parked, Question, ReceiptState, Replica,
 };
 use crate::authority::unmet;
-use crate::commit::{Commit, Local, Policy};
+use crate::commit::{Commit, CommitError, Local, Policy};
 use crate::condition::{Condition, Conflict};
+use crate::event::Event;
 use crate::expected::Expected;
-use crate::id::CommitId;
+use crate::id::{CommitId, EventId};
 use crate::map::Set;
 use crate::number::Attempt;
 use crate::stream::{StreamHead, StreamId};
@@ -19,81 +21,106 @@ use alloc::vec::Vec;
 /// A commit that was decided so often without success is for a person to look at.
 const MAX_ATTEMPTS: Attempt = Attempt::new(64);
 
+/// How far the queue has been judged: everything before `index` is as it will be.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    index: usize,
+    /// What shows of the queue before it.
+    heads: Heads,
+    /// Streams with a commit that goes back to the end of the line: what comes after it there must follow.
+    moved: Set<StreamId>,
+    changed: bool,
+}
+
 impl Replica {
-    /// Walks the queue on top of the confirmed log and resolves every commit whose conditions no longer hold. Stops where a
-    /// command must be decided again, and goes on after the answer.
+    /// Is every commit of the queue on top of what is confirmed, or told why it cannot be?
+    pub(super) const fn is_judged(&self) -> bool {
+        !self.unjudged && self.walk.is_none()
+    }
+
+    /// Walks the queue on top of the confirmed log and resolves every commit whose conditions no longer hold. Rests where the
+    /// host must decide, and goes on from there after its answer: O(queue) in all, however many are decided again, unless
+    /// the confirmed log moves meanwhile; then it begins anew.
     pub(super) fn judge(&mut self) {
         let busy = matches!(
             self.disk.busy,
             Some(Busy::Append { .. } | Busy::Rewind { .. })
         );
         let blind = self.disk.load || self.disk.reopen || !self.opened;
-        if !self.unjudged || self.rerun.is_some() || busy || blind {
+        if self.is_judged() || self.asked.is_some() || busy || blind {
             return;
         }
-        self.unjudged = false;
-        let mut heads = Heads::default();
-        // Streams with a commit that goes back to the end of the line: what comes after it there must follow.
-        let mut moved: Set<StreamId> = Set::new();
-        let mut changed = false;
-        let mut index = 0;
-        while let Some(entry) = self.queue.get(index) {
-            let conflicts = self.conflicts(entry, &heads);
+        let mut walk = self.walk.take().unwrap_or_default();
+        if core::mem::take(&mut self.unjudged) {
+            walk = Walk {
+                changed: walk.changed,
+                ..Walk::default()
+            };
+        }
+        if let Some((id, conflicts)) = self.walk_on(&mut walk) {
+            self.walk = Some(walk);
+            self.heads_stale = true;
+            self.ask(id, conflicts);
+            return;
+        }
+        if walk.changed {
+            self.queue_changed();
+        } else {
+            self.heads = walk.heads;
+            self.heads_stale = false;
+        }
+        if let Some(id) = self.retries.pop_front() {
+            self.unjudged = true;
+            if self.entry(id).is_none()
+                && let Some(Parked {
+                    local, conflicts, ..
+                }) = self.parked.get(&id).cloned()
+            {
+                self.put_question(&local, conflicts);
+            }
+        }
+    }
+
+    /// Goes on until the end, or to a commit that the host must decide about, with its broken conditions.
+    fn walk_on(&mut self, walk: &mut Walk) -> Option<(CommitId, Vec<Conflict>)> {
+        while let Some(entry) = self.queue.get(walk.index) {
+            let conflicts = self.conflicts(entry, &walk.heads);
             let resolvable = entry.location.is_none() || self.sync.leader || !self.config.sync;
             let keeps = entry.is_acked()
                 || !resolvable
                 || matches!(entry.state, State::Writing | State::Unresolved);
-            let resolution = match conflicts {
-                Some(conflicts) if !keeps && entry.attempt() >= MAX_ATTEMPTS => {
-                    Some((Policy::Ask, conflicts))
-                }
-                Some(conflicts) if !keeps => Some((entry.local.policy, conflicts)),
-                _ => None,
-            };
-            match resolution {
+            match conflicts.filter(|_| !keeps) {
                 None => {
                     // Also in a tab that led until now: what it moves must not overtake what another tab wrote.
-                    let follows = entry.touched().any(|stream| moved.contains(stream));
+                    let follows = entry.touched().any(|stream| walk.moved.contains(stream));
                     if follows && entry.state == State::Pending {
-                        changed = true;
-                        self.set_unwritten(index);
+                        walk.changed = true;
+                        self.set_unwritten(walk.index);
                     }
                 }
-                Some((Policy::Rebase, _)) => {
-                    changed = true;
-                    self.renew(index, &heads);
-                }
-                Some((Policy::Rerun, conflicts)) if entry.local.command.is_some() => {
-                    let id = entry.id();
-                    self.unjudged = true;
-                    self.queue_changed();
-                    self.ask_rerun(id, conflicts);
-                    return;
-                }
-                Some((Policy::Rerun | Policy::Ask, conflicts)) => {
-                    changed = true;
-                    self.park(index, ParkReason::Conflict, conflicts);
-                    continue;
-                }
+                Some(conflicts) => match policy_of(&entry.local, &conflicts) {
+                    Policy::Rebase => {
+                        walk.changed = true;
+                        self.renew(walk.index, &walk.heads);
+                    }
+                    Policy::Rerun | Policy::Merge => return Some((entry.id(), conflicts)),
+                    Policy::Ask => {
+                        walk.changed = true;
+                        self.park(walk.index, ParkReason::Conflict, conflicts);
+                        continue;
+                    }
+                },
             }
-            if let Some(entry) = self.queue.get(index) {
+            if let Some(entry) = self.queue.get(walk.index) {
                 if entry.state == State::Unwritten && entry.location.is_some() {
                     let written = entry.local.commit.events.iter();
-                    moved.extend(written.map(|event| event.stream.clone()));
+                    walk.moved.extend(written.map(|event| event.stream.clone()));
                 }
-                heads.put(&entry.local.commit, &self.confirmed);
+                walk.heads.put(&entry.local.commit, &self.confirmed);
             }
-            index += 1;
+            walk.index += 1;
         }
-        if changed {
-            self.queue_changed();
-        }
-        if let Some(id) = self.retries.pop_front() {
-            self.unjudged = true;
-            if self.parked.contains_key(&id) && self.entry(id).is_none() {
-                self.ask_rerun(id, Vec::new());
-            }
-        }
+        None
     }
 
     /// The conditions of a commit that do not hold: none if all is well, empty if only the server knows why.
@@ -137,73 +164,142 @@ impl Replica {
         }
     }
 
-    fn ask_rerun(&mut self, id: CommitId, conflicts: Vec<Conflict>) {
-        let local = match self.entry(id) {
-            Some(entry) => &entry.local,
-            None => match self.parked.get(&id) {
-                Some(parked) => &parked.local,
-                None => return,
-            },
-        };
-        let Some(command) = local.command.clone() else {
-            return;
-        };
-        let attempt = local.commit.attempt.next();
-        let occurred_at = local
-            .commit
+    /// Puts the question about a commit of the queue to the host.
+    fn ask(&mut self, id: CommitId, conflicts: Vec<Conflict>) {
+        if let Some(entry) = self.entry(id) {
+            let local = entry.local.clone();
+            self.put_question(&local, conflicts);
+        }
+    }
+
+    fn put_question(&mut self, local: &Local, conflicts: Vec<Conflict>) {
+        let commit = &local.commit;
+        let attempt = commit.attempt.next();
+        let occurred_at = commit
             .events
             .first()
             .map_or_else(Default::default, |event| event.occurred_at);
-        self.rerun = Some(id);
-        self.rerun_conflicts = conflicts;
-        self.notices.push_back(Notice::Rerun {
-            id,
-            attempt,
-            command,
-            occurred_at,
-        });
+        self.questions = self.questions.wrapping_add(1);
+        let question = Question {
+            id: commit.id,
+            number: self.questions,
+        };
+        let notice = match (policy_of(local, &conflicts), &local.command) {
+            (Policy::Merge, _) => Notice::Merge {
+                question,
+                attempt,
+                events: commit.events.clone(),
+                collisions: collisions(&conflicts),
+                occurred_at,
+            },
+            (_, Some(command)) => Notice::Rerun {
+                question,
+                attempt,
+                command: command.clone(),
+                occurred_at,
+                before: self.head_before(&command.stream),
+            },
+            (_, None) => return,
+        };
+        self.asked = Some(question);
+        self.asked_conflicts = conflicts;
+        self.notices.push_back(notice);
     }
 
-    /// The state that a command was to be decided on has changed: it is asked again.
-    pub(super) fn cancel_rerun(&mut self) {
-        let Some(id) = self.rerun.take() else { return };
-        self.rerun_conflicts.clear();
+    /// The end of a stream before the commit that the host is asked about.
+    fn head_before(&self, stream: &StreamId) -> Option<StreamHead> {
+        match &self.walk {
+            Some(walk) => walk.heads.of(stream, &self.confirmed),
+            None => self.shown_head(stream),
+        }
+    }
+
+    /// Events of the queue on a stream before a commit, oldest first, with their identities; all of them if the commit is not in
+    /// the queue. With the confirmed state they give what a decision about that commit is made on.
+    pub fn queued_before<'r>(
+        &'r self,
+        id: CommitId,
+        stream: &'r StreamId,
+    ) -> impl Iterator<Item = (EventId, &'r Event)> {
+        // The walk knows without a look at each commit that most streams have none.
+        let none = self.walk.as_ref().is_some_and(|walk| {
+            self.asked.is_some_and(|asked| asked.id == id) && !walk.heads.has(stream)
+        });
+        let entries = if none { &[] } else { self.queue.as_slice() };
+        entries
+            .iter()
+            .take_while(move |entry| entry.id() != id)
+            .flat_map(move |entry| {
+                let commit = &entry.local.commit;
+                let events = commit.events.iter().enumerate();
+                events
+                    .filter(move |(_, event)| &event.stream == stream)
+                    .map(|(index, event)| (commit.event_id(index), event))
+            })
+    }
+
+    /// The state that the host was to decide on has changed: it is asked again.
+    pub(super) fn cancel_question(&mut self) {
+        self.unjudged |= self.walk.is_some();
+        let Some(Question { id, .. }) = self.asked.take() else {
+            return;
+        };
+        self.asked_conflicts.clear();
         self.unjudged = true;
         self.notices
-            .retain(|notice| !matches!(notice, Notice::Rerun { .. }));
+            .retain(|notice| !matches!(notice, Notice::Rerun { .. } | Notice::Merge { .. }));
         if self.entry(id).is_none() && self.parked.contains_key(&id) {
             self.retries.push_front(id);
         }
     }
 
-    /// The answer to [`Notice::Rerun`]. An answer about any other commit is ignored.
-    pub fn answer_rerun(&mut self, id: CommitId, answer: RerunAnswer) {
-        if self.rerun != Some(id) {
+    /// The answer to [`Notice::Rerun`] or [`Notice::Merge`]. One to a question that does not stand any more is ignored.
+    pub fn decide(&mut self, question: Question, decision: Decision) {
+        if self.asked != Some(question) {
             return;
         }
-        self.rerun = None;
-        self.unjudged = true;
-        let conflicts = core::mem::take(&mut self.rerun_conflicts);
-        let index = self.queue.iter().position(|entry| entry.id() == id);
-        let reason = match answer {
-            RerunAnswer::Events(events) if events.is_empty() => {
+        self.asked = None;
+        let id = question.id;
+        let conflicts = core::mem::take(&mut self.asked_conflicts);
+        let index = self.place(id);
+        let reason = match decision {
+            Decision::Events(events) if events.is_empty() => {
                 return self.nothing_to_do(id, index);
             }
-            RerunAnswer::Events(events) => match self.redecided(id, index, events) {
+            Decision::Events(events) => match self.redecided(id, index, events) {
                 Ok(()) => return,
-                Err(message) => ParkReason::Refused {
+                Err(error) => ParkReason::Refused {
                     code: String::from("invalid_commit"),
-                    message,
+                    message: error.to_string(),
                 },
             },
-            RerunAnswer::Refused { code, message } => ParkReason::Refused { code, message },
-            RerunAnswer::UnknownCommand => ParkReason::UnknownCommand,
+            Decision::Refused { code, message } => ParkReason::Refused { code, message },
+            Decision::Ask => ParkReason::Conflict,
+            Decision::UnknownCommand => ParkReason::UnknownCommand,
         };
         match index {
             Some(index) => self.park(index, reason, conflicts),
             None => self.park_again(id, reason),
         }
-        self.queue_changed();
+        self.queue_touched();
+    }
+
+    /// Where a commit is in the queue.
+    fn place(&self, id: CommitId) -> Option<usize> {
+        let here = self.walk.as_ref().map(|walk| walk.index);
+        let here = here.filter(|at| self.queue.get(*at).is_some_and(|entry| entry.id() == id));
+        here.or_else(|| self.queue.iter().position(|entry| entry.id() == id))
+    }
+
+    /// A commit changed or left the queue where it is being judged: that is told once, at the end of the queue.
+    fn queue_touched(&mut self) {
+        match &mut self.walk {
+            Some(walk) => {
+                walk.changed = true;
+                self.heads_stale = true;
+            }
+            None => self.queue_changed(),
+        }
     }
 
     fn nothing_to_do(&mut self, id: CommitId, index: Option<usize>) {
@@ -219,7 +315,7 @@ impl Replica {
             });
         }
         self.receipt(id, ReceiptState::Confirmed(self.head.cursor.position));
-        self.queue_changed();
+        self.queue_touched();
     }
 
     /// Puts newly decided events in the commit's place, or at the end if it was parked.
@@ -227,44 +323,32 @@ impl Replica {
         &mut self,
         id: CommitId,
         index: Option<usize>,
-        events: Vec<crate::event::Event>,
-    ) -> Result<(), String> {
-        let mut local = match index.and_then(|index| self.queue.get(index)) {
-            Some(entry) => entry.local.clone(),
+        events: Vec<Event>,
+    ) -> Result<(), CommitError> {
+        let local = match index.and_then(|index| self.queue.get(index)) {
+            Some(entry) => &entry.local,
             None => match self.parked.get(&id) {
-                Some(parked) => parked.local.clone(),
+                Some(parked) => &parked.local,
                 None => return Ok(()),
             },
         };
-        local.commit.events = events;
-        let mut heads = Heads::default();
-        for entry in self.queue.iter().take(index.unwrap_or(self.queue.len())) {
-            heads.put(&entry.local.commit, &self.confirmed);
+        let mut local = local.clone();
+        replace_events(&mut local.commit, events);
+        let walked = index.is_some() && index == self.walk.as_ref().map(|walk| walk.index);
+        match index.filter(|_| !walked) {
+            Some(index) => {
+                let mut heads = Heads::default();
+                for entry in self.queue.iter().take(index) {
+                    heads.put(&entry.local.commit, &self.confirmed);
+                }
+                next_attempt(&mut local.commit, |stream| {
+                    heads.of(stream, &self.confirmed)
+                });
+            }
+            None if walked => next_attempt(&mut local.commit, |stream| self.head_before(stream)),
+            None => next_attempt(&mut local.commit, |stream| self.shown_head(stream)),
         }
-        let known: Vec<StreamId> = local
-            .commit
-            .conditions
-            .iter()
-            .map(|condition| condition.stream.clone())
-            .collect();
-        let new: Set<StreamId> = local
-            .commit
-            .events
-            .iter()
-            .map(|event| event.stream.clone())
-            .filter(|stream| !known.contains(stream))
-            .collect();
-        local
-            .commit
-            .conditions
-            .extend(new.into_iter().map(|stream| Condition {
-                stream,
-                expected: Expected::NoStream,
-            }));
-        next_attempt(&mut local.commit, |stream| {
-            heads.of(stream, &self.confirmed)
-        });
-        local.commit.check().map_err(|error| error.to_string())?;
+        local.commit.check()?;
         match index.and_then(|index| self.queue.get_mut(index)) {
             Some(entry) => {
                 entry.local = local;
@@ -273,7 +357,7 @@ impl Replica {
             }
             None => self.revive(local),
         }
-        self.queue_changed();
+        self.queue_touched();
         Ok(())
     }
 
@@ -327,12 +411,16 @@ impl Replica {
         }
     }
 
-    /// Resolves a parked commit: its command is decided again on what is shown now. One without a command is rebased.
+    /// Resolves a parked commit: its command is decided again on what is shown now, or merged with it if that is its policy.
+    /// One without a command that cannot be merged is rebased.
     ///
     /// # Errors
     /// [`AppendError::NotParked`] if there is none of this id.
     pub fn retry(&mut self, id: CommitId) -> Result<(), AppendError> {
-        if self.parked_local(id)?.command.is_none() {
+        let local = self.parked_local(id)?;
+        let conflicts = self.parked.get(&id).map(|parked| &parked.conflicts);
+        let merges = conflicts.is_some_and(|conflicts| merges(local, conflicts));
+        if local.command.is_none() && !merges {
             return self.rebase(id);
         }
         if !self.retries.contains(&id) {
@@ -348,11 +436,21 @@ impl Replica {
     /// [`AppendError::NotParked`] if there is none of this id.
     pub fn rebase(&mut self, id: CommitId) -> Result<(), AppendError> {
         let mut local = self.parked_local(id)?.clone();
-        next_attempt(&mut local.commit, |stream| {
-            self.heads.of(stream, &self.confirmed)
-        });
+        next_attempt(&mut local.commit, |stream| self.shown_head(stream));
         self.revive(local);
         self.queue_changed();
+        Ok(())
+    }
+
+    /// Resolves a parked commit: these events, merged or edited by somebody, are appended in place of its own, expecting what is
+    /// shown now on all streams that it had a condition on and on those they write.
+    ///
+    /// # Errors
+    /// [`AppendError::NotParked`] if there is none of this id; [`AppendError::Commit`] if they are no commit. Then nothing has
+    /// changed.
+    pub fn replace(&mut self, id: CommitId, events: Vec<Event>) -> Result<(), AppendError> {
+        self.parked_local(id)?;
+        self.redecided(id, None, events)?;
         Ok(())
     }
 
@@ -369,6 +467,46 @@ impl Replica {
             listed: true,
         });
         Ok(())
+    }
+}
+
+/// What is to be done about a commit that breaks these conditions; none if only the server knows which.
+fn policy_of(local: &Local, conflicts: &[Conflict]) -> Policy {
+    let decided = match local.command {
+        Some(_) => Policy::Rerun,
+        None => Policy::Ask,
+    };
+    match local.policy {
+        _ if local.commit.attempt >= MAX_ATTEMPTS => Policy::Ask,
+        Policy::Rerun => decided,
+        Policy::Merge if merges(local, conflicts) => Policy::Merge,
+        Policy::Merge => decided,
+        policy @ (Policy::Rebase | Policy::Ask) => policy,
+    }
+}
+
+/// Can it be merged? There must be something to merge with, and it must have events of its own wherever others were faster.
+fn merges(local: &Local, conflicts: &[Conflict]) -> bool {
+    let written = |stream: &StreamId| {
+        let mut events = local.commit.events.iter();
+        events.any(|event| &event.stream == stream)
+    };
+    local.policy == Policy::Merge
+        && !collisions(conflicts).is_empty()
+        && conflicts.iter().all(|conflict| written(&conflict.stream))
+}
+
+/// Gives the commit other events. Every stream they write gets a condition.
+fn replace_events(commit: &mut Commit, events: Vec<Event>) {
+    commit.events = events;
+    for event in &commit.events {
+        let conditions = &mut commit.conditions;
+        if conditions.iter().all(|known| known.stream != event.stream) {
+            conditions.push(Condition {
+                stream: event.stream.clone(),
+                expected: Expected::NoStream,
+            });
+        }
     }
 }
 

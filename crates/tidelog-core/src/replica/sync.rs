@@ -149,7 +149,7 @@ impl Replica {
         self.judge();
         // What waits to be judged might be sent behind a commit that is about to leave its place.
         if self.sync.pushing.is_none()
-            && !self.unjudged
+            && self.is_judged()
             && let Some(push) = self.push()
         {
             return Some(push);

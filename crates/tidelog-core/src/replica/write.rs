@@ -138,7 +138,7 @@ impl Replica {
             return None;
         }
         self.judge();
-        if self.rerun.is_some() {
+        if self.asked.is_some() {
             return None;
         }
         self.append_request(now)

@@ -2,8 +2,11 @@
 
 use super::app::event;
 use super::bench::{Bench, stream};
-use tidelog_core::replica::{AppendError, Collision, ParkReason, ReceiptState};
-use tidelog_core::{Attempt, Condition, Expected, Policy, Version};
+use tidelog_core::commit::CommitError;
+use tidelog_core::replica::{
+    AppendError, Collision, Decision, Notice, ParkReason, Question, ReceiptState,
+};
+use tidelog_core::{Attempt, CommitId, Condition, Expected, Policy, Version};
 
 #[test]
 fn a_conflict_is_noticed_on_pull_before_any_push() {
@@ -198,4 +201,144 @@ fn a_discarded_commit_is_gone_for_good() {
     bench.oracle.discarded.insert(id);
     bench.sync(0);
     assert!(bench.disk.content.parked.is_empty() && !bench.server.has(id));
+}
+
+/// A fact of this device on top of one, while a stranger's arrives; its id's last byte says how the merge ends.
+fn merged(ends: u8) -> (Bench, CommitId) {
+    let mut bench = Bench::new(1);
+    bench.note(0, "facts/0", "1");
+    bench.sync(0);
+    bench.stranger("facts/0", "facts.learnt", "7");
+    let id = CommitId::from_bytes([ends; 16]);
+    let conditions = vec![Condition {
+        stream: stream("facts/0"),
+        expected: Expected::seen(bench.replica(0).shown_head(&stream("facts/0")).as_ref()),
+    }];
+    let events = vec![event(&stream("facts/0"), "facts.learnt", "2")];
+    bench.append_as(0, id, conditions, events, None, Policy::Merge);
+    bench.sync(0);
+    (bench, id)
+}
+
+#[test]
+fn merged_events_follow_theirs_as_another_attempt() {
+    let (bench, id) = merged(2);
+    assert_eq!(bench.server.log.len(), 3);
+    let recorded = &bench.server.log[2].commit;
+    assert_eq!((recorded.id, recorded.attempt), (id, Attempt::new(2)));
+    assert!(bench.tabs[0].replica.parked().is_empty());
+}
+
+#[test]
+fn a_merge_with_nothing_left_to_do_settles_without_an_event() {
+    let (bench, id) = merged(1);
+    assert_eq!(bench.server.log.len(), 2);
+    assert!(matches!(
+        bench.heard(0, id),
+        Some(ReceiptState::Confirmed(_))
+    ));
+}
+
+#[test]
+fn a_merge_that_cannot_be_made_parks_with_both_sides_and_can_be_tried_again() {
+    let (mut bench, id) = merged(4);
+    for _ in 0..2 {
+        let parked = &bench.replica(0).parked()[&id];
+        assert_eq!(parked.reason, ParkReason::Conflict);
+        let theirs = Collision {
+            stream: stream("facts/0"),
+            from: Version::new(2),
+            to: Version::new(2),
+        };
+        assert_eq!(parked.theirs(), [theirs]);
+        bench.replica(0).retry(id).unwrap();
+        bench.sync(0);
+    }
+}
+
+#[test]
+fn what_was_only_read_cannot_be_merged() {
+    let mut bench = Bench::new(1);
+    bench.stranger("facts/1", "facts.learnt", "7");
+    let id = CommitId::from_bytes([2; 16]);
+    let expected = Expected::NoStream;
+    let conditions = ["facts/0", "facts/1"].map(|on| Condition {
+        stream: stream(on),
+        expected,
+    });
+    let events = vec![event(&stream("facts/0"), "facts.learnt", "2")];
+    bench.append_as(0, id, conditions.to_vec(), events, None, Policy::Merge);
+    bench.sync(0);
+    assert_eq!(bench.heard(0, id), Some(&ReceiptState::Parked));
+}
+
+#[test]
+fn a_parked_commit_can_be_replaced_by_what_somebody_merged() {
+    let (mut bench, id) = merged(4);
+    let facts = |data| event(&stream("facts/0"), "facts.learnt", data);
+    let error = bench.replica(0).replace(id, Vec::new()).unwrap_err();
+    assert_eq!(error, AppendError::Commit(CommitError::Empty));
+    assert!(bench.replica(0).parked().contains_key(&id));
+    let nobody = CommitId::from_bytes([9; 16]);
+    let error = bench.replica(0).replace(nobody, vec![facts("2")]);
+    assert_eq!(error, Err(AppendError::NotParked { id: nobody }));
+
+    // Also onto a stream that it had nothing to do with.
+    let other = event(&stream("facts/1"), "facts.learnt", "3");
+    bench
+        .replica(0)
+        .replace(id, vec![facts("2"), other])
+        .unwrap();
+    bench.sync(0);
+    let recorded = &bench.server.log[2].commit;
+    assert_eq!((recorded.id, recorded.events.len()), (id, 2));
+    assert_eq!(recorded.conditions.len(), 2);
+    assert!(bench.replica(0).parked().is_empty());
+}
+
+#[test]
+fn an_answer_to_a_question_that_does_not_stand_changes_nothing() {
+    let mut bench = Bench::new(1);
+    let id = bench.run(0, "counter/0", "counter.add", "2", Policy::Rerun);
+    bench.stranger("counter/0", "counter.added", "6");
+    bench.sync(0);
+    let replica = bench.replica(0);
+    replica.retry(id).unwrap();
+    let question = core::iter::from_fn(|| replica.poll_notice())
+        .find_map(|notice| match notice {
+            Notice::Rerun { question, .. } => Some(question),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(question.id, id);
+    let stale = Question {
+        number: question.number - 1,
+        ..question
+    };
+    let events = vec![event(&stream("counter/0"), "counter.added", "-1")];
+    replica.decide(stale, Decision::Events(events.clone()));
+    assert_eq!(replica.queue().count(), 0);
+    replica.decide(question, Decision::Events(events));
+    assert_eq!(replica.queue().count(), 1);
+}
+
+#[test]
+fn a_command_while_a_question_stands_sees_what_was_decided_so_far() {
+    let mut bench = Bench::new(1);
+    let on = stream("todo/0");
+    for title in ["\"a\"", "\"b\"", "\"c\""] {
+        bench.run(0, "todo/0", "todo.rename", title, Policy::Rerun);
+    }
+    bench.save(0);
+    bench.stranger("todo/0", "todo.renamed", "\"z\"");
+    // Decided again one after the other, all three stay, and the fourth expects the third's new attempt.
+    bench.sync(0);
+    let id = bench.run(0, "todo/0", "todo.rename", "\"d\"", Policy::Ask);
+    bench.sync(0);
+    assert!(matches!(
+        bench.heard(0, id),
+        Some(ReceiptState::Confirmed(_))
+    ));
+    let replica = bench.replica(0);
+    assert_eq!(replica.shown_head(&on).unwrap().version, Version::new(5));
 }

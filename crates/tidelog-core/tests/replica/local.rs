@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::ChainHash;
 use tidelog_core::replica::{
-    AppendError, Draft, ImportError, InconsistentLog, Phase, ReceiptState, RerunAnswer,
+    AppendError, Decision, Draft, ImportError, InconsistentLog, Phase, ReceiptState,
 };
 use tidelog_core::{
     Commit, CommitId, Condition, Epoch, Expected, Policy, Position, Recorded, ReplicaId, Timestamp,
@@ -403,7 +403,7 @@ fn every_local_world_keeps_what_was_durable() {
 
 fn random_append(device: &mut Device, tab: usize) {
     let given = any_command(&mut device.dice);
-    let RerunAnswer::Events(events) = device.tabs[tab].shown(None).decide(&given) else {
+    let Decision::Events(events) = device.tabs[tab].shown(None).decide(&given) else {
         return;
     };
     if events.is_empty() {
