@@ -1,6 +1,7 @@
 /** The examples of README.md: each stands there as it runs here. */
+import { z } from "zod";
 import type { Log, RecordedEvent } from "../src/index.js";
-import { projection } from "../src/index.js";
+import { projection, stream } from "../src/index.js";
 import type { note, todo } from "./fixtures.js";
 
 type App = Log<{ todo: typeof todo; note: typeof note }>;
@@ -44,5 +45,27 @@ export async function rebuild(log: App) {
   await log.rebuild(perType, { onProgress: ({ done, total }) => console.log(done / total) });
   await log.verify(); // every checksum and hash of the log on this device
   return log.fold(perType).getSnapshot();
+}
+// #endregion
+
+// #region merging
+export function merging() {
+  const page = stream("page", {
+    events: { edited: z.object({ title: z.string(), body: z.string() }) },
+    initial: { title: "", body: "" },
+    evolve: { edited: (_state, data) => data },
+    commands: ({ emit }) => ({
+      edit: (state, change: { title?: string; body?: string }) =>
+        emit.edited({ ...state, ...change }),
+    }),
+    policy: { edit: "merge" },
+    merge: ({ base, theirs, mine }, { emit }) => {
+      if (theirs.body !== base.body && mine.body !== base.body) return undefined; // for a person
+      const title = mine.title !== base.title ? mine.title : theirs.title;
+      const body = mine.body !== base.body ? mine.body : theirs.body;
+      return emit.edited({ title, body });
+    },
+  });
+  return page;
 }
 // #endregion

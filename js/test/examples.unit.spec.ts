@@ -1,9 +1,10 @@
 import { expect, it, vi } from "vitest";
 import readme from "../README.md?raw";
+import { createLogWith } from "../src/log.js";
 import * as examples from "./examples.js";
 import source from "./examples.ts?raw";
 import { FakeDevice } from "./fake-core.js";
-import { openLog } from "./fixtures.js";
+import { openLog, settled } from "./fixtures.js";
 
 const regions = [...source.matchAll(/#region (\w+)\n([\s\S]*?)\/\/ #endregion/g)];
 
@@ -43,6 +44,20 @@ it("the examples do what they say", async () => {
   expect(moved).toMatchObject({ events: 3, skipped: 0 });
   expect(moved.mine).toContain('"type":"todo.completed"');
   expect(other.log.todo("c").state.title).toBe("c");
+
+  const page = examples.merging();
+  const device = new FakeDevice();
+  const wiki = createLogWith({ name: "wiki", streams: { page } }, device.factory);
+  await wiki.ready();
+  const theirs = (title: string, body: string) => [
+    { stream: "page/a", type: "page.edited", data: { title, body } },
+  ];
+  device.core?.pull(theirs("Title", "Body"));
+  await settled();
+  wiki.page("a").edit({ title: "Mine" });
+  device.core?.pull(theirs("Title", "Theirs"));
+  await settled();
+  expect(wiki.page("a").state).toEqual({ title: "Mine", body: "Theirs" });
 
   expect(await examples.rebuild(log)).toEqual({ "todo.added": 3, "todo.completed": 1 });
 });
