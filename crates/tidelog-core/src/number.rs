@@ -117,4 +117,11 @@ impl Timestamp {
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
+
+    /// Has this moment come? Also if it is further ahead than anything was ever put off: then the clock was set back since,
+    /// and waiting for it might take years.
+    #[must_use]
+    pub(crate) const fn is_due(self, now: Self, longest_millis: i64) -> bool {
+        self.0 <= now.0 || self.0 > now.plus_millis(longest_millis).0
+    }
 }

@@ -1,7 +1,9 @@
-//! A small app: bounded counters, titles, and sets of facts that commute.
+//! A small app: bounded counters, titles that are done once, sets of facts that commute, seats that depend on a stream they
+//! only read, and notes of a schema that older builds cannot fold.
 
 use crate::dice::Dice;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use tidelog_core::replica::Decision;
 use tidelog_core::{
     Command, Event, EventId, EventType, Meta, Payload, SchemaVersion, StreamHead, StreamId,
@@ -15,23 +17,49 @@ pub struct Row {
     pub version: Version,
     pub last: Option<EventId>,
     count: i64,
+    /// What was added last and is not undone.
+    added: Option<i64>,
     title: String,
+    done: bool,
     facts: BTreeSet<String>,
+    /// It has an event that older builds cannot fold: there it refuses commands.
+    newer: bool,
 }
 
 /// Every stream's row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rows(pub BTreeMap<StreamId, Row>);
+pub struct Rows {
+    rows: BTreeMap<StreamId, Rc<Row>>,
+    /// An older build: it knows no notes and no schema after the first.
+    pub old: bool,
+}
 
 impl Rows {
+    /// As an older build or the newest one sees them.
+    #[must_use]
+    pub fn of_build(old: bool) -> Self {
+        let rows = BTreeMap::new();
+        Self { rows, old }
+    }
+
     pub fn apply(&mut self, event: &Event, id: EventId) {
-        let row = self.0.entry(event.stream.clone()).or_default();
+        let row = Rc::make_mut(self.rows.entry(event.stream.clone()).or_default());
         row.version = row.version.next();
         row.last = Some(id);
         let data = event.data.text().unwrap_or_default();
+        row.newer |= event.schema > SchemaVersion::FIRST;
         match event.event_type.as_str() {
-            "counter.added" => row.count += data.parse::<i64>().unwrap(),
-            "todo.renamed" => row.title = String::from(data),
+            "counter.added" => {
+                let by = data.parse::<i64>().unwrap();
+                row.count += by;
+                row.added = Some(by);
+            }
+            "counter.undone" => {
+                row.count -= data.parse::<i64>().unwrap();
+                row.added = None;
+            }
+            "todo.renamed" | "seat.taken" | "note.written" => row.title = String::from(data),
+            "todo.done" => row.done = true,
             "facts.learnt" => {
                 row.facts.insert(String::from(data));
             }
@@ -39,18 +67,32 @@ impl Rows {
         }
     }
 
+    #[must_use]
     pub fn head(&self, stream: &StreamId) -> Option<StreamHead> {
-        let row = self.0.get(stream)?;
+        let row = self.rows.get(stream)?;
         let last = row.last?;
         let version = row.version;
         Some(StreamHead { version, last })
     }
 
-    fn row(&self, stream: &StreamId) -> Row {
-        self.0.get(stream).cloned().unwrap_or_default()
+    /// Every stream that has a row.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
+        self.rows.keys()
     }
 
-    /// What becomes of events that collided with others: they are kept, unless a counter would leave its bounds.
+    /// Do both show the same of a stream?
+    #[must_use]
+    pub fn agree(&self, other: &Self, stream: &StreamId) -> bool {
+        self.rows.get(stream) == other.rows.get(stream)
+    }
+
+    fn row(&self, stream: &StreamId) -> Rc<Row> {
+        self.rows.get(stream).cloned().unwrap_or_default()
+    }
+
+    /// What becomes of events that collided with others: they are kept, unless a counter would leave its bounds. The last
+    /// byte of the commit's id says how merges end that could end in several ways.
+    #[must_use]
     pub fn merge(&self, events: Vec<Event>, id: EventId) -> Decision {
         let mut merged = self.clone();
         for event in &events {
@@ -66,6 +108,7 @@ impl Rows {
     }
 
     /// What a command causes here.
+    #[must_use]
     pub fn decide(&self, command: &Command) -> Decision {
         let refuse = |code: &str| Decision::Refused {
             code: String::from(code),
@@ -74,6 +117,9 @@ impl Rows {
         let row = self.row(&command.stream);
         let args = command.args.as_str();
         let one = |name: &str| vec![event(&command.stream, name, args)];
+        if self.old && row.newer {
+            return refuse("unreadable");
+        }
         match command.name.as_str() {
             "counter.add" => {
                 let by: i64 = args.parse().unwrap();
@@ -82,9 +128,20 @@ impl Rows {
                     _ => refuse("out_of_bounds"),
                 }
             }
+            "counter.undo" => match row.added {
+                None => refuse("nothing_to_undo"),
+                Some(by) if (0..=LIMIT).contains(&(row.count - by)) => {
+                    Decision::Events(vec![event(
+                        &command.stream,
+                        "counter.undone",
+                        &by.to_string(),
+                    )])
+                }
+                Some(_) => refuse("out_of_bounds"),
+            },
             "counter.move" => {
                 let other = StreamId::new("counter/0").unwrap();
-                if row.count == 0 || self.row(&other).count == LIMIT {
+                if row.count == 0 || self.row(&other).count == LIMIT || command.stream == other {
                     return refuse("out_of_bounds");
                 }
                 Decision::Events(vec![
@@ -94,13 +151,32 @@ impl Rows {
             }
             "todo.rename" if row.title == args => Decision::Events(Vec::new()),
             "todo.rename" => Decision::Events(one("todo.renamed")),
+            "todo.tick" if row.done => Decision::Events(Vec::new()),
+            "todo.tick" => Decision::Events(one("todo.done")),
             "facts.learn" if row.facts.contains(args) => Decision::Events(Vec::new()),
             "facts.learn" => Decision::Events(one("facts.learnt")),
+            // Free while the counter that rules over seats is even; the counter itself is only read.
+            "seat.take" if self.row(&seat_rule()).count % 2 == 0 => {
+                Decision::Events(one("seat.taken"))
+            }
+            "seat.take" => refuse("closed"),
+            "note.write" if !self.old => {
+                let mut events = one("note.written");
+                events[0].schema = SchemaVersion::new(2);
+                Decision::Events(events)
+            }
             _ => Decision::UnknownCommand,
         }
     }
 }
 
+/// The stream that taking a seat looks at.
+#[must_use]
+pub fn seat_rule() -> StreamId {
+    StreamId::new("counter/0").unwrap()
+}
+
+#[must_use]
 pub fn event(stream: &StreamId, name: &str, data: &str) -> Event {
     Event {
         stream: stream.clone(),
@@ -113,6 +189,7 @@ pub fn event(stream: &StreamId, name: &str, data: &str) -> Event {
     }
 }
 
+#[must_use]
 pub fn command(stream: &StreamId, name: &str, args: &str) -> Command {
     Command {
         stream: stream.clone(),
@@ -121,38 +198,97 @@ pub fn command(stream: &StreamId, name: &str, args: &str) -> Command {
     }
 }
 
+/// How streams are named and how much there is to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Variety {
+    /// How many streams of each kind.
+    pub keys: u32,
+    /// Percent of keys beyond ASCII.
+    pub unicode: u32,
+    /// Percent of large payloads.
+    pub large: u32,
+}
+
+impl Default for Variety {
+    fn default() -> Self {
+        Self {
+            keys: 2,
+            unicode: 0,
+            large: 0,
+        }
+    }
+}
+
+impl Variety {
+    fn stream(&self, dice: &mut Dice, kind: &str) -> StreamId {
+        let key = dice.below(self.keys as usize);
+        let name = if dice.percent(self.unicode) {
+            // The same letters composed and decomposed, right to left, and beyond the basic plane: never merged.
+            let exotic = ["é", "e\u{301}", "שלום", "日本", "🦀", "..", "a/b", "'\";--"];
+            format!("{kind}/{}{key}", exotic[dice.below(exotic.len())])
+        } else {
+            format!("{kind}/{key}")
+        };
+        StreamId::new(name).unwrap()
+    }
+
+    fn text(&self, dice: &mut Dice, short: &str) -> String {
+        if dice.percent(self.large) {
+            let bytes = 1 << (8 + dice.below(8));
+            return format!("\"{}{short}\"", "x".repeat(bytes));
+        }
+        format!("\"{short}\"")
+    }
+
+    /// Something a user might do.
+    pub fn command(&self, dice: &mut Dice) -> Command {
+        let (kind, name) = match dice.below(16) {
+            0..5 => ("counter", "counter.add"),
+            5 => ("counter", "counter.undo"),
+            6..8 => ("counter", "counter.move"),
+            8..10 => ("todo", "todo.rename"),
+            10 => ("todo", "todo.tick"),
+            11..14 => ("facts", "facts.learn"),
+            14 => ("seat", "seat.take"),
+            _ => ("note", "note.write"),
+        };
+        let args = match name {
+            "counter.add" => String::from(["1", "-1", "2"][dice.below(3)]),
+            "todo.rename" => {
+                let title = format!("t{}", dice.below(3));
+                self.text(dice, &title)
+            }
+            "facts.learn" => {
+                let fact = format!("f{}", dice.below(9));
+                self.text(dice, &fact)
+            }
+            "note.write" => self.text(dice, "n"),
+            _ => String::from("0"),
+        };
+        command(&self.stream(dice, kind), name, &args)
+    }
+
+    /// An event of the kind that a stream has.
+    pub fn event(&self, dice: &mut Dice) -> Event {
+        let (kind, name, data) = match dice.below(3) {
+            0 => ("counter", "counter.added", String::from("0")),
+            1 => ("todo", "todo.renamed", format!("r{}", dice.below(5))),
+            _ => ("facts", "facts.learnt", format!("g{}", dice.below(9))),
+        };
+        let data = match name {
+            "counter.added" => data,
+            _ => self.text(dice, &data),
+        };
+        event(&self.stream(dice, kind), name, &data)
+    }
+}
+
 /// Something a user might do.
 pub fn any_command(dice: &mut Dice) -> Command {
-    let key = dice.below(2);
-    let (kind, name, args) = match dice.below(8) {
-        0..3 => (
-            "counter",
-            "counter.add",
-            String::from(["1", "-1", "2"][dice.below(3)]),
-        ),
-        3 => ("counter", "counter.move", String::from("0")),
-        4..6 => ("todo", "todo.rename", format!("\"t{}\"", dice.below(3))),
-        _ => ("facts", "facts.learn", format!("\"f{}\"", dice.below(9))),
-    };
-    let key = if name == "counter.move" { 1 } else { key };
-    command(
-        &StreamId::new(format!("{kind}/{key}")).unwrap(),
-        name,
-        &args,
-    )
+    Variety::default().command(dice)
 }
 
 /// An event of the kind that a stream has.
 pub fn any_event(dice: &mut Dice) -> Event {
-    let key = dice.below(2);
-    let (kind, name, data) = match dice.below(3) {
-        0 => ("counter", "counter.added", String::from("0")),
-        1 => ("todo", "todo.renamed", format!("\"r{}\"", dice.below(5))),
-        _ => ("facts", "facts.learnt", format!("\"g{}\"", dice.below(9))),
-    };
-    event(
-        &StreamId::new(format!("{kind}/{key}")).unwrap(),
-        name,
-        &data,
-    )
+    Variety::default().event(dice)
 }

@@ -1,67 +1,23 @@
 //! A device's database: the contract of `tidelog_core::store` in memory, with an index for the oracle.
+//!
+//! As IndexedDB does, it runs a transaction whole or not at all, and a relaxed one may be gone after a loss of power, with
+//! everything behind it: what is left is always what was there at some moment since the last flush.
 
-use crate::app::Rows;
+mod content;
+mod upkeep;
+
+pub use content::{Content, Pending, Snapshot, Stored};
+
+use crate::canary::Canary;
+use crate::hold;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::commit_digest;
-use tidelog_core::replica::Parked;
 use tidelog_core::store::{
-    Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp, WriteBatch, Written,
+    Durability, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp, WriteBatch,
+    Written,
 };
-use tidelog_core::{
-    Attempt, Commit, CommitId, Cursor, Digest, Gap, GapReason, Position, ReplicaId, Seq,
-};
-
-#[derive(Debug, Clone)]
-pub struct Pending {
-    frame: Vec<u8>,
-    pub outcomes: Vec<Outcome>,
-    pub ids: Vec<CommitId>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Content {
-    pub replica: ReplicaId,
-    pub head: Head,
-    pub pending: BTreeMap<Seq, Pending>,
-    pub log: BTreeMap<Position, (Vec<u8>, Vec<CommitId>)>,
-    pub parked: BTreeMap<CommitId, Vec<u8>>,
-    pub lost: Vec<Vec<u8>>,
-    pub gaps: Vec<Gap>,
-    pub snapshot: Option<Snapshot>,
-    /// Commits of frames that were cut or pruned: the server has them.
-    pub elsewhere: BTreeSet<CommitId>,
-    pub damaged: bool,
-    /// It got another replica id: what the earlier one wrote counts as somebody else's.
-    pub renamed: bool,
-}
-
-/// What tabs save of their state.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    pub checkpoint: Cursor,
-    pub buckets: u32,
-    pub heads: BTreeMap<u32, Vec<u8>>,
-    pub rows: Rows,
-    pub confirmed: BTreeSet<CommitId>,
-}
-
-/// What a store or a server does wrong, so that the oracle proves that it sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bug {
-    #[default]
-    None,
-    /// A parked commit is not kept.
-    ParkingForgotten,
-    /// A stale writer is let through.
-    NoFence,
-    /// Now and then a transaction completes and is not there.
-    WriteNotKept,
-    /// Now and then an accepted commit is not stored.
-    AckedNotStored,
-    /// Conditions are not looked at.
-    StaleExpectationTaken,
-}
+use tidelog_core::{Attempt, Commit, CommitId, Digest, Position, ReplicaId};
 
 /// The end of all tabs at a change of the disk.
 #[derive(Debug, Clone, Copy)]
@@ -86,78 +42,39 @@ pub enum Fault {
 #[derive(Debug, Clone)]
 pub struct Disk {
     pub content: Content,
+    /// What is left after a loss of power, if that is less.
+    flushed: Option<Box<Content>>,
+    /// Is it worth remembering what was flushed?
+    pub may_lose_power: bool,
     /// Handles of another life find their database gone.
     pub life: u64,
     /// What every attempt that was ever written here said.
     pub written: BTreeMap<(CommitId, Attempt), Digest>,
-    pub bug: Bug,
+    /// The bug planted in this model.
+    pub canary: Option<Canary>,
     /// The machine stops at one of the next changes.
     pub crash: Option<Crash>,
     /// Attempts may be written twice with other bytes: an older copy was put back.
     pub rolled_back: bool,
-}
-
-impl Content {
-    fn new(replica: ReplicaId) -> Self {
-        Self {
-            replica,
-            head: Head::default(),
-            pending: BTreeMap::new(),
-            log: BTreeMap::new(),
-            parked: BTreeMap::new(),
-            lost: Vec::new(),
-            gaps: Vec::new(),
-            snapshot: None,
-            elsewhere: BTreeSet::new(),
-            damaged: false,
-            renamed: false,
-        }
-    }
-
-    pub fn pending_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
-        self.pending.values().flat_map(|pending| {
-            let outcomes = pending.ids.iter().zip(&pending.outcomes);
-            outcomes.filter_map(|(id, outcome)| (*outcome != Outcome::Settled).then_some(*id))
-        })
-    }
-
-    pub fn log_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
-        self.log.values().flat_map(|(_, ids)| ids.iter().copied())
-    }
-
-    /// What a history that is no more had of an earlier replica id of this device: kept aside to be exported.
-    pub fn kept_aside(&self) -> BTreeSet<CommitId> {
-        let frames = self.lost.iter().filter(|_| self.renamed);
-        let bodies = frames.map(|bytes| frame::decode(bytes).unwrap().body);
-        let commits = bodies.flat_map(|body| match body {
-            Body::Recorded(commits) => commits,
-            Body::Local(_) => panic!("a local frame among the lost"),
-        });
-        commits.map(|recorded| recorded.commit.id).collect()
-    }
-
-    /// Every commit is in one place.
-    fn places(&self) -> Result<BTreeSet<CommitId>, String> {
-        let mut all = BTreeSet::new();
-        let parked = self.parked.keys().copied();
-        for id in self.pending_ids().chain(self.log_ids()).chain(parked) {
-            if !all.insert(id) {
-                return Err(format!("commit {id} is in two places of one database"));
-            }
-        }
-        Ok(all)
-    }
+    /// Commits whose place the last write changed.
+    pub touched: Vec<CommitId>,
+    writes: u64,
 }
 
 impl Disk {
+    #[must_use]
     pub fn new(replica: ReplicaId) -> Self {
         Self {
             content: Content::new(replica),
+            flushed: None,
+            may_lose_power: false,
             life: 0,
             written: BTreeMap::new(),
-            bug: Bug::None,
+            canary: None,
             crash: None,
             rolled_back: false,
+            touched: Vec::new(),
+            writes: 0,
         }
     }
 
@@ -179,10 +96,47 @@ impl Disk {
 
     pub fn wipe(&mut self, replica: ReplicaId) {
         self.content = Content::new(replica);
+        self.flushed = None;
         self.life += 1;
     }
 
+    /// Puts another content in its place.
+    pub fn put_back(&mut self, content: Content) {
+        self.content = content;
+        self.flushed = None;
+        self.life += 1;
+    }
+
+    /// The machine loses power. Was anything lost?
+    pub fn lose_power(&mut self) -> bool {
+        self.life += 1;
+        let Some(flushed) = self.flushed.take() else {
+            return false;
+        };
+        let lost = flushed.head.generation != self.content.head.generation;
+        self.content = *flushed;
+        lost
+    }
+
+    /// Before a change: one that is relaxed may be lost, one that is strict flushes everything before it.
+    fn flush(&mut self, durability: Durability) {
+        match durability {
+            _ if !self.may_lose_power => {}
+            Durability::Strict => self.flushed = None,
+            Durability::Relaxed if self.flushed.is_none() => {
+                self.flushed = Some(Box::new(self.content.clone()));
+            }
+            Durability::Relaxed => {}
+        }
+    }
+
+    /// The browser flushes on its own now and then.
+    pub fn flush_all(&mut self) {
+        self.flushed = None;
+    }
+
     pub fn write(&mut self, batch: &WriteBatch, fault: Fault) -> Result<Written, StoreError> {
+        self.touched.clear();
         let detail = String::from("injected");
         match fault {
             Fault::Quota => return Err(StoreError::QuotaExceeded { detail }),
@@ -197,42 +151,57 @@ impl Disk {
             return Err(StoreError::ConnectionLost { detail });
         }
         let actual = self.content.head.generation;
-        if batch.expected != actual && self.bug != Bug::NoFence {
+        if batch.expected != actual && self.canary != Some(Canary::StoreWithoutFence) {
             return Ok(Written::Stale { actual });
         }
-        if self.bug == Bug::WriteNotKept && actual.value() % 7 == 6 {
+        self.writes += 1;
+        if self.canary == Some(Canary::WriteNotKept) && self.writes % 16 == 15 {
             self.content.head.generation = batch.head.generation;
             return Ok(Written::Done);
         }
-        assert_eq!(batch.head.generation, batch.expected.next());
-        let mut after = self.content.clone();
+        hold!(
+            0,
+            batch.head.generation == batch.expected.next(),
+            "a write moves the generation by another step than one"
+        );
+        let durability = match self.canary {
+            Some(Canary::PendingRelaxed) => Durability::Relaxed,
+            _ => batch.durability,
+        };
+        self.flush(durability);
+        let before = self.content.head.cursor;
+        let mut cut = false;
         for op in &batch.ops {
-            self.apply(&mut after, op);
+            cut |= matches!(op, StoreOp::ClearLog | StoreOp::TruncateLog { .. });
+            self.apply(op);
         }
-        let before = after.head.cursor;
-        after.head = batch.head;
-        let cut = batch
-            .ops
-            .iter()
-            .any(|op| matches!(op, StoreOp::ClearLog | StoreOp::TruncateLog { .. }));
-        assert!(
-            cut || after.head.cursor.position >= before.position,
+        let content = &mut self.content;
+        content.head = batch.head;
+        hold!(
+            3,
+            cut || content.head.cursor.position >= before.position,
             "the cursor moved back from {before} to {}",
-            after.head.cursor
+            content.head.cursor
         );
-        assert_eq!(
-            after.log_end(),
-            after.head.cursor.position,
-            "the cursor is not where the log ends"
+        hold!(
+            6,
+            content.log_end() == content.head.cursor.position,
+            "the cursor is at {} and the log ends at {}",
+            content.head.cursor.position,
+            content.log_end()
         );
-        self.content = after;
+        if durability == Durability::Strict {
+            self.flushed = None;
+        }
         match fault {
             Fault::LostAfter => Err(StoreError::ConnectionLost { detail }),
             _ => Ok(Written::Done),
         }
     }
 
-    fn apply(&mut self, content: &mut Content, op: &StoreOp) {
+    fn apply(&mut self, op: &StoreOp) {
+        let touched = &mut self.touched;
+        let content = &mut self.content;
         match op {
             StoreOp::AddPending {
                 first,
@@ -242,87 +211,102 @@ impl Disk {
                 let Body::Local(locals) = frame::decode(frame).unwrap().body else {
                     panic!("a recorded frame under pending");
                 };
-                assert_eq!(locals.len(), outcomes.len());
-                assert_eq!(locals[0].commit.seq, *first);
+                hold!(
+                    0,
+                    locals.len() == outcomes.len(),
+                    "outcomes do not fit their frame"
+                );
+                hold!(
+                    0,
+                    locals[0].commit.seq == *first,
+                    "a frame under another key"
+                );
                 for local in &locals {
-                    self.note(&local.commit, content.replica);
+                    let id = local.commit.id;
+                    content.index.enter(id);
+                    touched.push(id);
+                    note(&mut self.written, self.rolled_back, &local.commit);
                 }
                 let pending = Pending {
-                    frame: frame.clone(),
+                    frame: frame.as_slice().into(),
                     outcomes: outcomes.clone(),
                     ids: locals.iter().map(|local| local.commit.id).collect(),
                 };
                 let taken = content.pending.insert(*first, pending);
-                assert!(taken.is_none(), "pending {first} is taken");
+                hold!(0, taken.is_none(), "pending {first} is taken");
             }
             StoreOp::PutOutcomes { first, outcomes } => {
                 let pending = content.pending.get_mut(first).expect("no pending frame");
-                assert_eq!(pending.outcomes.len(), outcomes.len());
-                let mut places = pending.outcomes.iter().zip(outcomes);
-                let revived =
-                    places.any(|(old, new)| *old == Outcome::Settled && *new != Outcome::Settled);
-                assert!(!revived, "a settled commit came back");
+                hold!(
+                    0,
+                    pending.outcomes.len() == outcomes.len(),
+                    "outcomes do not fit their frame"
+                );
+                let places = pending.outcomes.iter().zip(outcomes).zip(&*pending.ids);
+                for ((old, new), id) in places {
+                    let settled = (*old == Outcome::Settled, *new == Outcome::Settled);
+                    hold!(7, settled != (true, false), "settled {id} came back");
+                    if settled == (false, true) {
+                        content.index.leave(*id);
+                        touched.push(*id);
+                    }
+                }
                 pending.outcomes.clone_from(outcomes);
                 if outcomes.iter().all(|outcome| *outcome == Outcome::Settled) {
                     content.pending.remove(first);
                 }
             }
+            StoreOp::AddLog { .. }
+                if self.canary == Some(Canary::CursorBeforeEvents) && self.writes % 8 == 7 => {}
             StoreOp::AddLog { first, frame } => {
                 let Body::Recorded(commits) = frame::decode(frame).unwrap().body else {
                     panic!("a local frame in the log");
                 };
-                assert_eq!(content.log_end().next(), *first, "the log has a gap");
-                let ids = commits.iter().map(|recorded| recorded.commit.id).collect();
-                content.log.insert(*first, (frame.clone(), ids));
+                hold!(
+                    3,
+                    content.log_end().next() == *first,
+                    "the log has a gap before {first}"
+                );
+                let ids: Vec<_> = commits.iter().map(|recorded| recorded.commit.id).collect();
+                touched.extend(&ids);
+                content.enter_log(*first, frame, ids);
             }
             StoreOp::ClearLog => {
-                let gone: Vec<_> = content.log_ids().collect();
-                content.elsewhere.extend(gone);
-                content.log.clear();
+                content.cut_log(Position::START);
                 content.gaps.clear();
                 content.snapshot = None;
                 content.damaged = false;
             }
             StoreOp::TruncateLog { after, gaps } => {
-                let gone = content.log.split_off(&after.next());
-                let gone = gone.into_values().flat_map(|(_, ids)| ids);
-                content.elsewhere.extend(gone);
+                content.cut_log(*after);
                 content.gaps.clone_from(gaps);
                 content.damaged = false;
             }
-            StoreOp::Quarantine { first } => {
-                if let Some((_, ids)) = content.log.remove(first) {
-                    content.elsewhere.extend(ids);
-                }
-            }
-            StoreOp::PutParked { .. } if self.bug == Bug::ParkingForgotten => {}
+            StoreOp::Quarantine { first } => content.leave_log(*first),
+            StoreOp::PutParked { .. } if self.canary == Some(Canary::ParkingNotStored) => {}
             StoreOp::PutParked { id, record } => {
-                assert_eq!(Parked::decode(record).unwrap().local.commit.id, *id);
-                content.parked.insert(*id, record.clone());
+                let parked = tidelog_core::replica::Parked::decode(record).unwrap();
+                hold!(
+                    0,
+                    parked.local.commit.id == *id,
+                    "a parked record under another id"
+                );
+                content.park(*id, record);
+                touched.push(*id);
             }
             StoreOp::RemoveParked { id } => {
-                content.parked.remove(id);
+                content.unpark(*id);
+                touched.push(*id);
             }
             StoreOp::SetReplica { replica } => {
                 content.replica = *replica;
                 content.renamed = true;
             }
-            StoreOp::AddLost { frame } => content.lost.push(frame.clone()),
+            StoreOp::AddLost { frame } => content.lost.push(frame.as_slice().into()),
         }
     }
 
-    fn note(&mut self, commit: &Commit, replica: ReplicaId) {
-        let _ = replica;
-        let digest = commit_digest(commit);
-        let known = self.written.insert((commit.id, commit.attempt), digest);
-        assert!(
-            self.rolled_back || known.is_none_or(|known| known == digest),
-            "attempt {} of {} was written with other bytes before",
-            commit.attempt,
-            commit.id
-        );
-    }
-
+    #[must_use]
     pub fn load(&self, after: Position, max_bytes: usize) -> Loaded {
         let content = &self.content;
         let mut log = Vec::new();
@@ -338,16 +322,16 @@ impl Disk {
                 more = true;
                 break;
             }
-            log.push(frame.clone());
+            log.push(frame.to_vec());
         }
         let pending = content.pending.iter().map(|(first, pending)| PendingFrame {
             first: *first,
-            frame: pending.frame.clone(),
+            frame: pending.frame.to_vec(),
             outcomes: pending.outcomes.clone(),
         });
         let parked = content.parked.iter().map(|(id, record)| ParkedRecord {
             id: *id,
-            record: record.clone(),
+            record: record.to_vec(),
         });
         Loaded {
             replica: content.replica,
@@ -360,109 +344,10 @@ impl Disk {
         }
     }
 
+    #[must_use]
     pub fn frames(&self) -> Vec<Vec<u8>> {
         let frames = self.content.log.values();
-        frames.map(|(frame, _)| frame.clone()).collect()
-    }
-
-    /// Merges a run of frames. `false` if one of them is damaged.
-    pub fn compact(&mut self, from: usize, count: usize) -> bool {
-        if !self.alive() {
-            return false;
-        }
-        let run = self.content.log.iter().skip(from).take(count);
-        let run: Vec<_> = run
-            .map(|(first, (frame, ids))| (*first, frame.clone(), ids.clone()))
-            .collect();
-        let frames: Vec<&[u8]> = run.iter().map(|(_, frame, _)| frame.as_slice()).collect();
-        let Some((first, ..)) = run.first() else {
-            return true;
-        };
-        let Ok(merged) = frame::merge(&frames) else {
-            return false;
-        };
-        let ids = run
-            .iter()
-            .flat_map(|(.., ids)| ids.iter().copied())
-            .collect();
-        for (first, ..) in &run {
-            self.content.log.remove(first);
-        }
-        self.content.log.insert(*first, (merged.frame, ids));
-        true
-    }
-
-    /// Forgets frames that a snapshot stands for.
-    pub fn prune(&mut self, frames: usize) {
-        if !self.alive() {
-            return;
-        }
-        let Some(snapshot) = &self.content.snapshot else {
-            return;
-        };
-        for _ in 0..frames {
-            let Some((first, (frame, ids))) = self.content.log.first_key_value() else {
-                return;
-            };
-            let last = frame::header(frame).unwrap().last_position();
-            if last > snapshot.checkpoint.position {
-                return;
-            }
-            let (first, ids) = (*first, ids.clone());
-            self.content.log.remove(&first);
-            self.content.elsewhere.extend(ids);
-            let (from, reason) = (Position::new(1), GapReason::Retention);
-            self.content.gaps = vec![Gap {
-                from,
-                to: last,
-                reason,
-            }];
-            self.content.head.generation = self.content.head.generation.next();
-        }
-    }
-
-    /// Saves a tab's state by the rules of a store.
-    pub fn save(&mut self, mut new: Snapshot, whole: bool, base: Position) -> bool {
-        if !self.alive() {
-            return false;
-        }
-        let head = self.content.head.cursor;
-        if new.checkpoint.epoch != head.epoch || new.checkpoint.position > head.position {
-            return false;
-        }
-        let old = self.content.snapshot.as_ref();
-        let old = old.filter(|old| old.checkpoint.epoch == head.epoch);
-        if old.is_some_and(|old| old.checkpoint.position > new.checkpoint.position) {
-            return false;
-        }
-        if !whole {
-            let Some(old) = old else { return false };
-            if old.checkpoint.position != base || old.buckets != new.buckets {
-                return false;
-            }
-            let mut heads = old.heads.clone();
-            heads.append(&mut new.heads);
-            new.heads = heads;
-        }
-        self.content.snapshot = Some(new);
-        true
-    }
-
-    /// The snapshot, if it is one of the log as it is.
-    pub fn snapshot(&self) -> Option<&Snapshot> {
-        let head = self.content.head.cursor;
-        self.content.snapshot.as_ref().filter(|snapshot| {
-            let at = snapshot.checkpoint;
-            at.epoch == head.epoch && at.position <= head.position
-        })
-    }
-
-    /// Flips a bit of a frame, behind its header.
-    pub fn damage(&mut self, frame: usize, byte: usize) {
-        self.content.damaged = true;
-        let (bytes, _) = self.content.log.values_mut().nth(frame).unwrap();
-        let inside = frame::HEADER_BYTES + byte % (bytes.len() - frame::HEADER_BYTES);
-        bytes[inside] ^= 1;
+        frames.map(|(frame, _)| frame.to_vec()).collect()
     }
 
     /// All commits it holds, each in one place.
@@ -471,11 +356,14 @@ impl Disk {
     }
 }
 
-impl Content {
-    fn log_end(&self) -> Position {
-        self.log.last_key_value().map_or(
-            self.gaps.last().map_or(Position::START, |gap| gap.to),
-            |(_, (frame, _))| frame::header(frame).unwrap().last_position(),
-        )
-    }
+fn note(written: &mut BTreeMap<(CommitId, Attempt), Digest>, rolled_back: bool, commit: &Commit) {
+    let digest = commit_digest(commit);
+    let known = written.insert((commit.id, commit.attempt), digest);
+    hold!(
+        5,
+        rolled_back || known.is_none_or(|known| known == digest),
+        "attempt {} of {} was written with other bytes before",
+        commit.attempt,
+        commit.id
+    );
 }

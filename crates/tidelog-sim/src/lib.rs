@@ -21,9 +21,19 @@
 
 pub mod app;
 pub mod bench;
+pub mod canary;
+#[cfg(not(target_family = "wasm"))]
+pub mod cli;
 pub mod dice;
 pub mod disk;
+pub mod network;
+pub mod options;
 pub mod oracle;
+pub mod run;
 pub mod server;
+pub mod shrink;
+pub mod sometimes;
 pub mod tab;
+pub mod trace;
+pub mod violation;
 pub mod world;

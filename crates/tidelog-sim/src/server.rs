@@ -1,14 +1,18 @@
-//! A server: `authority::admit` around an ordered log in memory.
+//! A server: `authority::admit` around an ordered log, on a store that commits and flushes as a database does.
+//!
+//! A push is one transaction: what it stores is there whole or not at all, and its answer leaves after the flush. So a kill
+//! in its middle, a full disk and a loss of power each leave the log as some transaction left it.
 
-use crate::disk::Bug;
+use crate::canary::Canary;
+use crate::hold;
 use std::collections::BTreeMap;
 use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit};
 use tidelog_core::frame;
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
 use tidelog_core::{
-    Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Position, Recorded, ReplicaId,
-    Seq, StreamHead, StreamId, Timestamp,
+    Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Expected, Position, Recorded,
+    ReplicaId, Seq, StreamHead, StreamId, Timestamp,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -21,10 +25,17 @@ pub struct Server {
     known: BTreeMap<CommitId, Known>,
     seqs: BTreeMap<(ReplicaId, Seq), CommitId>,
     receipts: BTreeMap<(CommitId, Attempt), Receipt>,
-    pub bug: Bug,
+    /// What each stored commit found, to be put back if its transaction is rolled back.
+    undo: Vec<Vec<(StreamId, Option<StreamHead>)>>,
+    /// How many commits of the log are on disk for sure.
+    synced: usize,
+    /// The bug planted in this model.
+    pub canary: Option<Canary>,
+    transactions: u64,
 }
 
 impl Server {
+    #[must_use]
     pub fn new(epoch: Epoch) -> Self {
         let chains = BTreeMap::from([(Position::START, ChainHash::default())]);
         Self {
@@ -34,18 +45,34 @@ impl Server {
         }
     }
 
+    #[must_use]
     pub fn head(&self) -> LogHead {
-        let (position, chain) = self.chains.last_key_value().unwrap();
+        self.head_at(self.log.len())
+    }
+
+    /// The head when the log had so many commits.
+    #[must_use]
+    pub fn head_at(&self, commits: usize) -> LogHead {
+        let last = commits.checked_sub(1).map(|last| &self.log[last]);
+        let position = last.map_or(Position::START, Recorded::last_position);
         LogHead {
-            position: *position,
-            chain: *chain,
+            position,
+            chain: self.chains[&position],
         }
     }
 
+    #[must_use]
     pub fn has(&self, id: CommitId) -> bool {
         self.known.contains_key(&id)
     }
 
+    /// Where a commit landed.
+    #[must_use]
+    pub fn receipt(&self, id: CommitId) -> Option<&Receipt> {
+        self.known.get(&id).map(|known| &known.receipt)
+    }
+
+    /// One transaction, and its answer.
     pub fn push(
         &mut self,
         now: i64,
@@ -64,6 +91,11 @@ impl Server {
             },
         });
         let results = results.collect();
+        self.transactions += 1;
+        // Full synchronisation: an answer leaves after the flush.
+        if self.canary != Some(Canary::ServerFsyncSkipped) || self.transactions.is_multiple_of(8) {
+            self.synced = self.log.len();
+        }
         PushResponse {
             epoch: self.epoch,
             head: self.head(),
@@ -74,10 +106,6 @@ impl Server {
     fn admit(&mut self, now: i64, commit: &Commit) -> Admission {
         let head = self.head();
         let known = self.known.get(&commit.id);
-        let mut free = commit.clone();
-        free.conditions.clear();
-        let trusting = self.bug == Bug::StaleExpectationTaken && known.is_none();
-        let judged = if trusting { &free } else { commit };
         let place = (commit.replica, commit.seq);
         let facts = Facts {
             head: head.position,
@@ -85,21 +113,78 @@ impl Server {
             known: known.cloned(),
             seq_taken_by: self.seqs.get(&place).copied(),
         };
+        let (judged, facts) = self.misjudge(commit, facts);
+        let judged = judged.as_ref().unwrap_or(commit);
         let admission = admit(judged, &facts, |stream| self.heads.get(stream).copied());
         match &admission {
             Admission::Accept(_)
-                if self.bug == Bug::AckedNotStored && commit.id.as_bytes()[1] < 20 => {}
+                if self.canary == Some(Canary::AcceptedNotStored)
+                    && commit.id.as_bytes()[1] < 20 => {}
             Admission::Accept(receipt) => self.store(now, commit, receipt),
             Admission::Duplicate(receipt) => {
-                let first = &self.receipts[&(commit.id, receipt.attempt)];
-                assert_eq!(first, receipt, "a repeated push got another receipt");
+                let first = self.receipts.get(&(commit.id, receipt.attempt));
+                hold!(
+                    4,
+                    first == Some(receipt),
+                    "a repeated push of {} got another receipt",
+                    commit.id
+                );
             }
             Admission::Conflict(_) => {
-                assert!(facts.known.is_none(), "an own retry conflicts");
+                hold!(
+                    5,
+                    !self.has(commit.id),
+                    "an own retry of {} conflicts",
+                    commit.id
+                );
             }
             Admission::Reject(_) => {}
         }
         admission
+    }
+
+    /// What a planted bug makes of what is to be judged.
+    fn misjudge(&self, commit: &Commit, mut facts: Facts) -> (Option<Commit>, Facts) {
+        let mut judged = None;
+        match self.canary {
+            Some(Canary::StaleExpectationTaken) if facts.known.is_none() => {
+                judged = Some(Commit {
+                    conditions: Vec::new(),
+                    ..commit.clone()
+                });
+            }
+            Some(Canary::ExpectedOffByOne) if facts.known.is_none() => {
+                let mut other = commit.clone();
+                for condition in &mut other.conditions {
+                    let head = self.heads.get(&condition.stream);
+                    if let (Expected::Exact { exact, .. }, Some(head)) = (condition.expected, head)
+                        && exact.next() == head.version
+                    {
+                        condition.expected = Expected::seen(Some(head));
+                    }
+                }
+                judged = Some(other);
+            }
+            Some(Canary::DuplicateBySeq) => {
+                if let Some(other) = facts.seq_taken_by.take() {
+                    facts.known = self.known.get(&other).cloned().map(|known| Known {
+                        digest: commit_digest(commit),
+                        ..known
+                    });
+                }
+            }
+            Some(Canary::DuplicateForgotten) => {
+                facts.known = None;
+                facts.seq_taken_by = None;
+            }
+            Some(Canary::OtherBytesTaken) => {
+                if let Some(known) = &mut facts.known {
+                    known.digest = commit_digest(commit);
+                }
+            }
+            _ => {}
+        }
+        (judged, facts)
     }
 
     fn store(&mut self, now: i64, commit: &Commit, receipt: &Receipt) {
@@ -111,16 +196,27 @@ impl Server {
             actor: None,
             versions: receipt.versions.clone(),
         };
-        assert_eq!(recorded.position, head.position.next());
+        hold!(
+            3,
+            recorded.position == head.position.next(),
+            "a hole before {}",
+            recorded.position
+        );
+        let mut undo = Vec::new();
         for versions in &receipt.versions {
-            let before = self.heads.get(&versions.stream);
-            let before = before.map_or(0, |head| head.version.value());
-            assert_eq!(versions.first.value(), before + 1, "a gap in a stream");
             let last: EventId = commit.last_on(&versions.stream).unwrap();
             let version = versions.last;
             let head = StreamHead { version, last };
-            self.heads.insert(versions.stream.clone(), head);
+            let before = self.heads.insert(versions.stream.clone(), head);
+            hold!(
+                3,
+                versions.first.value() == before.map_or(0, |head| head.version.value()) + 1,
+                "a gap in {}",
+                versions.stream
+            );
+            undo.push((versions.stream.clone(), before));
         }
+        self.undo.push(undo);
         let chain = head.chain.after(&recorded);
         self.chains.insert(receipt.last, chain);
         let known = Known {
@@ -128,9 +224,11 @@ impl Server {
             digest: commit_digest(commit),
             actor: None,
         };
-        assert!(
+        hold!(
+            4,
             self.known.insert(commit.id, known).is_none(),
-            "stored twice"
+            "{} is stored twice",
+            commit.id
         );
         self.seqs.insert((commit.replica, commit.seq), commit.id);
         self.receipts
@@ -138,39 +236,85 @@ impl Server {
         self.log.push(recorded);
     }
 
+    /// A transaction that did not commit is as if it had not been.
+    pub fn roll_back(&mut self, commits: usize) {
+        while self.log.len() > commits {
+            let (recorded, undo) = (self.log.pop().unwrap(), self.undo.pop().unwrap());
+            let commit = &recorded.commit;
+            self.chains.remove(&recorded.last_position());
+            self.known.remove(&commit.id);
+            self.seqs.remove(&(commit.replica, commit.seq));
+            self.receipts.remove(&(commit.id, commit.attempt));
+            for (stream, before) in undo.into_iter().rev() {
+                match before {
+                    Some(head) => self.heads.insert(stream, head),
+                    None => self.heads.remove(&stream),
+                };
+            }
+        }
+        self.synced = self.synced.min(commits);
+    }
+
+    /// What was not flushed is gone.
+    pub fn lose_power(&mut self) {
+        self.roll_back(self.synced);
+    }
+
+    /// Is a cursor one of this history, as it was at so many commits?
+    #[must_use]
+    pub fn knows(&self, cursor: Cursor, commits: usize) -> bool {
+        cursor.position == Position::START
+            || (cursor.epoch == self.epoch
+                && cursor.position <= self.head_at(commits).position
+                && self.chains.get(&cursor.position) == Some(&cursor.chain))
+    }
+
     /// Frames of about `per_frame` commits after a cursor, at most `frames`, or that the cursor is of another history.
+    #[must_use]
     pub fn pull(
         &self,
         cursor: Cursor,
         per_frame: usize,
         frames: usize,
     ) -> Option<(Vec<Vec<u8>>, Position)> {
-        let known = cursor.position == Position::START
-            || (cursor.epoch == self.epoch
-                && self.chains.get(&cursor.position) == Some(&cursor.chain));
-        if !known {
+        self.pull_at(self.log.len(), cursor, per_frame, frames)
+    }
+
+    /// A pull that sees the log as it was at so many commits.
+    #[must_use]
+    pub fn pull_at(
+        &self,
+        commits: usize,
+        cursor: Cursor,
+        per_frame: usize,
+        frames: usize,
+    ) -> Option<(Vec<Vec<u8>>, Position)> {
+        if !self.knows(cursor, commits) {
             return None;
         }
-        let after = self
-            .log
-            .partition_point(|recorded| recorded.position <= cursor.position);
-        let runs = self.log[after..]
-            .chunks(per_frame.max(1))
-            .take(frames.max(1));
+        let log = &self.log[..commits];
+        let after = log.partition_point(|recorded| recorded.position <= cursor.position);
+        let runs = log[after..].chunks(per_frame.max(1)).take(frames.max(1));
         let frames = runs.map(|run| {
             let before = Position::new(run[0].position.value() - 1);
-            frame::encode_recorded(self.epoch, self.chains[&before], run)
+            // Old runs come as segments, which have another format.
+            if run.len() > 3 {
+                frame::encode_segment(self.epoch, self.chains[&before], run)
+            } else {
+                frame::encode_recorded(self.epoch, self.chains[&before], run)
+            }
         });
-        Some((frames.collect(), self.head().position))
+        Some((frames.collect(), self.head_at(commits).position))
     }
 
     /// A server restored from a copy that has the first `commits` of the log.
+    #[must_use]
     pub fn restored(&self, epoch: Epoch, commits: usize) -> Self {
-        let mut server = Self::new(epoch);
-        for recorded in self.log.iter().take(commits) {
-            let receipt = self.receipts[&(recorded.commit.id, recorded.commit.attempt)].clone();
-            server.store(recorded.recorded_at.millis(), &recorded.commit, &receipt);
-        }
+        let mut server = Self {
+            epoch,
+            ..self.clone()
+        };
+        server.roll_back(commits);
         server
     }
 }

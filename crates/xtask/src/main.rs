@@ -5,6 +5,7 @@
 //! cargo xtask build             wasm, npm package, demo pages
 //! cargo xtask start             all of that, the server, real data; prints the addresses
 //! cargo xtask test [SUITE…]     every suite, or those named; last line `N passed, N failed`
+//! cargo xtask sim [OPTION…]     worlds of devices, tabs, servers and faults, each drawn from a seed
 //! cargo xtask kill-test         kills Chromium while it appends and looks for losses
 //! cargo xtask size              gz size of a page that imports the package
 //! cargo xtask bench [OPTION…]   Tidelog beside what a user would pick instead, in headless Chromium
@@ -23,6 +24,7 @@ mod packages;
 mod project;
 mod run;
 mod setup;
+mod sim;
 mod size;
 mod stamp;
 mod start;
@@ -62,11 +64,12 @@ fn command(arguments: &[String]) -> Outcome<ExitCode> {
         "start" => start::run(&project)?,
         "test" => return suites::run(&project, rest),
         "kill-test" => return kill_test::run(&project, rest),
+        "sim" => return sim::run(&project, rest),
         "size" => size::run(&project)?,
         "bench" => bench::run(&project, rest)?,
         _ => {
             return Err(
-                "usage: cargo xtask setup | build | start | test [SUITE…] | kill-test | size | bench"
+                "usage: cargo xtask setup | build | start | test [SUITE…] | sim | kill-test | size | bench"
                     .into(),
             );
         }

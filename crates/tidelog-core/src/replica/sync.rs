@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 
 const FIRST_DELAY_MILLIS: u64 = 250;
 const MAX_DELAY_MILLIS: u64 = 30_000;
+/// The longest that a server may ask to wait.
+const LONGEST_MILLIS: u64 = 10 * MAX_DELAY_MILLIS;
 
 #[derive(Debug)]
 pub(super) struct Sync {
@@ -70,18 +72,24 @@ impl Sync {
             retry_after_millis: Some(asked),
         } = &error
         {
-            delay = delay.max((*asked).min(10 * MAX_DELAY_MILLIS));
+            delay = delay.max((*asked).min(LONGEST_MILLIS));
         }
         if error == SyncError::TooLarge {
             self.push_limit = (self.push_limit / 2).max(1);
         }
         // A push and a pull that fail together are one failure.
         let asked_to_wait = matches!(error, SyncError::RateLimited { .. });
-        if asked_to_wait || self.next_at.is_none_or(|at| at <= now) {
+        if asked_to_wait || !self.is_put_off(now) {
             self.failures = self.failures.saturating_add(1);
             self.next_at = Some(now.plus_millis(i64::try_from(delay).unwrap_or(i64::MAX)));
         }
         self.error = Some(error);
+    }
+
+    /// Is it too early to try again?
+    fn is_put_off(&self, now: Timestamp) -> bool {
+        self.next_at
+            .is_some_and(|at| !at.is_due(now, LONGEST_MILLIS.cast_signed()))
     }
 
     pub(super) fn succeeded(&mut self) -> bool {
@@ -139,7 +147,7 @@ impl Replica {
 
     /// The next request to send: at most one push and one pull are under way.
     pub fn poll_send(&mut self, now: Timestamp) -> Option<Request> {
-        if !self.may_send() || self.sync.next_at.is_some_and(|at| at > now) {
+        if !self.may_send() || self.sync.is_put_off(now) {
             return None;
         }
         self.sync.next_at = None;

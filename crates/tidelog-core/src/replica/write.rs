@@ -5,6 +5,7 @@ use super::frames::{Frames, mark, put_outcomes, settle};
 use super::pull::Page;
 use super::queue::{Location, State};
 use super::repair::Repair;
+use super::written::RETRY_MILLIS;
 use crate::id::CommitId;
 use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
@@ -150,7 +151,9 @@ impl Replica {
     }
 
     fn may_retry(&self, now: Timestamp) -> bool {
-        self.disk.retry_at.is_none_or(|at| at <= now)
+        self.disk
+            .retry_at
+            .is_none_or(|at| at.is_due(now, RETRY_MILLIS))
     }
 
     /// One transaction for all that was appended, decided again, parked or discarded since the last one.

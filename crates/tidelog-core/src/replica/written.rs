@@ -9,7 +9,7 @@ use crate::number::Timestamp;
 use crate::store::{Head, Outcome, StoreError, StoreOp, Written};
 use alloc::vec::Vec;
 
-const RETRY_MILLIS: i64 = 1_000;
+pub(super) const RETRY_MILLIS: i64 = 1_000;
 
 impl Replica {
     /// The answer to [`StoreRequest::Write`].

@@ -29,7 +29,7 @@ fn any_parked(dice: &mut Dice) -> Parked {
             attempt: Attempt::new(3),
             index: 2,
         };
-        let exact = Version::new(dice.next() >> dice.below(64));
+        let exact = Version::new(dice.number() >> dice.below(64));
         Conflict {
             check_index: index as u32,
             stream: StreamId::new("facts/ö").unwrap(),
@@ -43,7 +43,7 @@ fn any_parked(dice: &mut Dice) -> Parked {
                     event: Some(event),
                 },
             },
-            actual: Version::new(dice.next()),
+            actual: Version::new(dice.number()),
         }
     });
     let conflicts = conflicts.collect();
@@ -51,7 +51,7 @@ fn any_parked(dice: &mut Dice) -> Parked {
         id: CommitId::from_bytes(dice.id()),
         attempt: Attempt::FIRST,
         replica: ReplicaId::from_bytes(dice.id()),
-        seq: Seq::new(dice.next() >> 11),
+        seq: Seq::new(dice.number() >> 11),
         conditions: Vec::new(),
         events: vec![any_event(dice)],
     };
@@ -85,13 +85,13 @@ fn no_bytes_make_the_decoder_panic() {
         for _ in 0..1 + dice.below(4) {
             let at = dice.below(bytes.len());
             match dice.below(3) {
-                0 => bytes[at] = dice.next() as u8,
+                0 => bytes[at] = dice.number() as u8,
                 1 => bytes.truncate(at.max(1)),
-                _ => bytes.insert(at, dice.next() as u8),
+                _ => bytes.insert(at, dice.number() as u8),
             }
         }
         let _whatever = Parked::decode(&bytes);
-        let noise: Vec<u8> = (0..dice.below(60)).map(|_| dice.next() as u8).collect();
+        let noise: Vec<u8> = (0..dice.below(60)).map(|_| dice.number() as u8).collect();
         let _whatever = Parked::decode(&noise);
     }
 }

@@ -1,0 +1,6 @@
+//! `cargo xtask sim --canaries`: the same program with the planted bugs of the core compiled in. It has a name of its own,
+//! so that neither makes the other build again.
+
+fn main() -> std::process::ExitCode {
+    tidelog_sim::cli::main()
+}

@@ -1,0 +1,175 @@
+//! What is in a database.
+
+use crate::app::Rows;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use tidelog_core::frame::{self, Body};
+use tidelog_core::store::{Head, Outcome};
+use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq};
+
+#[derive(Debug, Clone)]
+pub struct Pending {
+    pub(super) frame: Rc<[u8]>,
+    pub outcomes: Vec<Outcome>,
+    pub ids: Rc<[CommitId]>,
+}
+
+/// What tabs save of their state.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub checkpoint: Cursor,
+    pub buckets: u32,
+    pub heads: BTreeMap<u32, Vec<u8>>,
+    pub rows: Rows,
+    pub confirmed: BTreeSet<CommitId>,
+}
+
+/// In how many places of the database each commit is: one, if all is well.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Index(BTreeMap<CommitId, u32>);
+
+impl Index {
+    pub(super) fn enter(&mut self, id: CommitId) {
+        *self.0.entry(id).or_default() += 1;
+    }
+
+    pub(super) fn leave(&mut self, id: CommitId) {
+        if let Some(count) = self.0.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&id);
+            }
+        }
+    }
+}
+
+/// A frame of the log, and which commits it holds.
+pub type Stored = (Rc<[u8]>, Rc<[CommitId]>);
+
+#[derive(Debug, Clone)]
+pub struct Content {
+    pub replica: ReplicaId,
+    pub head: Head,
+    pub pending: BTreeMap<Seq, Pending>,
+    pub log: BTreeMap<Position, Stored>,
+    pub parked: BTreeMap<CommitId, Rc<[u8]>>,
+    pub lost: Vec<Rc<[u8]>>,
+    pub gaps: Vec<Gap>,
+    pub snapshot: Option<Rc<Snapshot>>,
+    /// Commits of frames that were cut or pruned: the server has them.
+    pub elsewhere: BTreeSet<CommitId>,
+    pub damaged: bool,
+    /// It got another replica id: what the earlier one wrote counts as somebody else's.
+    pub renamed: bool,
+    pub(super) index: Index,
+}
+
+impl Content {
+    pub(super) fn new(replica: ReplicaId) -> Self {
+        Self {
+            replica,
+            head: Head::default(),
+            pending: BTreeMap::new(),
+            log: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            lost: Vec::new(),
+            gaps: Vec::new(),
+            snapshot: None,
+            elsewhere: BTreeSet::new(),
+            damaged: false,
+            renamed: false,
+            index: Index::default(),
+        }
+    }
+
+    /// In how many places a commit is.
+    #[must_use]
+    pub fn places_of(&self, id: CommitId) -> u32 {
+        self.index.0.get(&id).copied().unwrap_or_default()
+    }
+
+    pub(super) fn enter_log(&mut self, first: Position, frame: &[u8], ids: Vec<CommitId>) {
+        for id in &ids {
+            self.index.enter(*id);
+        }
+        self.log.insert(first, (frame.into(), ids.into()));
+    }
+
+    /// A frame goes; the server has what was in it.
+    pub(super) fn leave_log(&mut self, first: Position) {
+        if let Some((_, ids)) = self.log.remove(&first) {
+            for id in &*ids {
+                self.index.leave(*id);
+                self.elsewhere.insert(*id);
+            }
+        }
+    }
+
+    pub(super) fn cut_log(&mut self, after: Position) {
+        let gone: Vec<Position> = self
+            .log
+            .range(after.next()..)
+            .map(|(first, _)| *first)
+            .collect();
+        for first in gone {
+            self.leave_log(first);
+        }
+    }
+
+    pub(super) fn park(&mut self, id: CommitId, record: &[u8]) {
+        if self.parked.insert(id, record.into()).is_none() {
+            self.index.enter(id);
+        }
+    }
+
+    pub(super) fn unpark(&mut self, id: CommitId) {
+        if self.parked.remove(&id).is_some() {
+            self.index.leave(id);
+        }
+    }
+
+    pub fn pending_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
+        self.pending.values().flat_map(|pending| {
+            let outcomes = pending.ids.iter().zip(&pending.outcomes);
+            outcomes.filter_map(|(id, outcome)| (*outcome != Outcome::Settled).then_some(*id))
+        })
+    }
+
+    pub fn log_ids(&self) -> impl Iterator<Item = CommitId> + '_ {
+        self.log.values().flat_map(|(_, ids)| ids.iter().copied())
+    }
+
+    /// What a history that is no more had of an earlier replica id of this device: kept aside to be exported.
+    #[must_use]
+    pub fn kept_aside(&self) -> BTreeSet<CommitId> {
+        let frames = self.lost.iter().filter(|_| self.renamed);
+        let bodies = frames.map(|bytes| frame::decode(bytes).unwrap().body);
+        let commits = bodies.flat_map(|body| match body {
+            Body::Recorded(commits) => commits,
+            Body::Local(_) => panic!("a local frame among the lost"),
+        });
+        commits.map(|recorded| recorded.commit.id).collect()
+    }
+
+    /// Every commit is in one place.
+    pub(super) fn places(&self) -> Result<BTreeSet<CommitId>, String> {
+        let mut all = BTreeSet::new();
+        let parked = self.parked.keys().copied();
+        for id in self.pending_ids().chain(self.log_ids()).chain(parked) {
+            if !all.insert(id) {
+                return Err(format!("commit {id} is in two places of one database"));
+            }
+            if self.places_of(id) != 1 {
+                return Err(format!("commit {id} is not indexed as it lies"));
+            }
+        }
+        Ok(all)
+    }
+
+    pub(super) fn log_end(&self) -> Position {
+        self.log.last_key_value().map_or(
+            self.gaps.last().map_or(Position::START, |gap| gap.to),
+            |(_, (frame, _))| frame::header(frame).unwrap().last_position(),
+        )
+    }
+}
