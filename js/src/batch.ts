@@ -1,41 +1,38 @@
 /** Reading a {@link Batch}: columns in, one event object at a time out. */
 import type { Batch, DraftEvent, EventExtras, ParkedEvent } from "./border.js";
 import { messageOf, tidelogError } from "./errors.js";
-import type { RecordedEvent } from "./types.js";
+import type { NamedEvent, RecordedEvent } from "./types.js";
 
 /** Characters of a commit's id. */
 const ID = 36;
+/**
+ * Payloads parsed by one call: many, because that is faster than one by one, but not all, because what is
+ * still in use when the engine collects garbage costs time.
+ */
+const CHUNK = 1024;
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const NO_PAYLOADS: readonly unknown[] = [];
 
 /**
- * The events of a batch. Its payloads are parsed at once, which is faster than one by one; names and
- * commit ids are cut out when they are first needed.
+ * The events of a batch. Payloads are parsed some at a time, names and commit ids are cut out when they are
+ * first needed.
  */
 export class BatchReader {
   readonly batch: Batch;
   /** The dictionary that `batch.stream` and `batch.type` point into. */
   readonly names: readonly string[];
-  readonly #payloads: readonly unknown[];
+  /** The payloads that were parsed last, and the event that the first is of. */
+  #payloads = NO_PAYLOADS;
+  #first = 0;
   readonly #keys: (string | undefined)[];
   readonly #extras: ReadonlyMap<number, EventExtras> | undefined;
   /** The commit that was looked at last: events are mostly read in order. */
   #commit = 0;
   #commitId: string | undefined;
 
-  /** Throws `corrupt_batch` if the payloads are not as many values as the batch has events. */
   constructor(batch: Batch) {
     this.batch = batch;
-    const position = batch.firstPosition;
-    let payloads: unknown[];
-    try {
-      payloads = JSON.parse(`[${batch.data}]`);
-    } catch (thrown) {
-      throw tidelogError("corrupt_batch", { position, problem: messageOf(thrown) }, thrown);
-    }
-    if (payloads.length !== batch.count) {
-      const problem = `it has ${payloads.length} payloads for ${batch.count} events`;
-      throw tidelogError("corrupt_batch", { position, problem });
-    }
-    this.#payloads = payloads;
     this.names = batch.names.split("\n");
     this.#keys = new Array(this.names.length);
     this.#extras = batch.extras && new Map(batch.extras.map((extras) => [extras.event, extras]));
@@ -47,29 +44,51 @@ export class BatchReader {
     return positions ? at(positions, i) : firstPosition + i;
   }
 
-  /** The i-th event; the caller keeps `0 <= i < count`. */
+  /** The i-th event; the caller keeps `0 <= i < count`. Throws `corrupt_batch` if its payload is none. */
   event(i: number): RecordedEvent {
     const { batch, names } = this;
+    const data = this.#payload(i);
     const commit = this.#seek(i);
     const stream = at(batch.stream, i);
-    const name = names[stream] ?? "";
-    this.#commitId ??= batch.commitIds.slice(commit * ID, commit * ID + ID);
     const actor = at(batch.actor, commit);
-    const key = this.#keys[stream] ?? keyOf(name);
-    this.#keys[stream] = key;
     const event: Writable<RecordedEvent> = {
-      stream: name,
-      key,
+      stream: names[stream] ?? "",
+      key: this.#key(stream),
       type: names[at(batch.type, i)] ?? "",
       version: at(batch.version, i),
       schema: at(batch.schema, i),
       occurredAt: at(batch.occurredAt, i),
       recordedAt: at(batch.recordedAt, commit),
       position: this.position(i),
-      commitId: this.#commitId,
-      data: this.#payloads[i],
+      commitId: this.#idOf(commit),
+      data,
     };
     if (actor > 0) event.actor = names[actor - 1] ?? "";
+    const extras = this.#extras?.get(i);
+    return extras ? withExtras(event, extras) : event;
+  }
+
+  /** As {@link event}, for a fold that tells events apart by `name`: made so at once instead of copied. */
+  named(i: number, name: string): NamedEvent {
+    const { batch, names } = this;
+    const data = this.#payload(i);
+    const commit = this.#seek(i);
+    const stream = at(batch.stream, i);
+    const actor = at(batch.actor, commit);
+    const event: NamedEvent = {
+      name,
+      data,
+      stream: names[stream] ?? "",
+      key: this.#key(stream),
+      type: names[at(batch.type, i)] ?? "",
+      version: at(batch.version, i),
+      schema: at(batch.schema, i),
+      occurredAt: at(batch.occurredAt, i),
+      commitId: this.#idOf(commit),
+      recordedAt: at(batch.recordedAt, commit),
+      position: this.position(i),
+      actor: actor > 0 ? (names[actor - 1] ?? "") : undefined,
+    };
     const extras = this.#extras?.get(i);
     return extras ? withExtras(event, extras) : event;
   }
@@ -77,6 +96,45 @@ export class BatchReader {
   /** Number of the commit that holds event `i`. */
   commitOf(i: number): number {
     return this.#seek(i);
+  }
+
+  #payload(i: number): unknown {
+    const at = i - this.#first;
+    return at >= 0 && at < this.#payloads.length ? this.#payloads[at] : this.#parse(i);
+  }
+
+  /** Parses the payloads around that of event `i`. */
+  #parse(i: number): unknown {
+    const { count, firstPosition: position } = this.batch;
+    const first = i - (i % CHUNK);
+    const next = Math.min(count, first + CHUNK);
+    let parsed: unknown[];
+    try {
+      parsed = JSON.parse(`[${payloadText(this.batch, first, next)}]`);
+    } catch (thrown) {
+      throw tidelogError("corrupt_batch", { position, problem: messageOf(thrown) }, thrown);
+    }
+    if (parsed.length !== next - first) {
+      const problem = `it has ${parsed.length} payloads for ${next - first} events`;
+      throw tidelogError("corrupt_batch", { position, problem });
+    }
+    this.#payloads = parsed;
+    this.#first = first;
+    return parsed[i - first];
+  }
+
+  #key(stream: number): string {
+    const known = this.#keys[stream];
+    if (known !== undefined) return known;
+    const key = keyOf(this.names[stream] ?? "");
+    this.#keys[stream] = key;
+    return key;
+  }
+
+  /** The id of the commit that was looked at last. */
+  #idOf(commit: number): string {
+    this.#commitId ??= this.batch.commitIds.slice(commit * ID, commit * ID + ID);
+    return this.#commitId;
   }
 
   #seek(i: number): number {
@@ -93,6 +151,17 @@ export class BatchReader {
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** The payloads of events `from` to `to` (not included) as they were written, joined by commas. */
+export function payloadText(
+  { count, payloads, payloadAt }: Batch,
+  from: number,
+  to: number,
+): string {
+  // Behind a payload that is not the last one comes a comma.
+  const end = to < count ? at(payloadAt, to) - 1 : payloads.length;
+  return utf8.decode(payloads.subarray(at(payloadAt, from), end));
+}
 
 /** An event of a parked commit, or one that it collided with. */
 export function parkedEventToEvent(event: ParkedEvent): RecordedEvent {
@@ -139,7 +208,10 @@ export function ownText(text: string): string {
   return ` ${text}`.slice(1);
 }
 
-function withExtras(event: RecordedEvent, { tags, meta }: Omit<EventExtras, "event">) {
+function withExtras<Event extends object>(
+  event: Event,
+  { tags, meta }: Omit<EventExtras, "event">,
+) {
   return { ...event, ...(tags ? { tags } : {}), ...(meta ? { meta } : {}) };
 }
 

@@ -73,27 +73,32 @@ async function foldBatch(
 ): Promise<boolean> {
   const { firstPosition, count } = reader.batch;
   const last = Math.min(count, to - firstPosition + 1);
-  let expired = deadline();
-  for (const fold of folds) {
-    if (fold.position + 1 < firstPosition) {
+  for (const { position } of folds) {
+    if (position + 1 < firstPosition) {
       const problem = `it begins at position ${firstPosition}`;
-      throw tidelogError("corrupt_batch", { position: fold.position + 1, problem });
+      throw tidelogError("corrupt_batch", { position: position + 1, problem });
     }
-    for (let next = fold.position + 1 - firstPosition; next < last; ) {
-      const end = Math.min(last, next + STRIDE);
-      pure(() => fold.take(reader, next, end));
-      next = end;
-      fold.position = firstPosition + end - 1;
-      if (!expired()) continue;
-      onProgress(fold.position);
-      await nextTask();
-      core();
-      signal?.throwIfAborted();
-      if (mirror.resets !== resets) return false;
-      expired = deadline();
-    }
-    fold.release();
   }
+  let expired = deadline();
+  let next = Math.min(...folds.map((fold) => fold.position)) + 1 - firstPosition;
+  while (next < last) {
+    const end = Math.min(last, next + STRIDE);
+    for (const fold of folds) {
+      const from = Math.max(next, fold.position + 1 - firstPosition);
+      if (from >= end) continue;
+      pure(() => fold.take(reader, from, end));
+      fold.position = firstPosition + end - 1;
+    }
+    next = end;
+    if (!expired()) continue;
+    onProgress(firstPosition + end - 1);
+    await nextTask();
+    core();
+    signal?.throwIfAborted();
+    if (mirror.resets !== resets) return false;
+    expired = deadline();
+  }
+  for (const fold of folds) fold.release();
   onProgress(Math.min(...folds.map((fold) => fold.position)));
   return true;
 }

@@ -89,8 +89,10 @@ export interface Batch {
   readonly schema: Uint32Array;
   readonly version: Float64Array;
   readonly occurredAt: Float64Array;
-  /** Payloads joined by ",". One that was erased is `null`. */
-  readonly data: string;
+  /** Payloads as UTF-8, joined by ",". One that was erased is `null`. */
+  readonly payloads: Uint8Array<ArrayBuffer>;
+  /** For each event: where its payload begins in `payloads`. */
+  readonly payloadAt: Uint32Array;
   /** Only of the events that have some, in order. */
   readonly extras?: readonly EventExtras[];
   /** Only in batches of `readStream`. */

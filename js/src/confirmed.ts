@@ -81,7 +81,7 @@ export class KindFold implements ConfirmedFold {
         target.unsaved = true;
         this.#unsaved.push(key);
       }
-      const event = reader.event(i);
+      const event = step.name === undefined ? reader.event(i) : reader.named(i, step.name);
       if (!this.folder.fold(target, step, event)) {
         this.problem ??= `it threw on ${event.type} of ${event.stream} version ${event.version}`;
       }

@@ -10,7 +10,7 @@ import type {
 } from "./define.js";
 import { tidelogError } from "./errors.js";
 import type { StandardSchemaV1 } from "./schema.js";
-import type { EventInfo, Policy } from "./types.js";
+import type { EventInfo, NamedEvent, Policy } from "./types.js";
 
 const POLICIES: readonly unknown[] = ["rerun", "rebase", "merge", "ask"];
 const POLICY = '"rerun", "rebase", "merge" or "ask"';
@@ -141,7 +141,11 @@ function checkEvolve(
 }
 
 /** Written out, because spreading an object of this size costs more than most folds. */
-function namedEvent(name: string, data: unknown, event: EventInfo): object {
+function namedEvent(name: string, data: unknown, event: EventInfo | NamedEvent): object {
+  if ("name" in event) {
+    event.data = data;
+    return event;
+  }
   const { stream, key, type, version, schema, occurredAt, commitId } = event;
   const { recordedAt, position, actor, tags, meta } = event;
   if (position === undefined) {

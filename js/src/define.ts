@@ -5,7 +5,7 @@
  */
 import { checkProjection, checkStream } from "./define-check.js";
 import type { InputOf, OutputOf, StandardSchemaV1 } from "./schema.js";
-import type { EventInfo, Policy, RecordedEvent } from "./types.js";
+import type { EventInfo, NamedEvent, Policy, RecordedEvent } from "./types.js";
 
 /** An event as a command returns it: `emit.added(data)`, or written out. */
 export interface Emitted {
@@ -134,7 +134,7 @@ export interface EventDefinition {
 export type StepFunction<State = unknown> = (
   state: State,
   data: unknown,
-  event: EventInfo,
+  event: EventInfo | NamedEvent,
 ) => State;
 
 /** What {@link stream} gives: pass it to `createLog` and `rows`. */

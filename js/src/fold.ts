@@ -2,7 +2,7 @@
 import { ownText } from "./batch.js";
 import type { EventDefinition, StepFunction, StreamDefinition } from "./define.js";
 import { messageOf, type TidelogError, tidelogError } from "./errors.js";
-import type { RecordedEvent, UnfoldedStream } from "./types.js";
+import type { NamedEvent, RecordedEvent, UnfoldedStream } from "./types.js";
 
 /** A stream's fold so far. */
 export class Folded {
@@ -39,6 +39,8 @@ export interface Step {
   readonly known: EventDefinition | undefined;
   /** `undefined`: the code does not know the type. */
   readonly run: StepFunction | undefined;
+  /** Of a fold that is one function: how it is told the type. */
+  readonly name: string | undefined;
 }
 
 /** Takes what a fold threw; the fold goes on with its last good state. */
@@ -68,7 +70,8 @@ export class Folder {
     const known = events.get(type);
     const own = known?.type ?? ownText(type);
     const name = known?.name ?? (own.startsWith(prefix) ? own.slice(prefix.length) : own);
-    const made = { type: own, known, run: known || open ? stepOf(name) : undefined };
+    const run = known || open ? stepOf(name) : undefined;
+    const made = { type: own, known, run, name: open ? name : undefined };
     this.#steps.set(own, made);
     return made;
   }
@@ -82,7 +85,7 @@ export class Folder {
    * Folds `event`. One that is unknown or throws leaves the state as it was, counts as a version, and is
    * noted in `unfolded` or reported (false).
    */
-  fold(into: Folded, step: Step, event: RecordedEvent): boolean {
+  fold(into: Folded, step: Step, event: RecordedEvent | NamedEvent): boolean {
     if (into.version === 0) into.createdAt = event.occurredAt;
     into.version = event.version;
     into.updatedAt = event.occurredAt;
@@ -107,7 +110,10 @@ export class Folder {
 }
 
 /** The payload in its newest schema, as far as the definition goes. Throws what an upcaster throws. */
-export function upcast(known: EventDefinition | undefined, event: RecordedEvent): unknown {
+export function upcast(
+  known: EventDefinition | undefined,
+  event: RecordedEvent | NamedEvent,
+): unknown {
   let { data } = event;
   if (known === undefined) return data;
   for (let from = event.schema; from < known.version; from++) data = known.upcast[from]?.(data);
@@ -115,7 +121,11 @@ export function upcast(known: EventDefinition | undefined, event: RecordedEvent)
 }
 
 /** The error of a fold called `fold` that threw on `event`. */
-export function foldFailed(fold: string, event: RecordedEvent, thrown: unknown): TidelogError {
+export function foldFailed(
+  fold: string,
+  event: RecordedEvent | NamedEvent,
+  thrown: unknown,
+): TidelogError {
   const { type, stream, version } = event;
   return tidelogError(
     "fold_failed",

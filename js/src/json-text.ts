@@ -8,16 +8,6 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** The texts of `count` values that are joined by commas. The whole must be valid JSON within brackets. */
-export function* splitValues(joined: string, count: number): Iterable<string> {
-  let start = 0;
-  for (let i = 0; i < count; i++) {
-    const end = valueEnd(joined, start);
-    yield joined.slice(start, end);
-    start = end + 1;
-  }
-}
-
 /** The texts of an object's values by name. `text` must be valid JSON. */
 export function objectTexts(text: string): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();

@@ -2,9 +2,10 @@
  * Events as lines of JSON, the same as `tidelog export` and `tidelog import` of the server:
  * `{"stream","version","type","time","data","schema"?,"tags"?,"meta"?}`.
  */
+import { payloadText } from "./batch.js";
 import type { Batch, ParkedEvent, QueuedEvent } from "./border.js";
 import { messageOf } from "./errors.js";
-import { objectTexts, splitValues } from "./json-text.js";
+import { objectTexts } from "./json-text.js";
 import type { EventMeta } from "./types.js";
 
 /** One line that was read. */
@@ -28,17 +29,13 @@ export function batchToLines(batch: Batch, from: number, to: number): string {
   const names = batch.names.split("\n").map((name) => JSON.stringify(name));
   const extras = new Map(batch.extras?.map((each) => [each.event, each]));
   let lines = "";
-  let i = 0;
-  for (const data of splitValues(batch.data, batch.count)) {
-    const event = i++;
-    if (event < from) continue;
-    if (event >= to) break;
+  for (let event = from; event < to; event++) {
     lines += toLine({
       stream: names[batch.stream[event] ?? 0] ?? "",
       version: batch.version[event],
       type: names[batch.type[event] ?? 0] ?? "",
       occurredAt: batch.occurredAt[event] ?? 0,
-      data,
+      data: payloadText(batch, event, event + 1),
       schema: batch.schema[event] ?? 1,
       tags: extras.get(event)?.tags,
       meta: extras.get(event)?.meta,

@@ -40,6 +40,16 @@ export interface RecordedEvent extends EventInfo {
   readonly data: unknown;
 }
 
+/**
+ * A confirmed event as a fold gets it that is one function for all types. Not copied from a
+ * {@link RecordedEvent} but made so at once, for nobody else.
+ */
+export interface NamedEvent extends Omit<EventInfo, "actor"> {
+  readonly name: string;
+  data: unknown;
+  readonly actor: string | undefined;
+}
+
 /** An event for {@link RawEvent} appends, outside any command. */
 export interface RawEvent {
   /** `kind/key` of a declared kind */

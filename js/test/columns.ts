@@ -50,9 +50,20 @@ export function toBatch(commits: readonly Recorded[], skip = 0): Batch {
     schema: Uint32Array.from(rows, (row) => row.schema),
     version: Float64Array.from(rows, (row) => row.version),
     occurredAt: Float64Array.from(rows, (row) => row.occurredAt ?? row.commit.occurredAt),
-    data: rows.map((row) => row.data).join(","),
+    ...toPayloads(rows.map((row) => row.data)),
     ...(extras.length > 0 ? { extras } : {}),
   };
+}
+
+function toPayloads(texts: readonly string[]): Pick<Batch, "payloads" | "payloadAt"> {
+  const utf8 = new TextEncoder();
+  let next = 0;
+  const payloadAt = Uint32Array.from(texts, (text) => {
+    const at = next;
+    next += utf8.encode(text).length + 1;
+    return at;
+  });
+  return { payloads: utf8.encode(texts.join(",")), payloadAt };
 }
 
 /** Only the events of one stream, with their positions. */

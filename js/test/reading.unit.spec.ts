@@ -93,6 +93,20 @@ describe("reading the log", () => {
     });
   });
 
+  it("gives each event of a long frame its own payload, whatever its letters are", async () => {
+    const device = new FakeDevice();
+    const titles = Array.from({ length: 2500 }, (_, i) => `${"ü🎈".repeat(i % 3)}, "${i}`);
+    device.seed(titles.map((title, i) => renamed(String(i), title)));
+    const { log } = await openLog(device);
+    for (const direction of ["forward", "backward"] as const) {
+      const read: unknown[] = [];
+      for await (const { data } of log.read({ direction })) read.push(data);
+      const expected = titles.map((title) => ({ title }));
+      expect(read).toEqual(direction === "forward" ? expected : expected.reverse());
+    }
+    expect(log.row(todo, "2400").getSnapshot()?.state).toMatchObject({ title: titles[2400] });
+  });
+
   it("opens the log, and ends where the log ended when it began", async () => {
     const device = tenEvents();
     const { log } = fakeLog(device);

@@ -252,7 +252,8 @@ describe("the log", () => {
     const { log, core, device } = await openLog();
     const [recorded] = device.seed(theirs("added", { title: "Milk" }));
     if (!recorded) throw new Error("nothing was seeded");
-    core.notify({ kind: "batch", batch: { ...toBatch([recorded]), data: "{},{}" }, settled: [] });
+    const payloads = new TextEncoder().encode("{},{}");
+    core.notify({ kind: "batch", batch: { ...toBatch([recorded]), payloads }, settled: [] });
     await settled();
     expect(log.status.getSnapshot()).toMatchObject({
       phase: "error",

@@ -1,10 +1,10 @@
 //! Confirmed events as columns: typed arrays and a few texts, so that a fold in JavaScript touches no Wasm.
 //!
-//! A frame crosses as it lies there: its dictionary as one text, its payloads as one text, numbers as typed arrays. No
-//! object is made for an event, and nothing is copied but into the arrays.
+//! A frame crosses as it lies there: its dictionary as one text, its payloads as the bytes they are, numbers as typed arrays.
+//! No object is made for an event, and nothing is copied but into the arrays.
 
 use crate::error::number;
-use js_sys::{Array, Float64Array, Object, Reflect, Uint32Array};
+use js_sys::{Array, Float64Array, Object, Reflect, Uint8Array, Uint32Array};
 use std::fmt::Write;
 use tidelog_client::RecordedEvent;
 use tidelog_core::Event;
@@ -28,27 +28,20 @@ pub(crate) fn set(object: &Object, name: &str, value: &JsValue) {
 
 /// All events of a recorded frame, of which the first `skip` are folded already.
 pub(crate) fn of_frame(frame: &Columns, skip: usize) -> JsValue {
-    let mut names = String::new();
-    for name in 0..u32::try_from(frame.names()).unwrap_or(u32::MAX) {
-        if name > 0 {
-            names.push('\n');
-        }
-        names.push_str(frame.name(name));
-    }
     let extras = Array::new();
     for extra in frame.extras() {
         let references = [extra.correlation_id, extra.causation_id, extra.device];
         extras.push(&extra_of(extra.event, &extra.tags, references));
     }
     let batch = Object::new();
-    let fields: [(&str, JsValue); 14] = [
+    let fields: [(&str, JsValue); 15] = [
         (
             "firstPosition",
             number(frame.first_position().value()).into(),
         ),
         ("count", number(frame.stream().len() as u64).into()),
         ("skip", number(skip as u64).into()),
-        ("names", JsValue::from_str(&names)),
+        ("names", JsValue::from_str(frame.names_text())),
         ("commitIds", JsValue::from_str(&frame.commit_ids_text())),
         ("commitEnd", Uint32Array::from(frame.commit_end()).into()),
         ("recordedAt", Float64Array::from(frame.recorded_at()).into()),
@@ -58,7 +51,8 @@ pub(crate) fn of_frame(frame: &Columns, skip: usize) -> JsValue {
         ("schema", Uint32Array::from(frame.schema()).into()),
         ("version", Float64Array::from(frame.version()).into()),
         ("occurredAt", Float64Array::from(frame.occurred_at()).into()),
-        ("data", JsValue::from_str(frame.payloads())),
+        ("payloads", Uint8Array::from(frame.payload_bytes()).into()),
+        ("payloadAt", Uint32Array::from(frame.payload_at()).into()),
     ];
     for (name, value) in fields {
         set(&batch, name, &value);
@@ -132,7 +126,7 @@ impl Dictionary {
 /// Some events in order, each with its position.
 pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
     let mut names = Dictionary::default();
-    let (mut commit_ids, mut data) = (String::new(), String::new());
+    let (mut commit_ids, mut payloads, mut payload_at) = (String::new(), String::new(), Vec::new());
     let (mut commit_end, mut recorded_at, mut actor) = (Vec::new(), Vec::new(), Vec::new());
     let (mut stream, mut event_type, mut schema) = (Vec::new(), Vec::new(), Vec::new());
     let (mut version, mut occurred_at, mut positions) = (Vec::new(), Vec::new(), Vec::new());
@@ -158,16 +152,17 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
         occurred_at.push(millis(event.occurred_at));
         positions.push(number(recorded.position.value()));
         if index > 0 {
-            data.push(',');
+            payloads.push(',');
         }
-        data.push_str(event.data.text().unwrap_or("null"));
+        payload_at.push(u32::try_from(payloads.len()).unwrap_or(u32::MAX));
+        payloads.push_str(event.data.text().unwrap_or("null"));
         if let Some(extra) = extra_of_event(index, event) {
             extras.push(&extra);
         }
     }
     let batch = Object::new();
     let first = positions.first().copied().unwrap_or_default();
-    let fields: [(&str, JsValue); 15] = [
+    let fields: [(&str, JsValue); 16] = [
         ("firstPosition", first.into()),
         ("count", number(events.len() as u64).into()),
         ("skip", 0.into()),
@@ -181,7 +176,8 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
         ("schema", Uint32Array::from(&schema[..]).into()),
         ("version", Float64Array::from(&version[..]).into()),
         ("occurredAt", Float64Array::from(&occurred_at[..]).into()),
-        ("data", JsValue::from_str(&data)),
+        ("payloads", Uint8Array::from(payloads.as_bytes()).into()),
+        ("payloadAt", Uint32Array::from(&payload_at[..]).into()),
         ("positions", Float64Array::from(&positions[..]).into()),
     ];
     for (name, value) in fields {

@@ -27,6 +27,8 @@ pub struct Columns {
     payloads: Range<usize>,
     /// Where the first replica's id is.
     replicas: usize,
+    /// The names of the dictionary, joined by line feeds, and where each of them is.
+    text: String,
     names: Vec<Range<u32>>,
     ends: Vec<End>,
     // Of each event.
@@ -115,7 +117,7 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
     }
     let mut dictionary = Scan::new(&bytes, core::slice::from_ref(&sections.dictionary));
     let (replicas, replica_count) = replicas(&mut dictionary);
-    let names = texts(dictionary)?;
+    let (text, names) = texts(dictionary)?;
     let layout = sections.layout;
     let lanes = Scan::new(&bytes, &sections.lanes);
     // What the header claims is believed only as far as the lanes have room for it.
@@ -131,6 +133,7 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
         payloads: sections.payloads.clone(),
         replicas,
         ends: alloc::vec![End::default(); names.len()],
+        text,
         names,
         stream: alloc::vec![0; events],
         event_type: alloc::vec![0; events],
@@ -183,23 +186,28 @@ fn replicas(dictionary: &mut Scan<'_>) -> (usize, usize) {
     clippy::cast_possible_truncation,
     reason = "a frame's length is a 32-bit number"
 )]
-fn texts(mut dictionary: Scan<'_>) -> Result<Vec<Range<u32>>, FrameError> {
+fn texts(mut dictionary: Scan<'_>) -> Result<(String, Vec<Range<u32>>), FrameError> {
     let count = dictionary.count(0);
+    let mut joined = String::with_capacity(dictionary.left(0));
     let mut names = Vec::with_capacity(count);
-    for _ in 0..count {
+    for number in 0..count {
         let length = dictionary.small(0) as usize;
-        let start = dictionary.at(0);
-        let text = dictionary.take(0, length);
-        if dictionary.failed || core::str::from_utf8(text).is_err() {
+        let text = core::str::from_utf8(dictionary.take(0, length));
+        let (false, Ok(text)) = (dictionary.failed, text) else {
             dictionary.fail();
             break;
+        };
+        if number > 0 {
+            joined.push('\n');
         }
-        names.push(start as u32..dictionary.at(0) as u32);
+        let start = joined.len() as u32;
+        joined.push_str(text);
+        names.push(start..joined.len() as u32);
     }
     if dictionary.failed || !dictionary.is_done() {
         return Err(malformed("dictionary", dictionary.at(0)));
     }
-    Ok(names)
+    Ok((joined, names))
 }
 
 struct Rows<'a> {
@@ -491,9 +499,15 @@ impl Columns {
     #[must_use]
     pub fn name(&self, number: u32) -> &str {
         let range = self.names.get(number as usize);
-        let bytes =
-            range.and_then(|range| self.bytes.get(range.start as usize..range.end as usize));
-        core::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+        range
+            .and_then(|range| self.text.get(range.start as usize..range.end as usize))
+            .unwrap_or_default()
+    }
+
+    /// All names in their order, joined by line feeds, which no name holds.
+    #[must_use]
+    pub fn names_text(&self) -> &str {
+        &self.text
     }
 
     /// All payloads as JSON texts joined by commas; `null` stands for one that was erased. O(bytes): the text is checked
@@ -507,6 +521,12 @@ impl Columns {
     #[must_use]
     pub fn payload_bytes(&self) -> &[u8] {
         self.bytes.get(self.payloads.clone()).unwrap_or_default()
+    }
+
+    /// Of each event: where its payload begins in [`Columns::payload_bytes`].
+    #[must_use]
+    pub fn payload_at(&self) -> &[u32] {
+        &self.payload
     }
 
     /// An event's payload; `None` if it was erased or there is no such event.
