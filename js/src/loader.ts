@@ -43,31 +43,47 @@ async function load(source: WasmSource | undefined): Promise<Glue> {
 async function sourceToModule(given: WasmSource | undefined): Promise<WebAssembly.Module> {
   const source = await given;
   if (source instanceof WebAssembly.Module) return source;
-  if (source === undefined) return WebAssembly.compile(await ownBytes());
-  const bytes =
+  if (source === undefined) return ownModule();
+  const module =
     source instanceof URL
-      ? await (await fetch(source)).arrayBuffer()
+      ? await responseToModule(await fetch(source))
       : source instanceof Response
-        ? await source.arrayBuffer()
-        : source;
-  if (!isWasm(bytes)) throw new Error("the given source is not a wasm module");
-  return WebAssembly.compile(bytes);
+        ? await responseToModule(source)
+        : await bytesToModule(source);
+  if (module === undefined) throw new Error("the given source is not a wasm module");
+  return module;
 }
 
-/** The package's own file, or its copy as text. */
-async function ownBytes(): Promise<BufferSource> {
+/** From the package's own file, or its copy as text. */
+async function ownModule(): Promise<WebAssembly.Module> {
   const url = new URL("./wasm/tidelog_wasm_bg.wasm", import.meta.url);
   // Node and Deno cannot fetch files, and `node:fs` must not enter a browser's bundle.
   if (url.protocol !== "file:") {
     try {
-      const bytes = await (await fetch(url)).arrayBuffer();
-      if (isWasm(bytes)) return bytes;
+      const module = await responseToModule(await fetch(url));
+      if (module) return module;
     } catch {
       // Offline, or a bundler that did not ship the file: the copy may still be there.
     }
   }
   const { default: text } = await import("./wasm/inline.js");
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  return WebAssembly.compile(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
+}
+
+/**
+ * Compiled while it comes, where the server says what it is: only of such a module do browsers keep the
+ * optimised code for the next visit. `undefined` if it is something else.
+ */
+async function responseToModule(response: Response): Promise<WebAssembly.Module | undefined> {
+  const isDeclared = response.ok && response.headers.get("content-type") === "application/wasm";
+  if (isDeclared && typeof WebAssembly.compileStreaming === "function") {
+    return WebAssembly.compileStreaming(response);
+  }
+  return bytesToModule(await response.arrayBuffer());
+}
+
+async function bytesToModule(bytes: BufferSource): Promise<WebAssembly.Module | undefined> {
+  return isWasm(bytes) ? WebAssembly.compile(bytes) : undefined;
 }
 
 /** The magic bytes `\0asm`. */
