@@ -25,9 +25,12 @@ use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
 use web_sys::AbortController;
 
-/// So much of the log is read at once: more costs memory that is never given back, less costs round trips.
-const LOAD_BYTES: usize = 2 * 1024 * 1024;
-/// With so many notices not folded yet, no more of the log is read: memory of Wasm that was once used is never given back.
+/// So much of the log is read at once, two segments: the next page is read while the host folds this one, so round trips are
+/// not waited for, and memory of Wasm that was once used is never given back.
+const LOAD_BYTES: usize = 256 * 1024;
+/// With more notices than this not taken yet, no more of the log is read while it is replayed.
+const AHEAD: usize = 1;
+/// With more notices than this not taken yet, nothing is asked of the server.
 const BACKLOG: usize = 8;
 const REOPEN_TRIES: u32 = 6;
 /// An import that pauses for so long has ended.
@@ -163,7 +166,7 @@ impl Runtime {
 
     /// Until the host has folded most of what was read.
     async fn wait_for_room(&self) {
-        while self.replica.borrow().backlog() > BACKLOG && !self.is_closed() {
+        while self.replica.borrow().backlog() > AHEAD && !self.is_closed() {
             let (sender, room) = oneshot::channel();
             *self.room.borrow_mut() = Some(sender);
             // Cancelled only if the runtime is gone.
@@ -173,7 +176,7 @@ impl Runtime {
 
     /// A notice was taken.
     pub(crate) fn make_room(&self, backlog: usize) {
-        if backlog <= BACKLOG
+        if backlog <= AHEAD
             && let Some(room) = self.room.borrow_mut().take()
         {
             // Whoever waited may have gone.

@@ -3,18 +3,17 @@
 use crate::raw::Answer;
 use crate::record::{self, MAX_KEY};
 use crate::schema::stores::LOG;
-use crate::view::{View, bytes, numeric};
+use crate::view::{Entries, View, bytes, numeric};
 use tidelog_core::store::{Direction, Page, StoreError};
 use tidelog_core::{Position, frame};
-use wasm_bindgen::JsValue;
 
 /// Frames per request: enough to make requests rare, few enough to bound what is read in vain.
 const MAX_BATCH: usize = 1024;
 /// How large frames are until some were read: a full segment, so that a first request does not read far too much.
-const EXPECTED_BYTES: usize = 256 * 1024;
+const EXPECTED_BYTES: usize = 128 * 1024;
 
-impl View<'_> {
-    /// Frames that hold positions of a range, until their bytes would be more than asked for, at least one.
+impl<'a> View<'a> {
+    /// Frames that hold positions of a range, at least one if there is one, until their bytes would be more than asked for.
     pub(crate) async fn log(
         &self,
         from: Position,
@@ -22,20 +21,37 @@ impl View<'_> {
         direction: Direction,
         max_bytes: usize,
     ) -> Result<Page, StoreError> {
-        let (from, to) = (from.value().max(1), to.value().min(MAX_KEY));
-        if to < from {
-            return Ok(Page::default());
-        }
-        let reader = Reader {
-            view: self,
-            max_bytes,
-            bytes: 0,
-            page: Page::default(),
-        };
         match direction {
-            Direction::Forward => reader.forward(from, to).await,
-            Direction::Backward => reader.backward(from, to).await,
+            Direction::Forward => self.ask_log(from, to, max_bytes)?.read().await,
+            Direction::Backward => {
+                let (from, to) = (from.value().max(1), to.value().min(MAX_KEY));
+                match from <= to {
+                    true => Reader::new(*self, max_bytes).backward(from, to).await,
+                    false => Ok(Page::default()),
+                }
+            }
         }
+    }
+
+    /// Asks for the same, forward; the answer is read when other requests have been made.
+    pub(crate) fn ask_log(
+        &self,
+        from: Position,
+        to: Position,
+        max_bytes: usize,
+    ) -> Result<AskedLog<'a>, StoreError> {
+        let (from, to) = (from.value().max(1), to.value().min(MAX_KEY));
+        let reader = Reader::new(*self, max_bytes);
+        let asked = match from <= to {
+            true => Some(reader.ask(from, to)?),
+            false => None,
+        };
+        Ok(AskedLog {
+            reader,
+            from,
+            to,
+            asked,
+        })
     }
 
     /// The frames that hold these positions, each once, in the order of the log.
@@ -75,44 +91,88 @@ impl View<'_> {
     }
 }
 
+/// A page that was asked for.
+#[derive(Debug)]
+pub(crate) struct AskedLog<'a> {
+    reader: Reader<'a>,
+    from: u64,
+    to: u64,
+    asked: Option<Asked>,
+}
+
+/// The next frames of a page, and the key of one more, which says whether there is more.
+#[derive(Debug)]
+struct Asked {
+    entries: Entries,
+    limit: usize,
+}
+
 /// A page while it is read.
+#[derive(Debug)]
 struct Reader<'a> {
-    view: &'a View<'a>,
+    view: View<'a>,
     max_bytes: usize,
     bytes: usize,
     page: Page,
 }
 
-impl Reader<'_> {
-    async fn forward(mut self, from: u64, to: u64) -> Result<Page, StoreError> {
-        let mut next = from;
-        while next <= to {
-            let limit = self.batch();
-            let entries = self.entries(next, to, limit)?;
-            let entries = self.view.read(entries).await?;
-            let end = entries.len() < limit;
+impl AskedLog<'_> {
+    pub(crate) async fn read(self) -> Result<Page, StoreError> {
+        let Self {
+            mut reader,
+            from,
+            to,
+            mut asked,
+        } = self;
+        while let Some(Asked { entries, limit }) = asked {
+            let keys = reader.view.array(Ok(entries.keys)).await?;
+            let values = reader.view.array(Ok(entries.values)).await?;
             // None straddles where one begins, so reading page by page reads no frame twice.
-            if self.page.frames.is_empty() {
-                let begins = match entries.first() {
-                    Some((first, _)) => numeric(LOG, first)? == from,
-                    None => false,
+            if reader.page.frames.is_empty() {
+                let begins = match keys.get(0) {
+                    none if none.is_undefined() => false,
+                    first => numeric(LOG, &first)? == from,
                 };
-                if !begins && let Some((_, frame)) = self.view.straddling(from).await? {
-                    self.take(frame);
+                if !begins && let Some((_, frame)) = reader.view.straddling(from).await? {
+                    reader.take(frame);
                 }
             }
-            for (first, value) in entries {
-                let first = numeric(LOG, &first)?;
-                if !self.take(bytes(LOG, first, &value)?) {
-                    return Ok(self.page);
+            for (first, value) in keys.iter().zip(values.iter()) {
+                if !reader.take(bytes(LOG, numeric(LOG, &first)?, &value)?) {
+                    return Ok(reader.page);
                 }
-                next = first.saturating_add(1);
             }
-            if end {
-                break;
-            }
+            let next = keys.get(u32::try_from(limit).unwrap_or(u32::MAX));
+            asked = match next.is_undefined() {
+                true => None,
+                false if reader.is_full() => {
+                    reader.page.more = true;
+                    None
+                }
+                false => Some(reader.ask(numeric(LOG, &next)?, to)?),
+            };
         }
-        Ok(self.page)
+        Ok(reader.page)
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(view: View<'a>, max_bytes: usize) -> Self {
+        Self {
+            view,
+            max_bytes,
+            bytes: 0,
+            page: Page::default(),
+        }
+    }
+
+    fn ask(&self, from: u64, to: u64) -> Result<Asked, StoreError> {
+        let limit = self.batch();
+        let range = self.view.checked(record::between(from, to))?;
+        let entries = self
+            .view
+            .entries_and_next(LOG, &range, u32::try_from(limit).ok())?;
+        Ok(Asked { entries, limit })
     }
 
     /// There is no list of values from behind, so the keys come first; they are small.
@@ -128,7 +188,8 @@ impl Reader<'_> {
             let (Some(low), Some(high)) = (batch.first(), batch.last()) else {
                 break;
             };
-            let entries = self.entries(*low, *high, batch.len())?;
+            let range = self.view.checked(record::between(*low, *high))?;
+            let entries = self.view.entries(LOG, &range, None)?;
             for (first, value) in self.view.read(entries).await?.into_iter().rev() {
                 if !self.take(bytes(LOG, numeric(LOG, &first)?, &value)?) {
                     return Ok(self.page);
@@ -141,26 +202,26 @@ impl Reader<'_> {
         Ok(self.page)
     }
 
-    fn entries(
-        &self,
-        low: u64,
-        high: u64,
-        limit: usize,
-    ) -> Result<crate::view::Entries, StoreError> {
-        let range: JsValue = self.view.checked(record::between(low, high))?;
-        self.view.entries(LOG, &range, u32::try_from(limit).ok())
-    }
-
     /// How many frames to ask for next.
     fn batch(&self) -> usize {
-        let mean = self
-            .bytes
+        self.max_bytes
+            .saturating_sub(self.bytes)
+            .checked_div(self.mean())
+            .unwrap_or_default()
+            .clamp(1, MAX_BATCH)
+    }
+
+    /// What a frame may take, by those that were read.
+    fn mean(&self) -> usize {
+        self.bytes
             .checked_div(self.page.frames.len())
             .unwrap_or(EXPECTED_BYTES)
-            .max(1);
-        (self.max_bytes.saturating_sub(self.bytes) / mean)
-            .saturating_add(1)
-            .min(MAX_BATCH)
+            .max(1)
+    }
+
+    /// Is there no room for another frame like those that were read? One that is read in vain costs as much as any.
+    fn is_full(&self) -> bool {
+        self.max_bytes.saturating_sub(self.bytes) < self.mean()
     }
 
     /// Adds a frame, unless the page is full.

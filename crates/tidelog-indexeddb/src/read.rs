@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::record;
 use crate::schema::meta::GAPS;
 use crate::schema::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE};
-use crate::view::{Entries, View, bytes, numeric};
+use crate::view::{Entries, Few, View, bytes, numeric};
 use tidelog_core::map::Map;
 use tidelog_core::store::{
     Direction, Head, Loaded, Outcome, Page, ParkedRecord, PendingFrame, StoreError, Usage,
@@ -20,9 +20,14 @@ pub(crate) async fn load(
 ) -> Result<Loaded, StoreError> {
     let transaction = connection.read(&[META, PENDING, OUTCOME, PARKED, LOG])?;
     let view = View::new(connection, &transaction);
-    let all = |store| view.entries(store, &JsValue::UNDEFINED, None);
-    let (pending, outcomes, parked) = (all(PENDING)?, all(OUTCOME)?, all(PARKED)?);
+    let pending = view.entries(PENDING, &JsValue::UNDEFINED, None)?;
+    let (outcomes, parked) = (view.ask_few(OUTCOME)?, view.ask_few(PARKED)?);
     let gaps = view.get_by(META, &GAPS.into())?;
+    let end = Position::new(u64::MAX);
+    let asked = match after == end {
+        true => None,
+        false => Some(view.ask_log(after.next(), end, max_bytes)?),
+    };
     let meta = view.meta().await?;
     let mut head = meta.head;
     let pending = read_pending(&view, &mut head, pending, outcomes).await?;
@@ -31,12 +36,9 @@ pub(crate) async fn load(
         gaps => record::read_gaps(&gaps).ok_or_else(|| record::corrupt(META, GAPS))?,
     };
     let parked = read_parked(&view, parked).await?;
-    let end = Position::new(u64::MAX);
-    let log = if after == end {
-        Page::default()
-    } else {
-        let page = view.log(after.next(), end, Direction::Forward, max_bytes);
-        page.await?
+    let log = match asked {
+        Some(asked) => asked.read().await?,
+        None => Page::default(),
     };
     Ok(Loaded {
         replica: meta.replica,
@@ -129,11 +131,11 @@ async fn read_pending(
     view: &View<'_>,
     head: &mut Head,
     frames: Entries,
-    outcomes: Entries,
+    outcomes: Few,
 ) -> Result<Vec<PendingFrame>, StoreError> {
     let frames = view.read(frames).await?;
     let mut stored = Map::new();
-    for (first, value) in view.read(outcomes).await? {
+    for (first, value) in view.few(outcomes).await? {
         stored.insert(numeric(OUTCOME, &first)?, value);
     }
     let mut pending = Vec::with_capacity(frames.len());
@@ -160,8 +162,8 @@ async fn read_pending(
     }
 }
 
-async fn read_parked(view: &View<'_>, parked: Entries) -> Result<Vec<ParkedRecord>, StoreError> {
-    let entries = view.read(parked).await?;
+async fn read_parked(view: &View<'_>, parked: Few) -> Result<Vec<ParkedRecord>, StoreError> {
+    let entries = view.few(parked).await?;
     entries
         .into_iter()
         .map(|(key, value)| {

@@ -24,8 +24,15 @@ pub(crate) struct View<'a> {
 /// Keys and values that were asked for side by side.
 #[derive(Debug)]
 pub(crate) struct Entries {
+    pub(crate) keys: Answer,
+    pub(crate) values: Answer,
+}
+
+/// The keys of a store that mostly holds nothing.
+#[derive(Debug)]
+pub(crate) struct Few {
+    store: &'static str,
     keys: Answer,
-    values: Answer,
 }
 
 impl<'a> View<'a> {
@@ -82,12 +89,45 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The same, with the key behind them, if there is one.
+    pub(crate) fn entries_and_next(
+        &self,
+        store: &str,
+        range: &JsValue,
+        limit: Option<u32>,
+    ) -> Result<Entries, StoreError> {
+        let keys = limit.and_then(|limit| limit.checked_add(1));
+        Ok(Entries {
+            keys: self.checked(self.transaction.all_keys(store, range, keys))?,
+            values: self.checked(self.transaction.all(store, range, limit))?,
+        })
+    }
+
     pub(crate) async fn read(
         &self,
         entries: Entries,
     ) -> Result<Vec<(JsValue, JsValue)>, StoreError> {
         let keys = self.array(Ok(entries.keys)).await?;
         let values = self.array(Ok(entries.values)).await?;
+        Ok(keys.iter().zip(values.iter()).collect())
+    }
+
+    /// Asks for all of a store that mostly holds nothing, which then costs one request instead of two.
+    pub(crate) fn ask_few(&self, store: &'static str) -> Result<Few, StoreError> {
+        let keys = self.checked(self.transaction.all_keys(store, &JsValue::UNDEFINED, None))?;
+        Ok(Few { store, keys })
+    }
+
+    pub(crate) async fn few(
+        &self,
+        Few { store, keys }: Few,
+    ) -> Result<Vec<(JsValue, JsValue)>, StoreError> {
+        let keys = self.array(Ok(keys)).await?;
+        if keys.length() == 0 {
+            return Ok(Vec::new());
+        }
+        let values = self.transaction.all(store, &JsValue::UNDEFINED, None);
+        let values = self.array(values).await?;
         Ok(keys.iter().zip(values.iter()).collect())
     }
 
