@@ -417,7 +417,7 @@ impl Log {
         next: Version,
     ) -> Result<Vec<Position>, ClientError> {
         self.runtime.need_directory().await?;
-        let mut candidates = self.runtime.replica.borrow().frames_of(stream);
+        let mut candidates = self.runtime.replica.borrow_mut().frames_of(stream);
         if direction == Direction::Backward {
             candidates.reverse();
         }

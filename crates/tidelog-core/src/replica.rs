@@ -360,7 +360,7 @@ impl Replica {
     /// Positions of the recorded frames that hold a stream's events, ascending, and perhaps of a few that do not. Complete only
     /// when [`Replica::needs_directory`] says nothing.
     #[must_use]
-    pub fn frames_of(&self, stream: &StreamId) -> Vec<Position> {
+    pub fn frames_of(&mut self, stream: &StreamId) -> Vec<Position> {
         self.confirmed.places.of(stream.as_str())
     }
 

@@ -60,6 +60,10 @@ pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(
             max,
         });
     }
+    // Almost every name is plain ASCII, and bytes are faster to look through than characters.
+    if text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
+        return Ok(());
+    }
     match text.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, found)) => Err(TextError::Character {
             what,
@@ -74,6 +78,14 @@ pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(
 /// Refuses anything but ASCII letters, digits, `.`, `_` and `-`, starting with a letter or digit.
 pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(), TextError> {
     check_text(what, text, max)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let begins = text
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if begins && text.bytes().all(plain) {
+        return Ok(());
+    }
     let bad = text
         .char_indices()
         .find(|(at, c)| !(c.is_ascii_alphanumeric() || (*at > 0 && matches!(c, '.' | '_' | '-'))));

@@ -14,7 +14,6 @@ use tidelog_core::{
 pub(super) struct Events {
     frame: Arc<Columns>,
     payloads: Arc<str>,
-    payload_at: usize,
     streams: Vec<Option<StreamId>>,
     types: Vec<Option<EventType>>,
     /// Events with tags or metadata that are still to come, the next one last.
@@ -41,7 +40,6 @@ impl Events {
         labelled.reverse();
         Self {
             payloads: Arc::from(frame.payloads()),
-            payload_at: 0,
             streams: vec![None; frame.names()],
             types: vec![None; frame.names()],
             labelled,
@@ -69,17 +67,17 @@ impl Events {
         let at = self.next;
         let stream = *self.frame.stream().get(at)? as usize;
         let event_type = *self.frame.event_type().get(at)? as usize;
-        let data = match self.frame.payload(at) {
-            Some(text) => {
-                let end = self.payload_at + text.len();
-                let part = SharedText::slice(&self.payloads, self.payload_at, end);
-                self.payload_at = end + 1;
-                Payload::Json(part.unwrap_or_else(|| SharedText::from(text)))
-            }
+        let data = match self.frame.erased(at) {
+            Some(digest) => Payload::Erased(digest),
             None => {
-                // It stands there as null.
-                self.payload_at += 5;
-                Payload::Erased(self.frame.erased(at).unwrap_or_default())
+                let starts = self.frame.payload_at();
+                // Behind a payload that is not the last one comes a comma.
+                let end = match starts.get(at + 1) {
+                    Some(next) => (*next as usize).checked_sub(1)?,
+                    None => self.payloads.len(),
+                };
+                let start = *starts.get(at)? as usize;
+                Payload::Json(SharedText::slice(&self.payloads, start, end)?)
             }
         };
         let labels = self.labelled.pop_if(|(event, _, _)| *event == at);

@@ -3,7 +3,6 @@
 use super::heads::Ends;
 use super::places::Places;
 use crate::commit::Recorded;
-use crate::directory::DirectoryRecord;
 use crate::frame::{Body, Columns, Frame};
 use crate::map::StreamMap;
 use crate::number::{Position, Version};
@@ -130,8 +129,7 @@ impl Confirmed {
                     detail: String::from("a stream's id is not valid"),
                 })?;
         }
-        self.places
-            .add(frame.first_position(), DirectoryRecord::of(frame));
+        self.places.add(frame);
         Ok(())
     }
 }

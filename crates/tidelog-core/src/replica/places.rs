@@ -6,6 +6,7 @@
 //! positions stay right, because a store finds the frame that holds a position.
 
 use crate::directory::{DirectoryRecord, stream_hash};
+use crate::frame::Columns;
 use crate::number::Position;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -14,6 +15,18 @@ use alloc::vec::Vec;
 struct Place {
     first: Position,
     streams: Box<[u32]>,
+    /// Sorted when somebody first asks, because most who open a log never do.
+    sorted: bool,
+}
+
+impl Place {
+    fn may_hold(&mut self, hash: u32) -> bool {
+        if !self.sorted {
+            self.streams.sort_unstable();
+            self.sorted = true;
+        }
+        self.streams.binary_search(&hash).is_ok()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,10 +46,11 @@ impl Places {
         }
     }
 
-    pub(super) fn add(&mut self, first: Position, record: DirectoryRecord) {
+    pub(super) fn add(&mut self, frame: &Columns) {
         self.tail.push(Place {
-            first,
-            streams: record.streams.into(),
+            first: frame.first_position(),
+            streams: frame.streams().map(|end| stream_hash(end.stream)).collect(),
+            sorted: false,
         });
     }
 
@@ -49,15 +63,15 @@ impl Places {
         let places = records.into_iter().map(|(first, record)| Place {
             first,
             streams: record.streams.into(),
+            sorted: true,
         });
         self.old = Some(places.collect());
     }
 
-    pub(super) fn of(&self, stream: &str) -> Vec<Position> {
+    pub(super) fn of(&mut self, stream: &str) -> Vec<Position> {
         let hash = stream_hash(stream);
-        let all = self.old.iter().flatten().chain(&self.tail);
-        all.filter(|place| place.streams.binary_search(&hash).is_ok())
-            .map(|place| place.first)
+        let all = self.old.iter_mut().flatten().chain(&mut self.tail);
+        all.filter_map(|place| place.may_hold(hash).then_some(place.first))
             .collect()
     }
 }
