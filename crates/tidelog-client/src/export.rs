@@ -3,6 +3,7 @@
 
 use crate::error::ClientError;
 use crate::log::Log;
+use tidelog_core::frame::Columns;
 use tidelog_core::store::{Direction, Store};
 use tidelog_core::{Local, Position, Seq, frame};
 
@@ -34,7 +35,7 @@ impl Log {
         let end = self.position();
         let page = self.page(position, end, Direction::Forward, max_bytes);
         let frames = page.await?.frames;
-        let Some(last) = frames.last().map(frame::Columns::last_position) else {
+        let Some(last) = frames.last().map(Columns::last_position) else {
             return Ok(None);
         };
         let mut bytes = Vec::with_capacity(frames.iter().map(|frame| frame.bytes().len()).sum());
@@ -66,6 +67,19 @@ impl Log {
             rest = later;
         }
         bytes
+    }
+
+    /// What the server's earlier histories had and it has lost, as far as it can be read, the oldest first. Commits that it has got back
+    /// since are among them.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`] if they cannot be read.
+    pub async fn lost_history(&self) -> Result<Vec<Columns>, ClientError> {
+        let frames = self.runtime.store()?.lost().await?;
+        Ok(frames
+            .into_iter()
+            .filter_map(|frame| frame::columns(frame).ok())
+            .collect())
     }
 
     /// Frames that the server's earlier history had and it has lost, then frames that were damaged and moved aside. They

@@ -17,6 +17,7 @@ mod error;
 mod export;
 mod fields;
 mod import;
+mod leading;
 mod lifecycle;
 mod log;
 mod maintenance;
@@ -36,7 +37,7 @@ pub use error::ClientError;
 pub use fields::{FieldError, Fields};
 pub use import::Imported;
 pub use log::{Log, Outcome};
-pub use options::{Options, Retain, TokenSource};
+pub use options::{Options, Retain, TAKE_OVER_MILLIS, TokenSource};
 pub use platform::{new_commit_id, now};
 pub use read::{LogPage, RecordedEvent, StreamPage};
 pub use session::{

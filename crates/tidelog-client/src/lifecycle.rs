@@ -5,7 +5,6 @@
 
 use crate::platform::now;
 use crate::runtime::Runtime;
-use crate::tabs::Lease;
 use std::rc::Weak;
 use wasm_bindgen::prelude::*;
 use web_sys::EventTarget;
@@ -26,17 +25,6 @@ impl Drop for Listener {
 }
 
 impl Runtime {
-    pub(crate) fn request_lease(&self) {
-        let me = Weak::clone(&self.me);
-        let lease = Lease::request(&format!("{}/network", self.name()), move || {
-            if let Some(me) = me.upgrade() {
-                me.replica.borrow_mut().handle_leadership(true);
-                me.wake_later();
-            }
-        });
-        *self.lease.borrow_mut() = lease;
-    }
-
     pub(crate) fn listen(&self) {
         let global: JsValue = js_sys::global().into();
         let document = js_sys::Reflect::get(&global, &"document".into()).ok();
@@ -63,21 +51,16 @@ impl Runtime {
 
     /// The page may be frozen from now on: others must not wait for it.
     fn rest(&self) {
-        if self.lease.borrow_mut().take().is_some() {
-            self.replica.borrow_mut().handle_leadership(false);
-        }
-        for request in self.requests.borrow_mut().drain(..) {
-            request.abort();
-        }
         self.stored.borrow_mut().hidden = true;
-        self.after();
+        self.leading.withdraw();
+        self.stop_leading();
     }
 
     /// The page runs again, or has just begun to.
     fn wake_up(&self) {
         self.stored.borrow_mut().hidden = false;
-        if self.lease.borrow().is_none() {
-            self.request_lease();
+        if self.leading.is_withdrawn() && !self.options.detached {
+            self.request_lease(false);
         }
         self.kick();
     }
@@ -106,12 +89,26 @@ impl Runtime {
     }
 
     pub(crate) fn online(&self, online: bool) {
+        self.forget_refusal();
         self.replica.borrow_mut().handle_online(now(), online);
         self.after();
     }
 
+    /// Look again now, here and in the tab that leads.
     pub(crate) fn kick(&self) {
+        self.kick_leader();
+        self.kicked();
+    }
+
+    pub(crate) fn kicked(&self) {
+        self.forget_refusal();
         self.replica.borrow_mut().handle_kick(now());
         self.after();
+    }
+
+    fn forget_refusal(&self) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.forget_refusal();
+        }
     }
 }

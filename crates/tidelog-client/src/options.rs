@@ -7,8 +7,14 @@ use std::rc::Rc;
 use tidelog_core::store::{Durability, FoldName};
 use tidelog_core::{LogName, Subject, Timestamp};
 
-/// Gives the bearer token of the signed-in user; asked before each request, so it may refresh.
-pub type TokenSource = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<String>>>>>;
+/// Gives the bearer token of the signed-in user, or none if nobody is; asked before each request. Asked with `true`, the server has
+/// refused the one before: a token that was kept will not do, a refreshed one may. An error says why it cannot be known
+/// now, such as that the network is down.
+pub type TokenSource =
+    Rc<dyn Fn(bool) -> Pin<Box<dyn Future<Output = Result<Option<String>, String>>>>>;
+
+/// A sign of life that is late by less may only be that of a page that is busy.
+pub const TAKE_OVER_MILLIS: u32 = 15_000;
 
 /// How a log is opened.
 #[derive(Clone)]
@@ -21,6 +27,11 @@ pub struct Options {
     pub url: Option<String>,
     /// The user's token.
     pub token: Option<TokenSource>,
+    /// Only looks: this handle never talks to a server and confirms nothing, whatever the log is. For what another user of the
+    /// device has left.
+    pub detached: bool,
+    /// How long, in milliseconds, the tab that talks to the server may give no sign of life before another one takes over.
+    pub take_over_after: u32,
     /// How much a commit must survive before its receipt says durable.
     pub durability: Durability,
     /// How much of the confirmed log this device keeps.
@@ -53,6 +64,8 @@ impl fmt::Debug for Options {
             .field("log", &self.log)
             .field("user", &self.user)
             .field("url", &self.url)
+            .field("detached", &self.detached)
+            .field("take_over_after", &self.take_over_after)
             .field("durability", &self.durability)
             .field("retain", &self.retain)
             .field("snapshots", &self.snapshots)

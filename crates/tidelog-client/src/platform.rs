@@ -2,8 +2,9 @@
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Promise, Reflect, Uint8Array};
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use tidelog_core::{CommitId, Timestamp};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -49,6 +50,17 @@ pub(crate) async fn next_task() {
     // It is only ever resolved.
     let _turn = JsFuture::from(promise).await;
     receiver.close();
+}
+
+/// What a future gives, unless it takes longer.
+pub(crate) async fn within<T>(millis: u32, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut time = pin!(TimeoutFuture::new(millis));
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => time.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 /// Random bytes of the platform's cryptographic source; of `Math.random` where there is none.

@@ -3,6 +3,7 @@
 use crate::Log;
 use crate::error::ClientError;
 use crate::import::Known;
+use crate::leading::Leading;
 use crate::lifecycle::Listener;
 use crate::maintenance::Upkeep;
 use crate::options::{Options, Retain};
@@ -10,8 +11,8 @@ use crate::platform::{now, random, spawn};
 use crate::read::Bookmark;
 use crate::reads::Boxed;
 use crate::snapshots::Stored;
-use crate::tabs::{Channel, Hint, Lease, PeerStatus};
-use crate::transport::Endpoint;
+use crate::tabs::{Channel, Hint, PeerStatus};
+use crate::transport::{Endpoint, Refused};
 use futures_channel::oneshot;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
@@ -47,7 +48,7 @@ pub(crate) struct Runtime {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) requests: RefCell<Vec<AbortController>>,
     pub(crate) idle: RefCell<Vec<oneshot::Sender<()>>>,
-    pub(crate) lease: RefCell<Option<Lease>>,
+    pub(crate) leading: Leading,
     pub(crate) listeners: RefCell<Vec<Listener>>,
     store: RefCell<Option<Rc<IndexedDbStore>>>,
     room: RefCell<Option<oneshot::Sender<()>>>,
@@ -59,7 +60,7 @@ pub(crate) struct Runtime {
     /// Ends an import's knowledge of the log when no more of it comes.
     forgetting: RefCell<Option<Timeout>>,
     channel: RefCell<Option<Channel>>,
-    said: RefCell<Option<PeerStatus>>,
+    pub(crate) said: RefCell<Option<PeerStatus>>,
     pub(crate) me: Weak<Self>,
 }
 
@@ -74,7 +75,8 @@ impl fmt::Debug for Runtime {
 impl Runtime {
     pub(crate) fn new(options: Options) -> Rc<Self> {
         let config = Config {
-            sync: options.url.is_some(),
+            // A log that only looks leads nobody; it must not take itself for a log of this device either.
+            sync: options.url.is_some() || options.detached,
             durability: options.durability,
             seed: u64::from_le_bytes(random()),
             epoch: Epoch::mint(now(), random()),
@@ -82,6 +84,7 @@ impl Runtime {
         let endpoint = options.url.as_ref().map(|url| Endpoint {
             url: url.trim_end_matches('/').to_owned(),
             token: options.token.clone(),
+            refused: Refused::default(),
         });
         Rc::new_cyclic(|me| Self {
             options,
@@ -94,7 +97,7 @@ impl Runtime {
             endpoint,
             requests: RefCell::default(),
             idle: RefCell::default(),
-            lease: RefCell::default(),
+            leading: Leading::default(),
             listeners: RefCell::default(),
             store: RefCell::default(),
             room: RefCell::default(),
@@ -154,7 +157,10 @@ impl Runtime {
         self.started.set(true);
         self.upkeep.look();
         self.listen();
-        self.request_lease();
+        if !self.options.detached {
+            self.request_lease(false);
+            self.watch_leader();
+        }
         self.schedule();
         (self.options.wake)();
         Ok(())
@@ -331,6 +337,10 @@ impl Runtime {
                 Ok(loaded) => self.replica.borrow_mut().handle_loaded(now(), loaded),
                 Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
             },
+            StoreRequest::Head => match store.head().await {
+                Ok((id, head)) => self.replica.borrow_mut().handle_head(now(), id, head),
+                Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
+            },
             StoreRequest::Log => match self.whole_log().await {
                 Ok(frames) => self.replica.borrow_mut().handle_frames(frames),
                 Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
@@ -437,7 +447,7 @@ impl Runtime {
         });
     }
 
-    fn say(&self, hint: &Hint) {
+    pub(crate) fn say(&self, hint: &Hint) {
         if let Some(channel) = &*self.channel.borrow() {
             channel.say(hint);
         }
@@ -462,7 +472,11 @@ impl Runtime {
             *self.said.borrow_mut() = None;
         }
         if let Some(status) = hint.status {
+            self.leading.hear();
             *self.peer.borrow_mut() = Some(status);
+        }
+        if hint.kick && self.replica.borrow().status().leader {
+            self.kicked();
         }
         if hint.generation > 0.0 {
             let generation = Generation::new(hint.generation as u64);
@@ -479,6 +493,7 @@ impl Runtime {
             return;
         }
         let peer = PeerStatus {
+            retry_at: status.retry_at.map(|at| at.millis() as f64),
             phase: status.phase.name().to_owned(),
             head: status.server_head.map(|head| head.value() as f64),
             error: status
@@ -509,7 +524,7 @@ impl Runtime {
         *self.timer.borrow_mut() = None;
         *self.forgetting.borrow_mut() = None;
         *self.known.borrow_mut() = None;
-        *self.lease.borrow_mut() = None;
+        self.leading.end();
         *self.channel.borrow_mut() = None;
         if let Some(store) = self.store.borrow_mut().take() {
             store.close();

@@ -1,16 +1,17 @@
 //! The other tabs of this log: who talks to the network, and the hint that something changed.
 //!
 //! Nothing here is needed for correctness. A lost hint costs time, and two leaders cost bandwidth; the database's
-//! transactions and the server's verdicts decide.
+//! transactions and the server's verdicts decide. How a former leader is kept from doing harm is told in the core
+//! (`replica/sync.rs`).
 
 use crate::fields::{FieldError, Fields};
 use crate::platform::spawn;
 use js_sys::{Function, Object, Promise, Reflect};
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{BroadcastChannel, MessageEvent};
+use web_sys::{AbortController, BroadcastChannel, MessageEvent};
 
 #[wasm_bindgen]
 extern "C" {
@@ -33,6 +34,8 @@ pub struct PeerStatus {
     pub phase: String,
     /// The server's newest position.
     pub head: Option<f64>,
+    /// When what is wrong is tried again, in milliseconds of this device's clock.
+    pub retry_at: Option<f64>,
     /// The code of what is wrong.
     pub error: Option<String>,
     /// What is wrong, in words.
@@ -47,8 +50,10 @@ pub(crate) struct Hint {
     pub(crate) generation: f64,
     /// Sent by the leader.
     pub(crate) status: Option<PeerStatus>,
-    /// A tab that has just opened asks the leader to say its status.
+    /// A tab asks the leader to say its status: it has just opened, or wants to know whether the leader is still there.
     pub(crate) hello: bool,
+    /// Something happened in this tab after which the leader had better try the server again.
+    pub(crate) kick: bool,
 }
 
 impl Hint {
@@ -63,6 +68,7 @@ impl Hint {
                 Some(PeerStatus::read(Fields::of(&status))?)
             },
             hello: hint.value("hello").is_truthy(),
+            kick: hint.value("kick").is_truthy(),
         })
     }
 }
@@ -72,6 +78,7 @@ impl PeerStatus {
         Ok(Self {
             phase: status.text("phase")?,
             head: status.value("head").as_f64(),
+            retry_at: status.value("retryAt").as_f64(),
             error: status.optional_text("error")?,
             message: status.optional_text("message")?,
         })
@@ -115,52 +122,81 @@ impl Drop for Channel {
     }
 }
 
-type Release = Rc<RefCell<Option<Function>>>;
-
 /// The wish to be the one tab that talks to the network. Dropping it gives the lock back.
 pub(crate) struct Lease {
-    release: Release,
-    abort: web_sys::AbortController,
+    held: Rc<Held>,
+    abort: Option<AbortController>,
+}
+
+#[derive(Default)]
+struct Held {
+    release: RefCell<Option<Function>>,
+    withdrawn: Cell<bool>,
 }
 
 impl Lease {
-    /// Waits for the lock in the background and says so when it is held. Where the platform has no locks, every tab is
-    /// told at once that it holds it.
-    pub(crate) fn request(name: &str, granted: impl Fn() + 'static) -> Option<Self> {
-        let abort = web_sys::AbortController::new().ok()?;
-        let release = Release::default();
+    /// Waits for the lock in the background and says so when it is held; says so too when another tab has taken it away.
+    /// `steal` takes it away from whoever holds it, who may be frozen and hold it for ever. Where the platform has no
+    /// locks, every tab is told at once that it holds it.
+    pub(crate) fn request(
+        name: &str,
+        steal: bool,
+        granted: impl Fn() + 'static,
+        lost: impl FnOnce() + 'static,
+    ) -> Option<Self> {
+        let abort = AbortController::new().ok()?;
+        let held = Rc::<Held>::default();
         let Some(locks) = lock_manager() else {
             granted();
-            return Some(Self { release, abort });
+            return Some(Self {
+                held,
+                abort: Some(abort),
+            });
         };
-        let kept = Rc::clone(&release);
-        let held = Closure::once_into_js(move |_lock: JsValue| -> Promise {
+        let kept = Rc::clone(&held);
+        let callback = Closure::once_into_js(move |_lock: JsValue| -> Promise {
+            if kept.withdrawn.get() {
+                return Promise::resolve(&JsValue::UNDEFINED);
+            }
             // The lock is held until this promise is resolved.
             let promise = Promise::new(&mut |resolve, _reject| {
-                *kept.borrow_mut() = Some(resolve);
+                *kept.release.borrow_mut() = Some(resolve);
             });
             granted();
             promise
         });
         let options = Object::new();
-        let _set = Reflect::set(&options, &"signal".into(), &abort.signal());
-        if let Ok(promise) = locks.request(name, &options, held.unchecked_ref()) {
+        // The platform allows one of the two.
+        let abort = if steal {
+            let _set = Reflect::set(&options, &"steal".into(), &JsValue::TRUE);
+            None
+        } else {
+            let _set = Reflect::set(&options, &"signal".into(), &abort.signal());
+            Some(abort)
+        };
+        if let Ok(promise) = locks.request(name, &options, callback.unchecked_ref()) {
+            let held = Rc::clone(&held);
             spawn(async move {
-                // Ends when the lock is released, or with an error when the wish is withdrawn.
-                let _ended = wasm_bindgen_futures::JsFuture::from(promise).await;
+                // Ends when the lock is released; with an error when the wish is withdrawn, or the lock was taken away.
+                let ended = wasm_bindgen_futures::JsFuture::from(promise).await;
+                if ended.is_err() && held.release.borrow_mut().take().is_some() {
+                    lost();
+                }
             });
         }
-        Some(Self { release, abort })
+        Some(Self { held, abort })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        match self.release.borrow_mut().take() {
-            Some(release) => {
+        self.held.withdrawn.set(true);
+        match (self.held.release.borrow_mut().take(), &self.abort) {
+            (Some(release), _) => {
                 let _released = release.call0(&JsValue::UNDEFINED);
             }
-            None => self.abort.abort(),
+            (None, Some(abort)) => abort.abort(),
+            (None, None) => {}
         }
     }
 }

@@ -1,28 +1,68 @@
 //! Push and pull over fetch. Whatever is not an answer of the protocol is a [`SyncError`], never a verdict.
+//!
+//! - A call ends: when its answer is read to the end, or after a time that its size allows for. Nothing waits for a connection
+//!   that hangs, nor for a token that never comes.
+//! - A redirect is not followed: the protocol has none, so it leads to somebody else, who is not to get the commits.
+//! - A 401 is answered once by asking the app for another token. One that was refused is not sent again before something
+//!   happens: the page is looked at, the network changes, or the app has another one.
 
 use crate::answer::push_response;
 use crate::fields::Fields;
 use crate::options::TokenSource;
-use crate::platform::describe;
-use gloo_timers::callback::Timeout;
+use crate::platform::{describe, now, within};
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use std::cell::RefCell;
+use std::rc::Rc;
 use tidelog_core::cursor::Cursor;
-use tidelog_core::protocol::{CURSOR_HEADER, FRAMES, HEAD_HEADER, PushResponse, REPLICA_HEADER};
+use tidelog_core::protocol::{
+    CLIENT_HEADER, CLIENT_VERSION, CURSOR_HEADER, FRAMES, HEAD_HEADER, PROBLEM, PushResponse,
+    REPLICA_HEADER,
+};
 use tidelog_core::replica::SyncError;
 use tidelog_core::store::Direction;
 use tidelog_core::{Commit, Local, Policy, Position, ReplicaId, Seq, StreamId, Version, frame};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, Request, RequestCache, RequestInit, Response};
+use web_sys::{
+    AbortController, Headers, Request, RequestCache, RequestInit, RequestRedirect, Response,
+};
 
+const JSON: &str = "application/json";
 const WAIT_SECONDS: u32 = 25;
+/// How long a call may take that carries next to nothing.
 const TIMEOUT_MILLIS: u32 = 30_000;
+/// What a slow line carries at least. A line that is slower is taken for one that hangs.
+const BYTES_PER_MILLI: u32 = 16;
+/// About what a server sends at once.
+const ANSWER_BYTES: u32 = 1024 * 1024;
 
 /// A server's endpoint for one log.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) token: Option<TokenSource>,
+    pub(crate) refused: Refused,
+}
+
+/// The token that the server refused last.
+pub(crate) type Refused = Rc<RefCell<Option<Option<String>>>>;
+
+/// One call of the protocol.
+struct Call<'a> {
+    url: String,
+    headers: &'a [(&'a str, String)],
+    /// The body of a POST; without one it is a GET.
+    body: Option<Uint8Array>,
+    /// What the answer has to be.
+    media_type: &'a str,
+    /// How long the server may hold the answer back.
+    wait: u32,
+}
+
+/// An answer, read to its end.
+struct Answer {
+    response: Response,
+    body: JsValue,
 }
 
 /// What a pull gave.
@@ -51,16 +91,19 @@ impl Endpoint {
             })
             .collect();
         let body = Uint8Array::from(frame::encode_local(first, &locals).as_slice());
-        let headers = self.headers().await?;
-        set(&headers, "content-type", FRAMES)?;
-        set(&headers, "accept", "application/json")?;
-        set(&headers, REPLICA_HEADER, &replica.to_string())?;
-        set(&headers, CURSOR_HEADER, &cursor.to_string())?;
-        let url = format!("{}/commits", self.url);
-        let response = fetch(&url, "POST", &headers, Some(&body), abort, TIMEOUT_MILLIS).await?;
-        expect_type(&response, "application/json")?;
-        let body = read(response.json()).await?;
-        push_response(&body, &locals).map_err(|error| bad(&error.to_string()))
+        let call = Call {
+            url: format!("{}/commits", self.url),
+            headers: &[
+                ("content-type", FRAMES.into()),
+                (REPLICA_HEADER, replica.to_string()),
+                (CURSOR_HEADER, cursor.to_string()),
+            ],
+            body: Some(body),
+            media_type: JSON,
+            wait: 0,
+        };
+        let answer = self.call(abort, &call).await?;
+        push_response(&answer.body, &locals).map_err(|error| bad(&error.to_string()))
     }
 
     pub(crate) async fn pull(
@@ -74,12 +117,11 @@ impl Endpoint {
         } else {
             cursor.to_string()
         };
-        let mut timeout = TIMEOUT_MILLIS;
         if wait {
             after.push_str(&format!("&wait={WAIT_SECONDS}"));
-            timeout += WAIT_SECONDS * 1_000;
         }
-        self.frames(abort, &after, timeout).await
+        let wait = if wait { WAIT_SECONDS * 1_000 } else { 0 };
+        self.frames(abort, &after, wait).await
     }
 
     /// Frames that begin right after a position, of whatever history the server has.
@@ -88,24 +130,27 @@ impl Endpoint {
         abort: &AbortController,
         after: Position,
     ) -> Result<Pulled, SyncError> {
-        self.frames(abort, &after.to_string(), TIMEOUT_MILLIS).await
+        self.frames(abort, &after.to_string(), 0).await
     }
 
     async fn frames(
         &self,
         abort: &AbortController,
         after: &str,
-        timeout: u32,
+        wait: u32,
     ) -> Result<Pulled, SyncError> {
-        let headers = self.headers().await?;
-        set(&headers, "accept", FRAMES)?;
-        let url = format!("{}/commits?after={after}", self.url);
-        let response = fetch(&url, "GET", &headers, None, abort, timeout).await?;
-        expect_type(&response, FRAMES)?;
+        let call = Call {
+            url: format!("{}/commits?after={after}", self.url),
+            headers: &[],
+            body: None,
+            media_type: FRAMES,
+            wait,
+        };
+        let Answer { response, body } = self.call(abort, &call).await?;
         let head = header(&response, HEAD_HEADER)
             .and_then(|head| head.parse().ok())
             .ok_or_else(|| bad("the answer does not say where the log ends"))?;
-        let bytes = Uint8Array::new(&read(response.array_buffer()).await?).to_vec();
+        let bytes = Uint8Array::new(&body).to_vec();
         let frames = frame::split(&bytes).map_err(|error| SyncError::BadAnswer {
             detail: error.to_string(),
         })?;
@@ -123,35 +168,103 @@ impl Endpoint {
         from: Version,
         direction: Direction,
     ) -> Result<JsValue, SyncError> {
-        let headers = self.headers().await?;
-        set(&headers, "accept", "application/json")?;
         let stream = String::from(js_sys::encode_uri_component(stream.as_str()));
         let direction = match direction {
             Direction::Forward => "forward",
             Direction::Backward => "backward",
         };
-        let url = format!(
-            "{}/streams/{stream}?from={from}&direction={direction}",
-            self.url
-        );
-        let response = fetch(&url, "GET", &headers, None, abort, TIMEOUT_MILLIS).await?;
-        expect_type(&response, "application/json")?;
-        read(response.json()).await
+        let call = Call {
+            url: format!(
+                "{}/streams/{stream}?from={from}&direction={direction}",
+                self.url
+            ),
+            headers: &[],
+            body: None,
+            media_type: JSON,
+            wait: 0,
+        };
+        Ok(self.call(abort, &call).await?.body)
     }
 
-    async fn headers(&self) -> Result<Headers, SyncError> {
-        let headers = Headers::new().map_err(|error| network(&error))?;
-        if let Some(source) = &self.token
-            && let Some(token) = source().await
-        {
-            headers
-                .set("authorization", &format!("Bearer {token}"))
-                .map_err(|error| SyncError::Unauthorized {
-                    detail: format!("the token is no text for a header: {}", describe(&error)),
-                })?;
+    /// Makes a call and reads its answer, within the time that both allow for.
+    async fn call(&self, abort: &AbortController, call: &Call<'_>) -> Result<Answer, SyncError> {
+        let sent = call.body.as_ref().map_or(0, Uint8Array::length);
+        let time = TIMEOUT_MILLIS + call.wait + (sent + ANSWER_BYTES) / BYTES_PER_MILLI;
+        match within(time, self.answered(abort, call)).await {
+            Some(answer) => answer,
+            None => {
+                abort.abort();
+                Err(SyncError::Network {
+                    detail: format!("no answer within {} s", time / 1_000),
+                })
+            }
         }
-        Ok(headers)
     }
+
+    /// Sends it with a token; if that is refused, once more with another one.
+    async fn answered(
+        &self,
+        abort: &AbortController,
+        call: &Call<'_>,
+    ) -> Result<Answer, SyncError> {
+        let mut token = self.ask_token(false).await?;
+        let refused = self.refused.borrow().clone();
+        if refused.as_ref() == Some(&token) {
+            token = self.ask_token(true).await?;
+            if refused.as_ref() == Some(&token) {
+                return Err(SyncError::Unauthorized {
+                    detail: "the token that it refused has not been replaced".into(),
+                });
+            }
+        }
+        let mut result = exchange(abort, call, token.as_deref()).await;
+        if let Err(SyncError::Unauthorized { .. }) = result {
+            let another = self.ask_token(true).await?;
+            if another != token {
+                token = another;
+                result = exchange(abort, call, token.as_deref()).await;
+            }
+        }
+        match &result {
+            Ok(_) => *self.refused.borrow_mut() = None,
+            Err(SyncError::Unauthorized { .. }) => *self.refused.borrow_mut() = Some(token),
+            Err(_) => {}
+        }
+        result
+    }
+
+    async fn ask_token(&self, another: bool) -> Result<Option<String>, SyncError> {
+        match &self.token {
+            Some(source) => source(another).await.map_err(|why| SyncError::Network {
+                detail: format!("the app could not say who is signed in: {why}"),
+            }),
+            None => Ok(None),
+        }
+    }
+
+    /// Something happened: a token that was refused may be taken now.
+    pub(crate) fn forget_refusal(&self) {
+        *self.refused.borrow_mut() = None;
+    }
+}
+
+/// Sends a call and reads its answer.
+async fn exchange(
+    abort: &AbortController,
+    call: &Call<'_>,
+    token: Option<&str>,
+) -> Result<Answer, SyncError> {
+    let response = fetch(abort, call, token).await?;
+    if !response.ok() {
+        return Err(refusal(response).await);
+    }
+    expect_type(&response, call.media_type)?;
+    let body = match call.media_type {
+        JSON => response.json(),
+        _ => response.array_buffer(),
+    };
+    let body = read(body).await?;
+    Ok(Answer { response, body })
 }
 
 fn set(headers: &Headers, name: &str, value: &str) -> Result<(), SyncError> {
@@ -194,22 +307,34 @@ async fn read(promise: Result<Promise, JsValue>) -> Result<JsValue, SyncError> {
 }
 
 async fn fetch(
-    url: &str,
-    method: &str,
-    headers: &Headers,
-    body: Option<&Uint8Array>,
     abort: &AbortController,
-    timeout: u32,
+    call: &Call<'_>,
+    token: Option<&str>,
 ) -> Result<Response, SyncError> {
+    let headers = Headers::new().map_err(|error| network(&error))?;
+    set(&headers, "accept", call.media_type)?;
+    set(&headers, CLIENT_HEADER, &CLIENT_VERSION.to_string())?;
+    for (name, value) in call.headers {
+        set(&headers, name, value)?;
+    }
+    if let Some(token) = token {
+        headers
+            .set("authorization", &format!("Bearer {token}"))
+            .map_err(|error| SyncError::Unauthorized {
+                detail: format!("the token is no text for a header: {}", describe(&error)),
+            })?;
+    }
     let init = RequestInit::new();
-    init.set_method(method);
-    init.set_headers(headers);
+    init.set_headers(&headers);
     init.set_cache(RequestCache::NoStore);
+    init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&abort.signal()));
-    if let Some(body) = body {
+    if let Some(body) = &call.body {
+        init.set_method("POST");
         init.set_body(body);
     }
-    let request = Request::new_with_str_and_init(url, &init).map_err(|error| network(&error))?;
+    let request =
+        Request::new_with_str_and_init(&call.url, &init).map_err(|error| network(&error))?;
     // A page and a worker have fetch on different classes, and it is the same function.
     let global = js_sys::global();
     let function: Function = Reflect::get(&global, &JsValue::from_str("fetch"))
@@ -218,29 +343,44 @@ async fn fetch(
         .ok_or_else(|| SyncError::Network {
             detail: "there is no fetch here".into(),
         })?;
-    let controller = abort.clone();
-    let timer = Timeout::new(timeout, move || controller.abort());
     let promise = function
         .apply(&global, &Array::of1(&request))
         .map_err(|error| network(&error))?;
-    let response = JsFuture::from(Promise::from(promise))
-        .await
-        .map_err(|error| network(&error));
-    drop(timer);
-    let response: Response = response?
+    let response = JsFuture::from(Promise::from(promise)).await;
+    response
+        .map_err(|error| network(&error))?
         .dyn_into()
-        .map_err(|_other| bad("fetch gave no response"))?;
-    if response.ok() {
-        Ok(response)
-    } else {
-        Err(refusal(response).await)
+        .map_err(|_other| bad("fetch gave no response"))
+}
+
+/// How long to wait, in milliseconds: `Retry-After` is a number of seconds or a date.
+fn retry_after(response: &Response) -> Option<u64> {
+    let asked = header(response, "retry-after")?;
+    if let Ok(seconds) = asked.trim().parse::<u64>() {
+        return Some(seconds.saturating_mul(1_000));
     }
+    let at = js_sys::Date::parse(&asked);
+    // By the server's own clock where it can be read, so that this device's may be wrong.
+    let here = header(response, "date").map(|date| js_sys::Date::parse(&date));
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds are exact in a double"
+    )]
+    let here = here
+        .filter(|here| here.is_finite())
+        .unwrap_or(now().millis() as f64);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number that is not negative; anything else saturates"
+    )]
+    at.is_finite().then(|| (at - here).max(0.0) as u64)
 }
 
 /// What a response without success says.
 async fn refusal(response: Response) -> SyncError {
     let status = response.status();
-    let is_problem = expect_type(&response, "application/problem+json").is_ok();
+    let is_problem = expect_type(&response, PROBLEM).is_ok();
     let problem = if is_problem {
         read(response.json()).await.unwrap_or_default()
     } else {
@@ -248,22 +388,30 @@ async fn refusal(response: Response) -> SyncError {
     };
     let said = |field| Fields::of(&problem).text(field).unwrap_or_default();
     let (code, detail) = (said("code"), said("detail"));
+    let max = || Fields::of(&problem).whole("max").ok();
     match status {
+        // What a redirect looks like that is not followed.
+        0 => bad("it leads elsewhere; a sign-in page?"),
         401 => SyncError::Unauthorized { detail },
+        // Proxies have caps of their own, and say so without a problem document.
+        413 if code == "too_many_commits" => SyncError::TooManyCommits { max: max() },
+        413 => SyncError::TooLarge { max: max() },
+        426 => SyncError::ClientTooOld,
         429 => SyncError::RateLimited {
-            retry_after_millis: header(&response, "retry-after")
-                .and_then(|seconds| seconds.parse::<u64>().ok())
-                .map(|seconds| seconds.saturating_mul(1_000)),
+            retry_after_millis: retry_after(&response),
         },
-        500.. => SyncError::Unavailable { status, detail },
+        // The request did not arrive in time, or came too early.
+        408 | 425 | 500.. => SyncError::Unavailable {
+            status,
+            detail,
+            retry_after_millis: retry_after(&response),
+        },
         _ if !is_problem => SyncError::BadAnswer {
             detail: format!("status {status} without a problem document; a proxy or sign-in page?"),
         },
         403 => SyncError::Forbidden { code, detail },
         404 => SyncError::UnknownLog { detail },
         409 if code == "cursor_mismatch" || code == "cursor_ahead" => SyncError::HistoryChanged,
-        413 => SyncError::TooLarge,
-        426 => SyncError::ClientTooOld,
         _ => SyncError::Refused {
             status,
             code,

@@ -24,6 +24,10 @@ pub const PROBLEM: &str = "application/problem+json";
 pub const REPLICA_HEADER: &str = "tidelog-replica";
 /// Names the cursor of a push whose body is frames.
 pub const CURSOR_HEADER: &str = "tidelog-cursor";
+/// On each request, if the caller likes: which version of the protocol's client it is. A server refuses one that is too old.
+pub const CLIENT_HEADER: &str = "tidelog-client";
+/// The version of the client that this crate is.
+pub const CLIENT_VERSION: u32 = 1;
 /// On each answer: the log's epoch.
 pub const EPOCH_HEADER: &str = "tidelog-epoch";
 /// On each answer: the newest position of the log.

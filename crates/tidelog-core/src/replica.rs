@@ -5,14 +5,14 @@
 //!
 //! 1. [`Replica::poll_notice`]: fold confirmed frames, decide reruns, tell subscribers;
 //! 2. [`Replica::poll_store`]: run the request on the store, answer with [`Replica::handle_written`],
-//!    [`Replica::handle_loaded`], [`Replica::handle_frames`] or [`Replica::handle_reopened`]; one is under way at a time;
+//!    [`Replica::handle_loaded`], [`Replica::handle_head`], [`Replica::handle_frames`] or [`Replica::handle_reopened`]; one is under way at a time;
 //! 3. [`Replica::poll_send`]: send it, answer with [`Replica::handle_pushed`], [`Replica::handle_pulled`] or their
 //!    `_failed` twins; one push and one pull may be under way;
 //! 4. [`Replica::poll_timeout`]: come back then.
 //!
 //! What shows is `fold(confirmed) then fold(queue)`. Invariants:
 //!
-//! - A commit is sent only after the transaction that holds it completed.
+//! - A commit is sent only after the transaction that holds it completed, and on a view that the store has just confirmed.
 //! - Only a contiguous pull confirms, and only a verdict about this very attempt, or a condition that the confirmed log
 //!   breaks, takes a commit out of the queue; an acked commit stays until it is confirmed.
 //! - Every commit is in one place: the queue, the parked list, the confirmed log, or gone by a receipt that says so.
@@ -32,6 +32,7 @@ mod queue;
 mod repair;
 mod request;
 mod resolve;
+mod retry;
 mod rewind;
 mod snapshot;
 mod status;
@@ -440,9 +441,9 @@ impl Replica {
     }
 
     /// Something may have changed while nobody looked (the page was frozen, the network came back): look again now.
-    pub fn handle_kick(&mut self, now: Timestamp) {
+    pub fn handle_kick(&mut self, _now: Timestamp) {
         self.disk.load = true;
-        self.sync.kick(now);
+        self.sync.kick();
     }
 
     /// Ends it. What is not on disk yet is written first if the host keeps polling the store until nothing comes.

@@ -414,6 +414,12 @@ pub trait Store {
     /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
     fn write(&self, batch: WriteBatch) -> impl Future<Output = Result<Written, StoreError>>;
 
+    /// Reads the replica and the head and nothing else: has anybody written?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn head(&self) -> impl Future<Output = Result<(ReplicaId, Head), StoreError>>;
+
     /// Reads a consistent view: everything but the log, and recorded frames after a position up to about `max_bytes`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Consistent views, each in one transaction.
 
 use crate::connection::Connection;
+use crate::look::Look;
 use crate::record;
 use crate::schema::meta::GAPS;
 use crate::schema::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE};
@@ -9,8 +10,17 @@ use tidelog_core::map::Map;
 use tidelog_core::store::{
     Direction, Head, Loaded, Outcome, Page, ParkedRecord, PendingFrame, StoreError, Usage,
 };
-use tidelog_core::{Position, Seq};
+use tidelog_core::{Position, ReplicaId, Seq};
 use wasm_bindgen::JsValue;
+
+/// The replica and the head.
+pub(crate) async fn head(connection: &Connection) -> Result<(ReplicaId, Head), StoreError> {
+    let transaction = connection.read(&[META, PENDING])?;
+    let view = View::new(connection, &transaction);
+    let asked = Look::ask(&view)?;
+    let look = Look::read(&view, asked).await?;
+    Ok((look.stored.replica, look.head))
+}
 
 /// Everything but the log, and a page of that.
 pub(crate) async fn load(

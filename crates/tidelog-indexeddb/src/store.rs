@@ -10,10 +10,10 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
 use tidelog_core::store::{
-    Compaction, Direction, FoldName, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
+    Compaction, Direction, FoldName, Head, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
     StoredSnapshot, Usage, WriteBatch, Written,
 };
-use tidelog_core::{LogName, Position, Subject};
+use tidelog_core::{LogName, Position, ReplicaId, Subject};
 use wasm_bindgen_futures::spawn_local;
 
 /// An open database. Dropping it closes it.
@@ -78,6 +78,10 @@ impl Store for IndexedDbStore {
     async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
         let connection = Rc::clone(&self.connection);
         detached(async move { write::write(&connection, &batch).await }).await
+    }
+
+    async fn head(&self) -> Result<(ReplicaId, Head), StoreError> {
+        read::head(&self.connection).await
     }
 
     async fn load(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {

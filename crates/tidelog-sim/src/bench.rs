@@ -204,6 +204,7 @@ impl Bench {
         while self.store(tab, Fault::None) {}
     }
 
+    /// What a tab sends at this moment, whatever its store has to do.
     pub fn requests(&mut self, tab: usize) -> Vec<Request> {
         let time = self.time();
         let replica = &mut self.tabs[tab].replica;
@@ -212,6 +213,12 @@ impl Bench {
 
     /// What a tab wants to push now, after everything is on disk. Pulls among the requests stay unanswered.
     pub fn pushes(&mut self, tab: usize) -> Vec<Commit> {
+        self.save(tab);
+        self.pushes_now(tab)
+    }
+
+    /// What a tab pushes at this moment, whatever its store has to do.
+    pub fn pushes_now(&mut self, tab: usize) -> Vec<Commit> {
         let mut all = Vec::new();
         for request in self.requests(tab) {
             match request {

@@ -80,7 +80,11 @@ pub fn signed_out(dice: &mut Dice) -> SyncError {
 pub fn no_service(dice: &mut Dice) -> SyncError {
     let detail = String::from("injected");
     let status = [500, 502, 503, 504, 507][dice.below(5)];
-    SyncError::Unavailable { status, detail }
+    SyncError::Unavailable {
+        status,
+        detail,
+        retry_after_millis: None,
+    }
 }
 
 /// The server asks to slow down.

@@ -10,9 +10,10 @@ use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{
     Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
 };
-use tidelog_core::store::{Durability, Loaded, StoreError, StoreOp, StoredSnapshot, Written};
+use tidelog_core::store::{Durability, Head, Loaded, StoreError, StoreOp, StoredSnapshot, Written};
 use tidelog_core::{
-    ChainHash, CommitId, Epoch, EventId, Position, Recorded, StreamId, Timestamp, Version,
+    ChainHash, CommitId, Epoch, EventId, Position, Recorded, ReplicaId, StreamId, Timestamp,
+    Version,
 };
 
 /// More notices than any input can cause.
@@ -22,6 +23,7 @@ const MOST_NOTICES: usize = 10_000;
 enum Answer {
     Written(Result<Written, StoreError>),
     Loaded(Result<Loaded, StoreError>),
+    Head(Result<(ReplicaId, Head), StoreError>),
     Frames(Result<Vec<Vec<u8>>, StoreError>),
     Snapshot(Result<Option<Snapshot>, StoreError>),
     Reopened,
@@ -434,7 +436,9 @@ impl Tab {
                     self.restored = found;
                 }
             }
+            Answer::Head(Ok((replica, head))) => self.replica.handle_head(now, replica, head),
             Answer::Loaded(Err(error))
+            | Answer::Head(Err(error))
             | Answer::Frames(Err(error))
             | Answer::Snapshot(Err(error)) => self.replica.handle_load_failed(now, error),
             Answer::Reopened => self.replica.handle_reopened(now, Ok(())),
@@ -466,6 +470,9 @@ impl Tab {
             }
             StoreRequest::Load { after } => {
                 Answer::Loaded(connection.map(|()| disk.load(after, max_bytes)))
+            }
+            StoreRequest::Head => {
+                Answer::Head(connection.map(|()| (disk.content.replica, disk.content.head)))
             }
             StoreRequest::Log => Answer::Frames(connection.map(|()| disk.frames())),
             StoreRequest::Snapshot => {

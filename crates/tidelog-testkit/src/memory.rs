@@ -30,7 +30,7 @@ pub use fault::{Fault, FaultPlan};
 use content::Content;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidelog_core::store::{
-    Compaction, Direction, FoldName, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
+    Compaction, Direction, FoldName, Head, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
     StoredSnapshot, Usage, WriteBatch, Written,
 };
 use tidelog_core::{Position, ReplicaId};
@@ -192,6 +192,10 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
         self.write_now(&batch)
+    }
+
+    async fn head(&self) -> Result<(ReplicaId, Head), StoreError> {
+        self.read(Content::head)
     }
 
     async fn load(&self, after: Position, max_bytes: usize) -> Result<Loaded, StoreError> {

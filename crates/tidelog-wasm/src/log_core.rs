@@ -16,7 +16,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use tidelog_client::{
-    ClientError, FieldError, Fields, Log, Options, Outcome, Retain, new_commit_id, now,
+    ClientError, FieldError, Fields, Log, Options, Outcome, Retain, TAKE_OVER_MILLIS,
+    new_commit_id, now,
 };
 use tidelog_core::map::Map;
 use tidelog_core::replica::{Decision, Notice, Question, ReceiptState};
@@ -111,13 +112,22 @@ fn retain(of: &JsValue) -> Result<Retain, FieldError> {
     })
 }
 
-/// Asks JavaScript for a token; anything but text means none.
+/// Asks JavaScript for a token; anything but text means none. What it throws or rejects with says why it cannot tell.
 fn token_source(source: Function) -> tidelog_client::TokenSource {
-    Rc::new(move || {
-        let asked = source.call0(&JsValue::UNDEFINED);
+    Rc::new(move |another| {
+        let asked = source.call1(&JsValue::UNDEFINED, &another.into());
         Box::pin(async move {
-            let token = JsFuture::from(Promise::resolve(&asked.ok()?)).await.ok()?;
-            token.as_string()
+            let answer = match asked {
+                Ok(asked) => JsFuture::from(Promise::resolve(&asked)).await,
+                Err(thrown) => Err(thrown),
+            };
+            match answer {
+                Ok(token) => Ok(token.as_string()),
+                Err(thrown) => {
+                    let why = Fields::of(&thrown).text("message");
+                    Err(why.unwrap_or_else(|_untold| String::from("no details")))
+                }
+            }
         })
     })
 }
@@ -147,6 +157,11 @@ impl LogCore {
             user: Subject::new(text("user")?).map_err(|error| invalid("user", &error))?,
             url: fields.optional_text("url").map_err(bad)?,
             token: token.ok().map(token_source),
+            detached: fields.value("detached").is_truthy(),
+            take_over_after: match fields.value("takeOverAfter").is_undefined() {
+                true => TAKE_OVER_MILLIS,
+                false => fields.small("takeOverAfter").map_err(bad)?,
+            },
             durability: match text("durability")?.as_str() {
                 "strict" => Durability::Strict,
                 "relaxed" => Durability::Relaxed,

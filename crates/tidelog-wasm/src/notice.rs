@@ -280,6 +280,8 @@ struct StatusJs {
     replayed: Option<ReplayedJs>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsErrorText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<f64>,
 }
 
 /// How much of the local log has been read, while it is being opened.
@@ -311,6 +313,12 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
             message: peer.message.clone()?,
         })
     });
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "times of this age are exact in a double"
+    )]
+    let own_retry = status.retry_at.map(|at| at.millis() as f64);
+    let retry_at = own_retry.or_else(|| peer.as_ref().and_then(|peer| peer.retry_at));
     let phase = match (&peer, status.phase) {
         (Some(peer), _) => peer.phase.clone(),
         (None, phase) => phase.name().to_owned(),
@@ -329,6 +337,7 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
             total: number(status.stored.value()),
         }),
         error: own.map(JsErrorText::Own).or(peer_error),
+        retry_at,
     })
 }
 

@@ -10,7 +10,7 @@ pub mod disk;
 use gloo_timers::future::TimeoutFuture;
 use std::cell::RefCell;
 use std::rc::Rc;
-use tidelog_client::{Log, Options, RecordedEvent, Retain, new_commit_id};
+use tidelog_client::{Log, Options, RecordedEvent, Retain, TAKE_OVER_MILLIS, new_commit_id};
 use tidelog_core::replica::{Draft, Notice};
 use tidelog_core::store::{Direction, Durability};
 use tidelog_core::{
@@ -29,6 +29,8 @@ pub fn options(log: &str) -> Options {
         user: Subject::new("tester").unwrap(),
         url: None,
         token: None,
+        detached: false,
+        take_over_after: TAKE_OVER_MILLIS,
         durability: Durability::Strict,
         retain: Retain::All,
         snapshots: true,

@@ -24,10 +24,20 @@ impl Replica {
         }
         self.disk.busy = None;
         self.cancel_question();
+        let (before, generation) = (self.head.generation, loaded.head.generation);
         let result = self.take_in(loaded);
         self.rebuild_heads();
         match result {
-            Ok(()) => self.disk.retry_at = None,
+            Ok(()) => {
+                self.disk.retry_at = None;
+                if self.opened && !self.disk.load && self.head.generation == generation {
+                    self.sync.refreshed(now);
+                    if generation != before {
+                        // Another tab may have appended.
+                        self.sync.push.hurry(now);
+                    }
+                }
+            }
             Err(error) => self.handle_load_failed(now, error),
         }
     }

@@ -53,11 +53,15 @@ impl Replica {
             return Ok(());
         }
         if frames.is_empty() {
-            self.sync.succeeded();
+            self.sync.pull_succeeded();
+            if server_head == Position::START {
+                // A history that is restored at its very beginning has the name of the one that was left.
+                self.sync.left = None;
+            }
             if server_head > self.head.cursor.position {
                 // It says there is more but gives none: do not ask in a tight loop.
                 let detail = String::from("it says that there is more, but sends nothing");
-                self.sync.failed(now, SyncError::BadAnswer { detail });
+                self.sync.pull_failed(now, SyncError::BadAnswer { detail });
             }
             self.sync.server_head = Some(server_head);
             self.after_confirm();
@@ -67,7 +71,7 @@ impl Replica {
         }
         match self.check_page(frames) {
             Ok(page) => {
-                self.sync.succeeded();
+                self.sync.pull_succeeded();
                 self.sync.page = Some(page);
                 self.sync.server_head = Some(server_head);
                 self.status_changed();
@@ -75,7 +79,7 @@ impl Replica {
             }
             Err(error) => {
                 let detail = error.to_string();
-                self.sync.failed(now, SyncError::BadAnswer { detail });
+                self.sync.pull_failed(now, SyncError::BadAnswer { detail });
                 self.status_changed();
                 Err(error)
             }
@@ -125,7 +129,7 @@ impl Replica {
         if error == SyncError::HistoryChanged && self.head.cursor.position > Position::START {
             self.sync.rewind = super::rewind::Rewind::Wanted;
         }
-        self.sync.failed(now, error);
+        self.sync.pull_failed(now, error);
         self.status_changed();
     }
 }

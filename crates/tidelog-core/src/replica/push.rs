@@ -1,22 +1,126 @@
 //! Pushing: which commits go when, and what the verdicts mean.
 
 use super::queue::{State, touched};
+use super::retry::Lane;
 use super::{ParkReason, Replica, Request, SyncError};
 use crate::authority::{Rejection, RejectionCode};
+use crate::commit::Commit;
 use crate::expected::Expected;
-use crate::id::ReplicaId;
+use crate::id::{CommitId, ReplicaId};
 use crate::limits::{MAX_BODY_BYTES, MAX_PUSH_COMMITS};
 use crate::map::Set;
-use crate::number::{Position, Timestamp};
+use crate::number::{Attempt, Position, Timestamp};
 use crate::protocol::{PushResponse, Verdict};
 use crate::stream::StreamId;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// A push that is under way.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    commits: Vec<(CommitId, Attempt)>,
+    bytes: usize,
+}
+
+/// How much a push may carry, as far as the server, or what stands before it, has said.
+#[derive(Debug)]
+pub(super) struct Room {
+    commits: usize,
+    bytes: usize,
+    /// Commits that were refused alone: they are sent alone, and seldom.
+    oversized: Vec<CommitId>,
+    again: Lane,
+    may_try: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            commits: MAX_PUSH_COMMITS,
+            bytes: MAX_BODY_BYTES / 2,
+            oversized: Vec::new(),
+            again: Lane::default(),
+            may_try: false,
+        }
+    }
+}
+
+impl Room {
+    /// A push was too large. What is smaller is sent at once; what cannot be made smaller waits. The size is remembered, so
+    /// that not every push is tried too large first.
+    fn refused(&mut self, now: Timestamp, random: u64, sent: &Sent, error: &SyncError) {
+        let most = |max: &Option<u64>| {
+            max.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX))
+        };
+        match (sent.commits.as_slice(), error) {
+            ([(id, _)], _) => {
+                if !self.oversized.contains(id) {
+                    self.oversized.push(*id);
+                }
+                let error = SyncError::CommitOversized { commit: *id };
+                self.again.failed(now, random, error);
+            }
+            (commits, SyncError::TooManyCommits { max }) => {
+                self.commits = (commits.len() / 2).min(most(max)).max(1);
+            }
+            (_, SyncError::TooLarge { max }) => {
+                self.bytes = (sent.bytes / 2).min(most(max)).max(1);
+            }
+            _ => {}
+        }
+    }
+
+    /// These have their verdict.
+    fn answered(&mut self, id: CommitId) {
+        self.oversized.retain(|other| *other != id);
+        if self.oversized.is_empty() {
+            self.again = Lane::default();
+        }
+    }
+
+    pub(super) fn look(&mut self, now: Timestamp) {
+        self.may_try = self.again.is_free(now);
+    }
+
+    pub(super) const fn kick(&mut self) {
+        self.again.kick();
+    }
+
+    pub(super) const fn error(&self) -> Option<&SyncError> {
+        self.again.error()
+    }
+
+    pub(super) const fn next_at(&self) -> Option<Timestamp> {
+        self.again.next_at()
+    }
+}
+
 impl Replica {
-    /// Pending commits in local order. One is held back behind an earlier one that is not sent, or that may fail without
-    /// taking it along; unrelated ones pass.
+    /// The next push, if there is anything to push.
     pub(super) fn push(&mut self) -> Option<Request> {
+        let commits: Vec<Commit> = self
+            .next_push()
+            .into_iter()
+            .filter_map(|index| Some(self.queue.get(index)?.local.commit.clone()))
+            .collect();
+        if commits.is_empty() {
+            return None;
+        }
+        let ids = commits.iter().map(|commit| (commit.id, commit.attempt));
+        self.sync.pushing = Some(Sent {
+            commits: ids.collect(),
+            bytes: commits.iter().map(Commit::weight).sum(),
+        });
+        Some(Request::Push {
+            replica: self.id,
+            cursor: self.head.cursor,
+            commits,
+        })
+    }
+
+    /// Pending commits in local order, as places in the queue. One is held back behind an earlier one that is not sent, or that may fail without
+    /// taking it along; unrelated ones pass.
+    pub(super) fn next_push(&self) -> Vec<usize> {
         let mut held: Set<&StreamId> = Set::new();
         let mut risky: Set<&StreamId> = Set::new();
         // One that leaves the queue is still pending on disk: if this tab ends now, another one sends it.
@@ -27,9 +131,10 @@ impl Replica {
         for parked in leaving.filter_map(|departing| departing.parked.as_ref()) {
             held.extend(touched(&parked.local.commit));
         }
-        let mut commits = Vec::new();
+        let mut places = Vec::new();
         let mut bytes = 0;
-        for entry in &self.queue {
+        let room = &self.sync.room;
+        for (place, entry) in self.queue.iter().enumerate() {
             if entry.is_acked() {
                 continue;
             }
@@ -46,10 +151,12 @@ impl Replica {
                     })
             });
             let blocked = entry.touched().any(|stream| held.contains(stream));
-            let full = commits.len() >= self.sync.push_limit
-                || bytes + commit.weight() > MAX_BODY_BYTES / 2;
-            let sendable = entry.state == State::Pending && entry.refused.is_none();
-            if !sendable || alone || blocked || (full && !commits.is_empty()) {
+            let oversized = room.oversized.contains(&commit.id);
+            let full =
+                places.len() >= room.commits || bytes + commit.weight() > room.bytes || oversized;
+            let waits = oversized && !room.may_try;
+            let sendable = entry.state == State::Pending && entry.refused.is_none() && !waits;
+            if !sendable || alone || blocked || (full && !places.is_empty()) {
                 held.extend(entry.touched());
                 continue;
             }
@@ -61,22 +168,12 @@ impl Replica {
                 risky.extend(entry.touched());
             }
             bytes += commit.weight();
-            commits.push(commit.clone());
+            places.push(place);
+            if oversized {
+                break;
+            }
         }
-        if commits.is_empty() {
-            return None;
-        }
-        self.sync.pushing = Some(
-            commits
-                .iter()
-                .map(|commit| (commit.id, commit.attempt))
-                .collect(),
-        );
-        Some(Request::Push {
-            replica: self.id,
-            cursor: self.head.cursor,
-            commits,
-        })
+        places
     }
 
     /// The answer to a push. Verdicts about attempts that were not sent, or are no longer current, are ignored.
@@ -84,6 +181,7 @@ impl Replica {
         let Some(sent) = self.sync.pushing.take() else {
             return;
         };
+        self.sync.stale();
         let here = self.head.cursor;
         let other = if here.position > Position::START {
             response.epoch != here.epoch
@@ -92,21 +190,21 @@ impl Replica {
         };
         if other {
             // Verdicts of another history say nothing about this one. The next pull finds out.
-            self.sync.failed(now, SyncError::HistoryChanged);
+            self.sync.push_failed(now, SyncError::HistoryChanged);
             self.status_changed();
             return;
         }
-        if self.sync.succeeded() {
+        if self.sync.push_succeeded() {
             self.status_changed();
         }
-        self.sync.push_limit = MAX_PUSH_COMMITS.min(self.sync.push_limit.saturating_mul(2));
         let head = response.head.position;
         let mut answered = 0_usize;
         for result in response.results {
-            if !sent.contains(&(result.id, result.attempt)) {
+            if !sent.commits.contains(&(result.id, result.attempt)) {
                 continue;
             }
             answered += 1;
+            self.sync.room.answered(result.id);
             let index = self.queue.iter().position(|entry| {
                 entry.id() == result.id
                     && entry.attempt() == result.attempt
@@ -139,10 +237,10 @@ impl Replica {
                 }
             }
         }
-        if answered < sent.len() {
+        if answered < sent.commits.len() {
             // A server that leaves commits out would be asked for ever without a pause.
             let detail = String::from("it has no verdict for some of the commits");
-            self.sync.failed(now, SyncError::BadAnswer { detail });
+            self.sync.push_failed(now, SyncError::BadAnswer { detail });
         }
         self.heard_of(head);
     }
@@ -173,10 +271,18 @@ impl Replica {
 
     /// A push failed, or its answer was lost: nothing is known, and the same attempts are sent again.
     pub fn handle_push_failed(&mut self, now: Timestamp, error: SyncError) {
-        if self.sync.pushing.take().is_some() {
-            self.sync.failed(now, error);
-            self.status_changed();
+        let Some(sent) = self.sync.pushing.take() else {
+            return;
+        };
+        self.sync.stale();
+        match &error {
+            SyncError::TooLarge { .. } | SyncError::TooManyCommits { .. } => {
+                let random = self.sync.random();
+                self.sync.room.refused(now, random, &sent, &error);
+            }
+            _ => self.sync.push_failed(now, error),
         }
+        self.status_changed();
     }
 }
 

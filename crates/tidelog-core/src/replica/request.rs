@@ -2,7 +2,7 @@
 
 use crate::commit::Commit;
 use crate::cursor::Cursor;
-use crate::id::ReplicaId;
+use crate::id::{CommitId, ReplicaId};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -60,9 +60,27 @@ pub enum SyncError {
         /// What the server said.
         detail: String,
     },
-    /// The push was too large; a smaller one is sent next.
+    /// The push has too many bytes; a smaller one is sent next.
     #[error("the server refused the size of a push; smaller ones are sent")]
-    TooLarge,
+    TooLarge {
+        /// How many bytes it takes, if it said.
+        max: Option<u64>,
+    },
+    /// The push has too many commits; a smaller one is sent next.
+    #[error("the server refused the number of commits of a push; fewer are sent at once")]
+    TooManyCommits {
+        /// How many it takes, if it said.
+        max: Option<u64>,
+    },
+    /// A push of this one commit was too large, for the server or for something on the way to it.
+    #[error(
+        "commit {commit} is larger than the server, or a proxy before it, takes; it stays on this device and is tried again \
+         now and then"
+    )]
+    CommitOversized {
+        /// The commit.
+        commit: CommitId,
+    },
     /// Too many requests.
     #[error("the server asks to slow down")]
     RateLimited {
@@ -70,12 +88,14 @@ pub enum SyncError {
         retry_after_millis: Option<u64>,
     },
     /// The server has a passing fault.
-    #[error("the server has a fault ({status}): {detail}")]
+    #[error("the server has a passing fault ({status}): {detail}")]
     Unavailable {
         /// The HTTP status.
         status: u16,
         /// What the server said.
         detail: String,
+        /// How long to wait, in milliseconds, if the server said.
+        retry_after_millis: Option<u64>,
     },
     /// This build is too old for the server.
     #[error("this version of the app is too old for the server; reload to update")]
@@ -110,7 +130,9 @@ impl SyncError {
             Self::Unauthorized { .. } => "unauthorized",
             Self::Forbidden { .. } => "forbidden",
             Self::UnknownLog { .. } => "unknown_log",
-            Self::TooLarge => "payload_too_large",
+            Self::TooLarge { .. } => "payload_too_large",
+            Self::TooManyCommits { .. } => "too_many_commits",
+            Self::CommitOversized { .. } => "commit_oversized",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unavailable { .. } => "server_unavailable",
             Self::ClientTooOld => "client_too_old",
@@ -130,5 +152,17 @@ impl SyncError {
                 | Self::UnknownLog { .. }
                 | Self::ClientTooOld
         )
+    }
+
+    /// How long the server asked to wait, in milliseconds.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after_millis }
+            | Self::Unavailable {
+                retry_after_millis, ..
+            } => *retry_after_millis,
+            _ => None,
+        }
     }
 }

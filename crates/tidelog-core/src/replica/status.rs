@@ -2,7 +2,7 @@
 
 use super::queue::State;
 use super::{Replica, SyncError};
-use crate::number::Position;
+use crate::number::{Position, Timestamp};
 use crate::store::StoreError;
 
 /// What a replica is doing, in one word.
@@ -15,6 +15,8 @@ pub enum Phase {
     Local,
     /// Another tab talks to the server.
     Follower,
+    /// Asking the server for the first time, so that it is not known how far it is.
+    Connecting,
     /// The server cannot be reached. Everything works and is sent later.
     Offline,
     /// Reading what the server has.
@@ -30,13 +32,14 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Its name, the same in every language. A follower that has heard nothing from the tab that leads is catching up.
+    /// Its name, the same in every language. A follower that has heard nothing from the tab that leads does not know either.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Opening => "opening",
             Self::Local => "local",
-            Self::Follower | Self::CatchingUp => "catching-up",
+            Self::Follower | Self::Connecting => "connecting",
+            Self::CatchingUp => "catching-up",
             Self::Offline => "offline",
             Self::Live => "live",
             Self::Blocked => "blocked",
@@ -76,6 +79,8 @@ pub struct Status {
     pub leader: bool,
     /// What is wrong with the network or the server.
     pub sync_error: Option<SyncError>,
+    /// When that is tried again by itself, by this device's clock.
+    pub retry_at: Option<Timestamp>,
     /// What is wrong with the local database.
     pub store_error: Option<StoreError>,
 }
@@ -102,6 +107,10 @@ impl Replica {
     /// The state of health.
     #[must_use]
     pub fn status(&self) -> Status {
+        let (sync_error, retry_at) = match self.sync_error() {
+            Some((error, at)) => (Some(error), at),
+            None => (None, None),
+        };
         Status {
             phase: self.phase(),
             position: self.head.cursor.position,
@@ -109,9 +118,27 @@ impl Replica {
             server_head: self.sync.server_head,
             counts: self.counts(),
             leader: self.sync.leader,
-            sync_error: self.sync.error.clone(),
+            sync_error: sync_error.cloned(),
+            retry_at,
             store_error: self.disk.error.clone(),
         }
+    }
+
+    /// What is wrong, and when it is tried again: first of all what a person has to do something about.
+    fn sync_error(&self) -> Option<(&SyncError, Option<Timestamp>)> {
+        let sync = &self.sync;
+        let lanes = [
+            (sync.push.error(), sync.push.next_at()),
+            (sync.pull.error(), sync.pull.next_at()),
+            (sync.room.error(), sync.room.next_at()),
+        ];
+        let errors = lanes
+            .into_iter()
+            .filter_map(|(error, at)| Some((error?, at)));
+        errors
+            .clone()
+            .find(|(error, _)| error.needs_person())
+            .or_else(|| errors.into_iter().next())
     }
 
     fn phase(&self) -> Phase {
@@ -130,14 +157,15 @@ impl Replica {
         if !self.sync.leader {
             return Phase::Follower;
         }
-        match &self.sync.error {
+        match self.sync_error().map(|(error, _)| error) {
             _ if !self.sync.online => Phase::Offline,
             Some(error) if error.needs_person() => Phase::Blocked,
             Some(SyncError::Network { .. } | SyncError::Unavailable { .. }) => Phase::Offline,
             Some(SyncError::HistoryChanged) => Phase::CatchingUp,
             Some(_) => Phase::Error,
             None if self.sync.caught_up => Phase::Live,
-            None => Phase::CatchingUp,
+            None if self.sync.server_head > Some(self.head.cursor.position) => Phase::CatchingUp,
+            None => Phase::Connecting,
         }
     }
 }

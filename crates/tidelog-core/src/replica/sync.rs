@@ -1,42 +1,55 @@
 //! Talking to the server: who does it, when, and when again.
+//!
+//! One tab of a device does it, the leader, but no lock can promise that there is only one: a tab that was frozen wakes as the
+//! leader that it was, and may go on for a moment before it hears that another took over. Two leaders do no harm as long as
+//! each sends what was true of the database at one moment after the last answer it acts upon. Then a late push of a former
+//! leader is what any push may be, one that was long on its way: of an attempt that the server has taken it gets the
+//! receipt, and what made another tab decide an attempt anew, the confirmed log, makes the server refuse the old one.
+//!
+//! So a push is made only on a *fresh* view: one that the database itself confirmed a moment ago, by a write of this tab that
+//! its generation let through, by a load, or by a look at the head ([`StoreRequest::Head`]) where neither has just been. An
+//! answer ends it, because what follows from the answer is to be sent on a view of its own; so does time, because a tab that
+//! was frozen in between has slept through what others wrote. Without this a former leader could take a receipt for an
+//! attempt that it does not know, and send behind it what another tab has stamped anew since.
 
 use super::pull::Page;
+use super::push::{Room, Sent};
 use super::queue::State;
+use super::retry::Lane;
 use super::write::Busy;
-use super::{Notice, ReceiptState, Replica, Request, SyncError};
+use super::{Notice, ReceiptState, Replica, Request, StoreRequest, SyncError};
 use crate::cursor::Cursor;
-use crate::id::{CommitId, Epoch};
-use crate::limits::MAX_PUSH_COMMITS;
+use crate::id::{CommitId, Epoch, ReplicaId};
 use crate::number::{Attempt, Position, Timestamp};
+use crate::store::Head;
 use alloc::vec::Vec;
 
-const FIRST_DELAY_MILLIS: u64 = 250;
-const MAX_DELAY_MILLIS: u64 = 30_000;
-/// The longest that a server may ask to wait.
-const LONGEST_MILLIS: u64 = 10 * MAX_DELAY_MILLIS;
+/// How long a view counts as fresh: it is used at once or not at all.
+const FRESH_MILLIS: i64 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Sync {
     pub(super) leader: bool,
     pub(super) online: bool,
-    pub(super) pushing: Option<Vec<(CommitId, Attempt)>>,
+    pub(super) pushing: Option<Sent>,
     pub(super) pulling: Option<Cursor>,
     pub(super) acks: Vec<(CommitId, Attempt, Position)>,
     pub(super) page: Option<Page>,
     pub(super) server_head: Option<Position>,
     pub(super) caught_up: bool,
-    pub(super) error: Option<SyncError>,
+    pub(super) push: Lane,
+    pub(super) pull: Lane,
+    pub(super) room: Room,
+    /// When the database last said that this view is its content.
+    fresh: Option<Timestamp>,
     pub(super) rewind: super::rewind::Rewind,
     /// The history that was left last: answers that still come from it count for nothing.
     pub(super) left: Option<Epoch>,
-    failures: u32,
-    next_at: Option<Timestamp>,
-    pub(super) push_limit: usize,
     random: u64,
 }
 
 impl Sync {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             leader: false,
             online: true,
@@ -46,12 +59,12 @@ impl Sync {
             page: None,
             server_head: None,
             caught_up: false,
-            error: None,
+            push: Lane::default(),
+            pull: Lane::default(),
+            room: Room::default(),
+            fresh: None,
             rewind: super::rewind::Rewind::No,
             left: None,
-            failures: 0,
-            next_at: None,
-            push_limit: MAX_PUSH_COMMITS,
             random: seed | 1,
         }
     }
@@ -64,43 +77,52 @@ impl Sync {
         self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    pub(super) fn failed(&mut self, now: Timestamp, error: SyncError) {
-        let doubled = FIRST_DELAY_MILLIS << self.failures.min(7);
-        let longest = doubled.min(MAX_DELAY_MILLIS);
-        let mut delay = longest / 2 + self.random() % (longest / 2 + 1);
-        if let SyncError::RateLimited {
-            retry_after_millis: Some(asked),
-        } = &error
-        {
-            delay = delay.max((*asked).min(LONGEST_MILLIS));
-        }
-        if error == SyncError::TooLarge {
-            self.push_limit = (self.push_limit / 2).max(1);
-        }
-        // A push and a pull that fail together are one failure.
-        let asked_to_wait = matches!(error, SyncError::RateLimited { .. });
-        if asked_to_wait || !self.is_put_off(now) {
-            self.failures = self.failures.saturating_add(1);
-            self.next_at = Some(now.plus_millis(i64::try_from(delay).unwrap_or(i64::MAX)));
-        }
-        self.error = Some(error);
+    pub(super) fn push_failed(&mut self, now: Timestamp, error: SyncError) {
+        let random = self.random();
+        self.push.failed(now, random, error);
     }
 
-    /// Is it too early to try again?
-    fn is_put_off(&self, now: Timestamp) -> bool {
-        self.next_at
-            .is_some_and(|at| !at.is_due(now, LONGEST_MILLIS.cast_signed()))
+    pub(super) fn pull_failed(&mut self, now: Timestamp, error: SyncError) {
+        let random = self.random();
+        self.pull.failed(now, random, error);
     }
 
-    pub(super) fn succeeded(&mut self) -> bool {
-        self.failures = 0;
-        self.next_at = None;
-        self.error.take().is_some()
+    /// A push was answered. What kept pulls from the server may be over too.
+    pub(super) fn push_succeeded(&mut self) -> bool {
+        let recovered = self.push.succeeded();
+        if recovered {
+            self.pull.kick();
+        }
+        recovered
     }
 
-    pub(super) const fn kick(&mut self, _now: Timestamp) {
-        self.failures = 0;
-        self.next_at = None;
+    /// A pull was answered. What kept pushes from the server may be over too.
+    pub(super) fn pull_succeeded(&mut self) {
+        if self.pull.succeeded() {
+            self.push.kick();
+        }
+    }
+
+    pub(super) fn kick(&mut self) {
+        self.push.kick();
+        self.pull.kick();
+        self.room.kick();
+        self.fresh = None;
+    }
+
+    /// The database has just said that what this tab knows is so.
+    pub(super) const fn refreshed(&mut self, now: Timestamp) {
+        self.fresh = Some(now);
+    }
+
+    /// What is known since is not from the database.
+    pub(super) const fn stale(&mut self) {
+        self.fresh = None;
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let ends = |at: Timestamp| at.plus_millis(FRESH_MILLIS);
+        self.fresh.is_some_and(|at| at <= now && now < ends(at))
     }
 
     pub(super) fn restart(&mut self) {
@@ -111,6 +133,9 @@ impl Sync {
         self.server_head = None;
         self.caught_up = false;
         self.rewind = super::rewind::Rewind::No;
+        self.push = Lane::default();
+        self.pull = Lane::default();
+        self.fresh = None;
     }
 
     pub(super) fn frames_failed(&mut self) {
@@ -127,6 +152,10 @@ impl Replica {
             // What was under way belongs to the time before: its answers no longer count.
             self.sync.pushing = None;
             self.sync.pulling = None;
+            self.sync.push = Lane::default();
+            self.sync.pull = Lane::default();
+            self.sync.room = Room::default();
+            self.sync.stale();
             self.disk.load = true;
             self.unjudged = true;
             self.status_changed();
@@ -134,10 +163,10 @@ impl Replica {
     }
 
     /// The platform says whether there is a network.
-    pub fn handle_online(&mut self, now: Timestamp, online: bool) {
+    pub fn handle_online(&mut self, _now: Timestamp, online: bool) {
         if online {
             // Also when it was thought to be there: a server that was away may be back with the network.
-            self.sync.kick(now);
+            self.sync.kick();
         }
         if self.sync.online != online {
             self.sync.online = online;
@@ -147,31 +176,63 @@ impl Replica {
 
     /// The next request to send: at most one push and one pull are under way.
     pub fn poll_send(&mut self, now: Timestamp) -> Option<Request> {
-        if !self.may_send() || self.sync.is_put_off(now) {
+        if !self.may_send() {
             return None;
         }
-        self.sync.next_at = None;
+        self.sync.room.look(now);
+        let push = self.sync.push.is_free(now) && self.sync.is_fresh(now);
+        let pull = self.sync.pull.is_free(now);
         if self.disk.load || self.disk.reopen || !self.sync.rewind.is_no() {
             return None;
         }
         self.judge();
         // What waits to be judged might be sent behind a commit that is about to leave its place.
-        if self.sync.pushing.is_none()
+        if push
+            && self.sync.pushing.is_none()
             && self.is_judged()
             && let Some(push) = self.push()
         {
+            // What comes next is sent on another look.
+            self.sync.stale();
             return Some(push);
         }
         let busy = self.sync.page.is_some() || matches!(self.disk.busy, Some(Busy::Sync { .. }));
-        if self.sync.pulling.is_none() && !busy {
+        if pull && self.sync.pulling.is_none() && !busy {
             self.sync.pulling = Some(self.head.cursor);
             return Some(Request::Pull {
                 cursor: self.head.cursor,
                 // The first answer after a failure has to come at once: it is what ends the bad news.
-                wait: self.sync.caught_up && self.sync.error.is_none(),
+                wait: self.sync.caught_up && self.sync.pull.error().is_none(),
             });
         }
         None
+    }
+
+    /// A look at the head before a push, if this view was not confirmed just now.
+    pub(super) fn head_request(&mut self, now: Timestamp) -> Option<StoreRequest> {
+        let wanted = self.may_send()
+            && self.is_judged()
+            && self.sync.pushing.is_none()
+            && !self.sync.is_fresh(now)
+            && self.sync.push.is_free(now)
+            && !self.next_push().is_empty();
+        wanted.then(|| {
+            self.disk.busy = Some(Busy::Head);
+            StoreRequest::Head
+        })
+    }
+
+    /// The answer to [`StoreRequest::Head`].
+    pub fn handle_head(&mut self, now: Timestamp, replica: ReplicaId, head: Head) {
+        if !matches!(self.disk.busy, Some(Busy::Head)) {
+            return;
+        }
+        self.disk.busy = None;
+        if replica == self.id && head.generation == self.head.generation {
+            self.sync.refreshed(now);
+        } else {
+            self.disk.load = true;
+        }
     }
 
     const fn may_send(&self) -> bool {
@@ -198,6 +259,10 @@ impl Replica {
         self.sync.caught_up = self.sync.server_head.is_some_and(|head| head <= here);
         self.unjudged = true;
         self.send_lost_again();
+        if !self.queue.iter().any(|entry| entry.state == State::Pending) {
+            // Nothing is left to send, so what kept it from being sent is over.
+            self.sync.push.succeeded();
+        }
         self.rebuild_heads();
         self.status_changed();
     }
@@ -222,7 +287,16 @@ impl Replica {
     /// When to poll again even if nothing comes in.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let send = self.sync.next_at.filter(|_| self.may_send());
+        let lanes = [
+            self.sync.push.next_at(),
+            self.sync.pull.next_at(),
+            self.sync.room.next_at(),
+        ];
+        let send = lanes
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| self.may_send());
         let retry = self.disk.retry_at;
         let idle = self.disk.busy.is_none() && self.sync.page.is_none() && self.sync.leader;
         let confirm = self.disk.confirm_at.filter(|_| idle);

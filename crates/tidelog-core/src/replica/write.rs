@@ -25,6 +25,8 @@ pub enum StoreRequest {
         /// The newest position known.
         after: Position,
     },
+    /// Read replica and head ([`Store::head`](crate::store::Store::head)); answer with [`Replica::handle_head`].
+    Head,
     /// Read all recorded frames; answer with [`Replica::handle_frames`].
     Log,
     /// This tab is behind what the log on disk begins with. Read the snapshots as at the opening and answer with
@@ -68,6 +70,7 @@ pub(super) enum Sought {
 #[derive(Debug)]
 pub(super) enum Busy {
     Load,
+    Head,
     Log,
     Snapshot,
     Reopen,
@@ -148,6 +151,7 @@ impl Replica {
                 self.confirm_here(now);
                 self.sync_request(now)
             })
+            .or_else(|| self.head_request(now))
     }
 
     fn may_retry(&self, now: Timestamp) -> bool {

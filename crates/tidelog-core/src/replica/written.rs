@@ -23,6 +23,10 @@ impl Replica {
                 if self.disk.error.take().is_some() {
                     self.status_changed();
                 }
+                self.sync.refreshed(now);
+                if matches!(busy, Busy::Append { .. }) {
+                    self.sync.push.hurry(now);
+                }
                 self.written(busy);
             }
             Ok(Written::Stale { .. }) => {
@@ -87,7 +91,7 @@ impl Replica {
                 self.rewound(ResetReason::History);
             }
             Busy::Repair => self.repair_done(),
-            Busy::Load | Busy::Log | Busy::Snapshot | Busy::Reopen => {}
+            Busy::Load | Busy::Head | Busy::Log | Busy::Snapshot | Busy::Reopen => {}
         }
     }
 

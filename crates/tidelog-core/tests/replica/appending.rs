@@ -21,17 +21,21 @@ fn an_append_shows_at_once_and_is_durable_only_after_the_transaction() {
 fn nothing_is_pushed_before_it_is_durable() {
     let mut bench = Bench::new(1);
     bench.note(0, "facts/0", "1");
-    assert!(bench.pushes(0).is_empty());
+    assert!(bench.pushes_now(0).is_empty());
     let time = bench.time();
     bench.tabs[0].ask(time);
     assert!(
-        bench.pushes(0).is_empty(),
+        bench.pushes_now(0).is_empty(),
         "the transaction has not completed"
     );
     while bench.tabs[0].is_asking() {
         bench.tabs[0].progress(time, &mut bench.disk, Fault::None, 1_000);
     }
-    assert_eq!(bench.pushes(0).len(), 1);
+    assert_eq!(
+        bench.pushes_now(0).len(),
+        1,
+        "the write was a look at the head, too"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod appending;
 mod conflicts;
 mod crash;
 mod local;
+mod network;
 mod parked;
 mod recovery;
 mod syncing;

@@ -59,11 +59,11 @@ fn no_error_of_a_request_parks_anything() {
         SyncError::Unavailable {
             status: 503,
             detail: detail.clone(),
+            retry_after_millis: None,
         },
         SyncError::BadAnswer {
             detail: detail.clone(),
         },
-        SyncError::TooLarge,
         SyncError::Refused {
             status: 400,
             code: detail.clone(),
@@ -81,7 +81,7 @@ fn no_error_of_a_request_parks_anything() {
         assert!(bench.replica(0).parked().is_empty());
         assert_eq!(bench.replica(0).status().sync_error.unwrap().code(), code);
         assert!(bench.pushes(0).is_empty(), "it waits before it tries again");
-        bench.now += 60_000;
+        bench.now += 120_000;
     }
     bench.sync(0);
     assert!(bench.server.has(id));

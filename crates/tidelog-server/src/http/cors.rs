@@ -3,7 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use std::time::Duration;
 use tidelog_core::protocol::{
-    CHAIN_HEADER, CURSOR_HEADER, EPOCH_HEADER, HEAD_HEADER, REPLICA_HEADER,
+    CHAIN_HEADER, CLIENT_HEADER, CURSOR_HEADER, EPOCH_HEADER, HEAD_HEADER, REPLICA_HEADER,
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -37,7 +37,7 @@ pub(crate) fn layer(origins: &Origins) -> CorsLayer {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static(REPLICA_HEADER),
             HeaderName::from_static(CURSOR_HEADER),
-            HeaderName::from_static(super::routes::CLIENT_HEADER),
+            HeaderName::from_static(CLIENT_HEADER),
         ])
         .expose_headers([
             HeaderName::from_static(EPOCH_HEADER),
@@ -45,6 +45,7 @@ pub(crate) fn layer(origins: &Origins) -> CorsLayer {
             HeaderName::from_static(CHAIN_HEADER),
             header::ETAG,
             header::RETRY_AFTER,
+            header::DATE,
         ])
         .max_age(Duration::from_secs(3600))
 }

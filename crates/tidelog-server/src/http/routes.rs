@@ -18,11 +18,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use std::time::Instant;
-use tidelog_core::protocol::{CHAIN_HEADER, EPOCH_HEADER, HEAD_HEADER};
+use tidelog_core::protocol::{CHAIN_HEADER, CLIENT_HEADER, EPOCH_HEADER, HEAD_HEADER};
 use tower_http::catch_panic::CatchPanicLayer;
-
-/// Says which version of the protocol's client sends; may be left out.
-pub(crate) const CLIENT_HEADER: &str = "tidelog-client";
 
 /// The whole server as a router.
 pub fn router<S: LogStore>(app: App<S>) -> Router {

@@ -170,7 +170,7 @@ impl World {
         }
         if commits.len() > 1 && self.happens(Hazard::TooLarge) {
             self.oracle.saw("a push that is too large");
-            return Err(SyncError::TooLarge);
+            return Err(SyncError::TooLarge { max: None });
         }
         let busy = self.seen.len() > 1 && self.happens(Hazard::Busy);
         if busy || self.happens(Hazard::DiskFull) {

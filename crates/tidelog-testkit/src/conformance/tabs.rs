@@ -61,6 +61,8 @@ async fn a_run_of_appends_ends_at_another_tabs_write(database) {
         right.head = right.load_all().await.head;
         right.done(ops).await;
         let actual = right.head.generation;
+        let head = left.store.head().await.map(|(_, head)| head);
+        assert_eq!(head, Ok(right.head), "a look shows it, round {round}");
         for attempt in 0..2 {
             let written = left.store.write(appending(&left, &[(b"stale", 1)])).await;
             assert_eq!(written, Ok(Written::Stale { actual }), "round {round}, attempt {attempt}");
@@ -195,6 +197,7 @@ async fn no_order_of_tabs_lets_a_stale_write_through(database) {
                 }
             }
         }
+        assert_eq!(tab.store.head().await, Ok((truth.replica, truth.head)), "step {step}");
         if step % 20 == 0 || !knows {
             assert_eq!(tab.load_all().await, truth, "step {step}");
         }

@@ -151,6 +151,10 @@ impl Content {
         Ok(())
     }
 
+    pub(super) const fn head(&self) -> (ReplicaId, Head) {
+        (self.replica, self.head)
+    }
+
     pub(super) fn load(&self, after: Position, max_bytes: usize) -> Loaded {
         let page = self.range(after.next(), LAST, Direction::Forward, max_bytes);
         let pending = self

@@ -121,6 +121,20 @@ impl LogCore {
         })
     }
 
+    /// Frames of lost histories that can be read, as `{ batches, more }`.
+    ///
+    /// # Errors
+    /// A store error's code.
+    #[wasm_bindgen(js_name = lostBatches)]
+    pub fn lost_batches(&self) -> Promise {
+        let log = self.inner.clone();
+        promise(async move {
+            let frames = log.lost_history().await.map_err(throw)?;
+            let batches = frames.iter().map(|frame| batch::of_frame(frame, 0));
+            Ok(batch::page(batches, false))
+        })
+    }
+
     /// Recomputes checksums and the hash chain of a slice, as `{ position, done }`.
     ///
     /// # Errors
