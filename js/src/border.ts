@@ -16,7 +16,12 @@ export interface CoreOptions {
   readonly user: string;
   readonly url?: string;
   readonly durability: "strict" | "relaxed";
-  readonly token?: () => Promise<string | undefined>;
+  /** Asked with `true`, the server has refused the last one. */
+  readonly token?: (refresh: boolean) => Promise<string | undefined>;
+  /** Milliseconds without a sign of the tab that leads after which this one takes over. */
+  readonly takeOverAfter?: number;
+  /** Only looks: it never talks to a server, confirms nothing, and no other tab waits for it. */
+  readonly detached?: boolean;
   /** Called when `poll` has something to say. It may be called from inside any call. */
   readonly wake: () => void;
   /** Confirmed events to keep on this device; everything when left out. Needs `url`. `since` is in milliseconds. */
@@ -318,6 +323,7 @@ export interface Outcome {
 export interface CoreStatus {
   readonly phase:
     | "opening"
+    | "connecting"
     | "offline"
     | "catching-up"
     | "live"
@@ -332,6 +338,8 @@ export interface CoreStatus {
   readonly leader: boolean;
   readonly replayed?: { readonly done: number; readonly total: number };
   readonly error?: CoreError;
+  /** When that is tried again, in milliseconds since 1970. */
+  readonly retryAt?: number;
 }
 
 export interface LogCore {
@@ -388,6 +396,8 @@ export interface LogCore {
   unconfirmed(): Promise<Uint8Array>;
   /** The frames that were lost or quarantined. */
   lost(): Promise<Uint8Array>;
+  /** Those of them that can be read, of lost histories; positions are those of that time. */
+  lostBatches(): Promise<BatchPage>;
   /** Resolves when durable. */
   importEvents(batch: ImportBatch): Promise<Imported>;
   /**

@@ -236,6 +236,13 @@ export class Engine {
     return fold;
   }
 
+  /** See `LogMembers.syncNow`. */
+  syncNow(): void {
+    this.use();
+    // One that opens tries the server anyway.
+    if (this.#phase === "ready") this.#core?.kick();
+  }
+
   /** Builds what is behind in the background. */
   catchUpLater(): void {
     if (this.#phase !== "ready") return;

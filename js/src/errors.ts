@@ -131,6 +131,8 @@ export const ERRORS = {
   forbidden: [SyncError, "The server does not allow this user to do that."],
   unknown_log: [SyncError, "The server has no such log, or not for this user."],
   payload_too_large: [SyncError, "The server refused the size of a push."],
+  too_many_commits: [SyncError, "The server refused the number of commits of a push."],
+  commit_oversized: [SyncError, "A commit is larger than the server takes."],
   rate_limited: [SyncError, "The server asks to slow down."],
   server_unavailable: [SyncError, "The server has a passing fault."],
   client_too_old: [SyncError, "This version of the app is too old for the server."],

@@ -6,15 +6,14 @@ import type { Engine } from "./engine.js";
 import { tidelogError } from "./errors.js";
 import { framesIn } from "./frames.js";
 import type { ExportOptions } from "./log-types.js";
+import { lostLines } from "./lost.js";
 import { batchToLines, unconfirmedToLine } from "./ndjson.js";
 
 type Chunks = AsyncGenerator<Uint8Array, void, void>;
 
-/** See `LogMembers.export`. Throws `invalid_argument` for lost commits as lines. */
+/** See `LogMembers.export`. */
 export function exportLog(engine: Engine, options: ExportOptions = {}): ReadableStream<Uint8Array> {
-  const { signal, format = "ndjson", what = "confirmed" } = options;
-  if (what === "lost" && format !== "frames")
-    throw tidelogError("invalid_argument", { what, format });
+  const { signal } = options;
   const chunks = chunksOf(engine, options);
   let stop: () => void = () => undefined;
   const end = () => signal?.removeEventListener("abort", stop);
@@ -61,7 +60,7 @@ async function* chunksOf(engine: Engine, options: ExportOptions): Chunks {
     throw failure;
   }
   if (what === "lost") {
-    yield* whole(engine, core.lost());
+    yield* format === "frames" ? whole(engine, core.lost()) : lostLines(engine);
     return;
   }
   if (what !== "unconfirmed") {

@@ -29,6 +29,7 @@ export {
   VersionConflictError,
 } from "./errors.js";
 export { newId } from "./ids.js";
+export { type KeptLog, type KeptName, keptLogs, openKept } from "./kept.js";
 export { createLog } from "./log.js";
 export type {
   AppendOptions,

@@ -31,8 +31,20 @@ export interface LogOptions<Defs extends Streams> {
     | {
         /** E.g. `/v1/logs/todos`. */
         readonly url: string;
-        /** Called for each connection; its answer is sent as a bearer token. */
-        readonly token?: () => string | undefined | Promise<string | undefined>;
+        /**
+         * The token of whoever is signed in, sent as a bearer token; asked before each request. With `refresh` the server
+         * has refused the last one, so one that was kept will not do; if there is no other, the log is `blocked` until
+         * one is there, somebody looks at the page, or `log.syncNow()`. If it rejects, say because the network is down, the
+         * log is offline and tries again.
+         */
+        readonly token?: (ask: {
+          readonly refresh: boolean;
+        }) => string | undefined | Promise<string | undefined>;
+        /**
+         * How long, in milliseconds, the tab that talks to the server may give no sign of life, as one that is frozen
+         * does, before another tab takes over. Default 15,000.
+         */
+        readonly takeOverAfter?: number | undefined;
       }
     | undefined;
   /**
@@ -156,7 +168,8 @@ export interface ExportOptions {
   /**
    * `"confirmed"` (the default), `"unconfirmed"`: pending and parked commits, which exist nowhere else, or
    * `"all"`: both. Of a log on this device alone that cannot be opened because it is damaged, all before the
-   * damage is given, then the stream fails with `database_corrupt`. `"lost"`, as frames only: what was damaged, or recorded in a history that the server lost.
+   * damage is given, then the stream fails with `database_corrupt`.
+   * `"lost"`: what `log.lost()` gives; as frames, whole frames of the history that the server lost, and damaged ones.
    */
   readonly what?: "confirmed" | "unconfirmed" | "all" | "lost";
   /** The stream then fails with the signal's reason. */
@@ -257,6 +270,8 @@ export interface LogMembers {
   readonly parked: Parked;
   /** Opened and replayed what is on disk. Rejects with a `TidelogError`. */
   ready(): Promise<void>;
+  /** Tries the server again now: after somebody signed in, or when a person asks for it. */
+  syncNow(): void;
   /** Live rows of a kind; `[]` while opening. The same definition and an equal query give the same object. */
   rows<Def extends StreamDefinition>(
     definition: Def,
@@ -312,6 +327,11 @@ export interface LogMembers {
    * which name the position.
    */
   verify(options?: ProgressOptions): Promise<{ readonly events: number }>;
+  /**
+   * Events that the server has lost, as after a restored backup, and that nobody has sent again: others', as a rule, because
+   * this device sends its own again. Positions and versions are those of the history that is gone.
+   */
+  lost(): Promise<readonly RecordedEvent[]>;
   /** The confirmed state as of a position or of a time by the server's clock. */
   at(point: ReadPoint): Promise<PastView>;
   /** Appends what takes a commit back, by the `inverse` of its events. */

@@ -12,6 +12,7 @@ import { handlesOf } from "./handle.js";
 import { importLog } from "./import.js";
 import { wasmCore } from "./loader.js";
 import type { Log, LogMembers, LogOptions, Streams } from "./log-types.js";
+import { lostEvents } from "./lost.js";
 import { parkedOf } from "./parked.js";
 import { viewAt } from "./past.js";
 import { collect, readLog, readStream } from "./reading.js";
@@ -43,7 +44,8 @@ export function createLogWith<const Defs extends Streams>(
       snapshots: options.snapshots ?? true,
       ...(retain ? { retain } : {}),
       ...(sync ? { url: sync.url } : {}),
-      ...(sync?.token ? { token: async () => sync.token?.() } : {}),
+      ...(sync?.takeOverAfter ? { takeOverAfter: sync.takeOverAfter } : {}),
+      ...(sync?.token ? { token: async (refresh: boolean) => sync.token?.({ refresh }) } : {}),
     },
     makeCore,
   );
@@ -65,6 +67,7 @@ export function createLogWith<const Defs extends Streams>(
     status: { subscribe: engine.status.subscribe, getSnapshot: engine.status.getSnapshot },
     parked: parkedOf(engine, commands),
     ready: () => engine.ready(),
+    syncNow: () => engine.syncNow(),
     rows: (definition: StreamDefinition, query?: object) => rowsOf(definition).query(query),
     row: (definition: StreamDefinition, key: string) => rowsOf(definition).row(key),
     fold: <Result>(projection: Projection<Result>) =>
@@ -80,6 +83,7 @@ export function createLogWith<const Defs extends Streams>(
     import: (source, how) => importLog(engine, source, how),
     rebuild: (what, how) => rebuild(engine, what as Projection<unknown>, how),
     verify: (how) => verify(engine, how),
+    lost: () => lostEvents(engine),
     at: (point) => viewAt(engine, streams, point),
     undo: (commitId) => undoCommit(engine, commands, commitId),
     receipt: (commitId) => receiptOf(engine, commitId),
@@ -122,6 +126,10 @@ function checkOptions(options: LogOptions<Streams>): void {
   }
   if (durability !== undefined && durability !== "strict" && durability !== "relaxed") {
     throw wrong(name, 'durability must be "strict" or "relaxed"');
+  }
+  const { takeOverAfter = 1 } = options.sync ?? {};
+  if (!Number.isSafeInteger(takeOverAfter) || takeOverAfter < 1 || takeOverAfter > 2 ** 31 - 1) {
+    throw wrong(name, "sync.takeOverAfter must be a number of milliseconds");
   }
   if (persist !== undefined && persist !== "auto" && persist !== "manual") {
     throw wrong(name, 'persist must be "auto" or "manual"');

@@ -86,6 +86,7 @@ export function statusOf(sources: StatusSources): Status {
     ...(reset ? { reset } : {}),
     ...(damaged ? { damaged } : {}),
     ...(error ? { error } : {}),
+    ...(core?.retryAt === undefined ? {} : { retryAt: core.retryAt }),
   };
 }
 
@@ -103,6 +104,7 @@ export function sameStatus(a: Status, b: Status): boolean {
     a.reset === b.reset &&
     a.damaged === b.damaged &&
     a.error?.message === b.error?.message &&
+    a.retryAt === b.retryAt &&
     same(a.unfolded, b.unfolded, (one, other) => one.stream === other.stream) &&
     same(a.unsaved, b.unsaved, (one, other) => one.problem === other.problem) &&
     same(a.rebuilding, b.rebuilding, (one, other) => one === other)

@@ -158,9 +158,20 @@ export interface ParkedReason {
 
 /** Where the log stands. */
 export interface Status {
-  /** `local`: no sync is configured. */
+  /**
+   * - `opening`: reads this device's copy; no commands yet, except for those of a log that is open already;
+   * - `connecting`: the server has not answered yet; `offline`: it cannot be reached;
+   * - `catching-up`: `position` of `head` events are here; `live`: all are, and news come as they happen;
+   * - `blocked`: a person has to do something first, see `error`: sign in (`unauthorized`), be allowed to (`forbidden`,
+   *   `unknown_log`), or get a newer version of the app (`client_too_old`);
+   * - `error`: something else is wrong, see `error` and `retryAt`;
+   * - `local`: no sync is configured.
+   *
+   * Whatever it is, the log takes commands once it was opened, unless it is `closed`.
+   */
   readonly phase:
     | "opening"
+    | "connecting"
     | "offline"
     | "catching-up"
     | "live"
@@ -189,6 +200,8 @@ export interface Status {
   /** The database was found empty or rewound and is being pulled again. */
   readonly reset?: { readonly reason: string };
   readonly error?: TidelogError;
+  /** When what is wrong with the sync is tried again by itself, in milliseconds since 1970 by this device's clock. */
+  readonly retryAt?: number;
 }
 
 /** A fold on its way: `done` of `total` events. */

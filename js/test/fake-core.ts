@@ -5,6 +5,7 @@
  */
 import type {
   Appended,
+  Batch,
   BatchPage,
   CoreCommand,
   CoreDecision,
@@ -365,6 +366,13 @@ export class FakeCore implements LogCore {
     return new Uint8Array();
   }
 
+  /** What an earlier history held. */
+  lostOnes: readonly Batch[] = [];
+
+  async lostBatches(): Promise<BatchPage> {
+    return { batches: this.lostOnes, more: false };
+  }
+
   async importEvents(batch: ImportBatch): Promise<Imported> {
     await Promise.resolve();
     if (this.#closed) throw { code: "closed", message: "closed" };
@@ -516,7 +524,12 @@ export class FakeCore implements LogCore {
     };
   }
 
-  kick(): void {}
+  /** How often it was to look again. */
+  kicks = 0;
+
+  kick(): void {
+    this.kicks += 1;
+  }
 
   async close(): Promise<void> {
     this.write();

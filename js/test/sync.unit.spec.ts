@@ -309,3 +309,46 @@ describe("the log", () => {
     expect(log.row(note, "n").getSnapshot()?.version).toBe(1);
   });
 });
+
+describe("the way to the server", () => {
+  const sync = { url: "/v1/logs/test" };
+
+  it("is asked of the app with a reason: a token that was refused must not be the same again", async () => {
+    const asked: boolean[] = [];
+    const token = ({ refresh }: { readonly refresh: boolean }) => {
+      asked.push(refresh);
+      return refresh ? "new" : "old";
+    };
+    const device = new FakeDevice();
+    const log = createLogWith(
+      { name: "test", streams: { todo }, sync: { ...sync, token } },
+      device.factory,
+    );
+    await log.ready();
+    const { options } = device.core ?? {};
+    expect(await options?.token?.(false)).toBe("old");
+    expect(await options?.token?.(true)).toBe("new");
+    expect(asked).toEqual([false, true]);
+    await log.close();
+  });
+
+  it("is tried again when the app asks for it, once the log is open", async () => {
+    const { log, core } = await openLog();
+    log.syncNow();
+    expect(core.kicks).toBe(1);
+    await log.close();
+    log.syncNow();
+    expect(core.kicks).toBe(1);
+  });
+
+  it("takes over after a time that can be measured", () => {
+    for (const takeOverAfter of [0, -1, 1.5, Number.NaN, 2 ** 40]) {
+      const make = () =>
+        createLogWith(
+          { name: "test", streams: { todo }, sync: { ...sync, takeOverAfter } },
+          new FakeDevice().factory,
+        );
+      expect(thrownBy(make)).toMatchObject({ code: "invalid_definition" });
+    }
+  });
+});

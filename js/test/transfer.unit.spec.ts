@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ImportSource } from "../src/log-types.js";
 import { textToTime } from "../src/ndjson.js";
+import { toBatch } from "./columns.js";
 import { FakeDevice } from "./fake-core.js";
-import { fakeLog, openLog, settled, thrownBy, todo } from "./fixtures.js";
+import { fakeLog, openLog, settled, todo } from "./fixtures.js";
 
 const added = (key: string, data: string) => ({
   stream: `todo/${key}`,
@@ -108,11 +109,32 @@ describe("an export", () => {
     await expect(textOf(log.export())).rejects.toMatchObject({ code: "history_not_available" });
   });
 
-  it("of what was lost is frames only", async () => {
-    const { log } = await openLog(threeEvents());
-    expect(thrownBy(() => log.export({ what: "lost" }))).toMatchObject({
-      code: "invalid_argument",
+  it("of what the server lost leaves out what has come back, is pending or parked", async () => {
+    const { log, core } = await openLog(threeEvents());
+    const { id: pending } = log.todo("c").add({ title: "pending" });
+    const commit = (id: string, first: number, titles: readonly string[]) => ({
+      id,
+      recordedAt: 1,
+      occurredAt: 1,
+      actor: undefined,
+      first,
+      events: titles.map((title, i) => ({
+        ...added(id, JSON.stringify({ title })),
+        version: i + 1,
+      })),
     });
+    core.lostOnes = [
+      toBatch([commit("c2", 1, ["came back"]), commit("x", 2, ["lost", "too"])]),
+      toBatch([commit(pending, 4, ["waits"]), commit("y", 5, ["and this"])]),
+    ];
+    const titles = (await log.lost()).map(({ data }) => (data as { title: string }).title);
+    expect(titles).toEqual(["lost", "too", "and this"]);
+    const lines = (await textOf(log.export({ what: "lost" }))).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { stream: "todo/x", version: 1, data: { title: "lost" } },
+      { stream: "todo/x", version: 2, data: { title: "too" } },
+      { stream: "todo/y", version: 1, data: { title: "and this" } },
+    ]);
     expect(await bytesOf(log.export({ what: "lost", format: "frames" }))).toHaveLength(0);
   });
 });

@@ -133,7 +133,7 @@ function PullProgress() {
 
 function emptyWords(rows: number, phase: string): string {
   if (rows > 0) return "No application matches. Try another word or another status.";
-  if (phase === "opening" || phase === "catching-up")
+  if (phase === "opening" || phase === "connecting" || phase === "catching-up")
     return "Applications appear here as they arrive.";
   if (phase === "offline")
     return "Nothing on this device yet. Applications arrive when the server can be reached.";

@@ -2,7 +2,7 @@ import { useState, useSyncExternalStore } from "react";
 import type { LogMembers } from "tidelog";
 import { useStatus } from "tidelog/react";
 import type { OfflineShell } from "../service-worker/register.ts";
-import { statusToWords } from "./status.ts";
+import { statusToRetry, statusToWords } from "./status.ts";
 
 /** One line: where the log stands, and whether the page itself has a newer version. */
 export function StatusLine({ log, shell }: { log: LogMembers; shell: OfflineShell }) {
@@ -10,8 +10,10 @@ export function StatusLine({ log, shell }: { log: LogMembers; shell: OfflineShel
   const offline = useSyncExternalStore(shell.subscribe, shell.getSnapshot);
   const [updating, setUpdating] = useState(false);
   const words = statusToWords(status);
+  const retry = statusToRetry(status);
   // Numbers that run would be read aloud without end.
-  const running = status.phase === "opening" || status.phase === "catching-up";
+  const running =
+    status.phase === "opening" || status.phase === "connecting" || status.phase === "catching-up";
   return (
     <div className="status-bar">
       <p
@@ -23,6 +25,7 @@ export function StatusLine({ log, shell }: { log: LogMembers; shell: OfflineShel
         <span className="status-dot" aria-hidden="true" />
         <span>{words}</span>
       </p>
+      {retry !== undefined && <p className="status-retry">{retry}</p>}
       {log.user !== "anonymous" && <p className="status-user">as {log.user}</p>}
       {offline === "update" && (
         <button

@@ -3,6 +3,8 @@ import type { Status } from "tidelog";
 
 const COUNT = new Intl.NumberFormat("en");
 
+const TIME = new Intl.DateTimeFormat("en", { timeStyle: "medium", hour12: false });
+
 export function formatCount(count: number): string {
   return COUNT.format(count);
 }
@@ -54,6 +56,12 @@ export function statusToWords(status: Status): string {
   return words.join(" · ");
 }
 
+/** When it is tried again, for those who wait; not part of the line, which is read aloud whenever it changes. */
+export function statusToRetry({ phase, retryAt }: Status): string | undefined {
+  if (retryAt === undefined || (phase !== "blocked" && phase !== "error")) return undefined;
+  return `next try ${TIME.format(retryAt)}`;
+}
+
 function phaseToWords(status: Status): string {
   const progress = statusToProgress(status);
   switch (status.phase) {
@@ -62,11 +70,16 @@ function phaseToWords(status: Status): string {
       return progress && progress.total > 0
         ? `${progress.label} ${formatCount(progress.done)} of ${formatCount(progress.total)}`
         : "Opening…";
+    case "connecting":
+      return "Connecting…";
     case "offline":
       return "Offline";
     case "live":
       return "Live";
     case "blocked":
+      if (status.error?.code === "client_too_old") {
+        return "Update needed: reload to get the new version of this app";
+      }
       return `Blocked: ${status.error?.message ?? "the server does not take this device's changes"}`;
     case "error":
       return `Error: ${status.error?.message ?? "something went wrong"}`;

@@ -1,8 +1,8 @@
-import type { Status } from "tidelog";
+import { type Status, TidelogError } from "tidelog";
 import { describe, expect, test } from "vitest";
 import { keepToRetain, textToKeep } from "./keep.ts";
 import { statusToNotices } from "./notices.tsx";
-import { formatBytes, statusToProgress, statusToWords } from "./status.ts";
+import { formatBytes, statusToProgress, statusToRetry, statusToWords } from "./status.ts";
 import { userOfPage } from "./user.ts";
 
 const LIVE: Status = {
@@ -27,9 +27,21 @@ describe("the status line", () => {
     expect(said({ phase: "catching-up", position: 1200, head: 262200 })).toBe(
       "Catching up 1,200 of 262,200",
     );
+    expect(said({ phase: "connecting", pending: 3 })).toBe("Connecting… · 3 pending");
     expect(said({ phase: "opening", position: 0, head: 0 })).toBe("Opening…");
     expect(said({ phase: "blocked" })).toMatch(/^Blocked: /);
     expect(said({ phase: "error" })).toMatch(/^Error: /);
+    const tooOld = new TidelogError("client_too_old", "too old");
+    expect(said({ phase: "blocked", error: tooOld, pending: 1 })).toBe(
+      "Update needed: reload to get the new version of this app · 1 pending",
+    );
+  });
+
+  test("tells beside the line when it is tried again, where somebody waits for it", () => {
+    const retryAt = new Date(2026, 0, 2, 14, 5, 30).getTime();
+    expect(statusToRetry({ ...LIVE, phase: "error", retryAt })).toBe("next try 14:05:30");
+    expect(statusToRetry({ ...LIVE, phase: "offline", retryAt })).toBeUndefined();
+    expect(statusToRetry({ ...LIVE, phase: "blocked" })).toBeUndefined();
   });
 
   test("has progress only while there is something to wait for", () => {
