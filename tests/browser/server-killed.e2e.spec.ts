@@ -106,3 +106,68 @@ test("kill -9 during pushes: every acknowledged event is there once, and the bro
   await todos.synced();
   await converged([fresh], await todos.titles.allTextContents());
 });
+
+/** Adds todos as fast as they become durable, until told to stop. Resolves with how many there are. */
+function addForever(todos: TodoPage, who: string): Promise<number> {
+  return todos.page.evaluate(async (who) => {
+    const state = { stop: false };
+    Object.assign(window, { writing: state });
+    for (let i = 0; ; i += 1) {
+      if (state.stop) return i;
+      await window.tidelog.todo(`${who}-${i}`).add({ title: `${who} ${i}` }).durable;
+      // A person is not faster, and the pages have to be drawn too.
+      await new Promise((next) => setTimeout(next, 20));
+    }
+  }, who);
+}
+
+function stopAdding(todos: TodoPage): Promise<void> {
+  return todos.page.evaluate(() => {
+    (window as unknown as { writing: { stop: boolean } }).writing.stop = true;
+  });
+}
+
+test("killed and started again 20 times under two browsers that write: both end with the same, and nothing twice", async ({
+  tide,
+  context,
+  newBrowser,
+}) => {
+  test.setTimeout(300_000);
+  const ann = await TodoPage.open(context, tide, { user: "ann" });
+  const bob = await TodoPage.open(await newBrowser(), tide, { user: "bob" });
+  const both = [ann, bob];
+  for (const each of both) await each.synced();
+  const written = [addForever(ann, "ann"), addForever(bob, "bob")];
+  for (let kill = 1; kill <= 20; kill += 1) {
+    // Something new has arrived on both since the last time.
+    const before = await Promise.all(both.map(async (each) => (await each.status()).position));
+    for (const [i, each] of both.entries()) {
+      await expect
+        .poll(async () => (await each.status()).position, { message: `before kill ${kill}` })
+        .toBeGreaterThan(before[i] ?? 0);
+    }
+    await tide.kill9();
+    await tide.start();
+  }
+  for (const each of both) await stopAdding(each);
+  const [anns = 0, bobs = 0] = await Promise.all(written);
+  for (const each of both) await each.retryNow();
+  for (const each of both) await each.synced();
+
+  const stored = await eventsOf(tide, "todos");
+  expect(stored.map(({ position }) => position)).toEqual(stored.map((_, i) => i + 1));
+  for (const [who, count] of [
+    ["ann", anns],
+    ["bob", bobs],
+  ] as const) {
+    const own = stored.filter(({ stream }) => stream.startsWith(`todo/${who}-`));
+    expect(own.map(({ stream }) => stream)).toEqual(
+      Array.from({ length: count }, (_, i) => `todo/${who}-${i}`),
+    );
+  }
+  for (const each of both) {
+    await expect.poll(async () => (await each.status()).position).toBe(stored.length);
+    expect(await each.status()).toMatchObject({ phase: "live", pending: 0, parked: 0 });
+    await expect(each.statusLine).toHaveText("Live");
+  }
+});

@@ -14,6 +14,9 @@ export interface LabOptions {
   readonly user?: string;
   readonly snapshots?: boolean;
   readonly retain?: { readonly newest: number };
+  readonly takeOverAfter?: number;
+  /** The token that the page holds is `lab.token`; one that was refused is fetched anew from here. */
+  readonly tokenFrom?: string;
 }
 
 /** What a page read of an event. */
@@ -34,6 +37,8 @@ export interface CounterRow {
 }
 
 class Lab {
+  /** What a page with `tokenFrom` sends. */
+  token: string | undefined;
   readonly tidelog = tidelog;
   readonly counterOf = counterOf;
   readonly disk = disk;
@@ -128,7 +133,16 @@ class Lab {
   }
 }
 
-function logOf({ url, fold = 1, user, snapshots, retain }: LabOptions) {
+/** As an app does: one that is kept is given, unless it was refused. */
+async function tokenFrom(url: string, refresh: boolean): Promise<string | undefined> {
+  if (refresh) {
+    const answer = await fetch(url, { cache: "no-store" });
+    window.lab.token = answer.ok ? await answer.text() : undefined;
+  }
+  return window.lab.token;
+}
+
+function logOf({ url, fold = 1, user, snapshots, retain, ...options }: LabOptions) {
   const definition = counterOf(fold);
   const log = tidelog.createLog({
     name: "lab",
@@ -136,9 +150,19 @@ function logOf({ url, fold = 1, user, snapshots, retain }: LabOptions) {
     ...(user === undefined ? {} : { user }),
     ...(snapshots === undefined ? {} : { snapshots }),
     ...(retain === undefined ? {} : { retain }),
-    ...(url === undefined ? {} : { sync: { url } }),
+    ...(url === undefined ? {} : { sync: syncOf(url, options) }),
   });
   return Object.assign(log, { definition });
+}
+
+function syncOf(url: string, { takeOverAfter, tokenFrom: source }: LabOptions) {
+  return {
+    url,
+    ...(takeOverAfter === undefined ? {} : { takeOverAfter }),
+    ...(source === undefined
+      ? {}
+      : { token: ({ refresh }: { refresh: boolean }) => tokenFrom(source, refresh) }),
+  };
 }
 
 export type { Counted };

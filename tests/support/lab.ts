@@ -6,7 +6,9 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
+  type OutgoingHttpHeaders,
   request as requestOf,
   type Server,
   type ServerResponse,
@@ -25,12 +27,33 @@ const TYPES: { readonly [extension: string]: string } = {
   ".wasm": "application/wasm",
 };
 
+/** A request of the protocol. */
+export interface Call {
+  readonly method: string;
+  readonly url: string;
+  readonly bytes: number;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** What stands before the server says to a call: nothing, for ever nothing, or something of its own. */
+export type Answers = (
+  call: Call,
+) =>
+  | undefined
+  | "hang"
+  | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string };
+
 export class Lab {
   readonly origin: string;
   readonly #server: Server;
   readonly #target: URL | undefined;
   #isCut = false;
   #witness: (message: string) => void = () => undefined;
+  #answers: Answers = () => undefined;
+  /** Requests of the protocol that were not cut off, whoever answered them. */
+  readonly calls: Call[] = [];
+  /** What `/token` gives; without one it says that nobody is signed in. */
+  token: string | undefined;
 
   private constructor(server: Server, port: number, target: string | undefined) {
     this.#server = server;
@@ -74,6 +97,11 @@ export class Lab {
     if (isCut) this.#server.closeAllConnections();
   }
 
+  /** Something between the browser and the server, which answers instead of it where it likes. */
+  between(answers: Answers): void {
+    this.#answers = answers;
+  }
+
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     this.#server.close();
@@ -83,7 +111,9 @@ export class Lab {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? "/", this.origin).pathname;
     if (path.startsWith("/v1/")) {
-      this.#forward(request, response);
+      await this.#protocol(request, response);
+    } else if (path === "/token") {
+      response.writeHead(this.token === undefined ? 401 : 200).end(this.token);
     } else if (path === "/witness") {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -92,6 +122,21 @@ export class Lab {
     } else {
       await serve(path, response);
     }
+  }
+
+  async #protocol(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "", url = "", headers } = request;
+    const call = { method, url, bytes: Number(headers["content-length"] ?? 0), headers };
+    if (!this.#isCut) this.calls.push(call);
+    const answer = this.#isCut ? undefined : this.#answers(call);
+    if (answer === undefined) {
+      this.#forward(request, response);
+      return;
+    }
+    // What has not been read would be lost with the connection, and the answer with it.
+    for await (const _ of request);
+    if (answer === "hang") return;
+    response.writeHead(answer.status, answer.headers).end(answer.body);
   }
 
   #forward(request: IncomingMessage, response: ServerResponse): void {

@@ -7,7 +7,8 @@ import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, type BrowserContext, chromium } from "@playwright/test";
+import { setTimeout as wait } from "node:timers/promises";
+import { type Browser, type BrowserContext, chromium, type Page } from "@playwright/test";
 
 export class OwnBrowser {
   readonly #executable: string;
@@ -70,6 +71,22 @@ export class OwnBrowser {
     } finally {
       await session.detach();
     }
+  }
+
+  /**
+   * The process id of the renderer of a page. The browser does not tell, so each is stopped for a moment: the page's own is the one
+   * without which it does not answer.
+   */
+  async rendererOf(page: Page): Promise<number> {
+    for (const id of await this.renderers()) {
+      process.kill(id, "SIGSTOP");
+      const answer = page.evaluate(() => true);
+      const answers = await Promise.race([answer, wait(1_000).then(() => false)]);
+      process.kill(id, "SIGCONT");
+      await answer;
+      if (!answers) return id;
+    }
+    throw new Error("the page answers without any of the renderers");
   }
 
   /** Copies the profile, say to look at it after the test. */
