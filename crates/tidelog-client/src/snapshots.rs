@@ -196,7 +196,8 @@ fn sealed(mut fold: FoldSnapshot) -> FoldSnapshot {
 /// A snapshot with its buckets as they were given to [`snapshot::seal`]; `None` if one is damaged.
 fn opened(mut stored: StoredSnapshot) -> Option<StoredSnapshot> {
     for (_, bytes) in &mut stored.filled {
-        *bytes = snapshot::open(bytes)?.to_vec();
+        let seal = bytes.len() - snapshot::open(bytes)?.len();
+        bytes.drain(..seal);
     }
     Some(stored)
 }

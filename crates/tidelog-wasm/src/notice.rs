@@ -184,7 +184,7 @@ pub(crate) fn snapshot(part: &SnapshotPart) -> JsValue {
         .buckets
         .iter()
         // They were texts when they were saved, and their checksum fits.
-        .map(|bytes| JsValue::from_str(&String::from_utf8_lossy(bytes)))
+        .map(|bytes| JsValue::from_str(str::from_utf8(bytes).unwrap_or_default()))
         .collect();
     set(&object, "kind", &JsValue::from_str("snapshot"));
     set(&object, "name", &JsValue::from_str(&part.fold.name));
