@@ -68,8 +68,11 @@ export class BatchReader {
     return extras ? withExtras(event, extras) : event;
   }
 
-  /** As {@link event}, for a fold that tells events apart by `name`: made so at once instead of copied. */
-  named(i: number, name: string): NamedEvent {
+  /**
+   * As {@link event}, for a fold that tells events apart by `name`: made so at once instead of copied, and of
+   * a stream whose `key` is at hand.
+   */
+  named(i: number, name: string, key: string): NamedEvent {
     const { batch, names } = this;
     const data = this.#payload(i);
     const commit = this.#seek(i);
@@ -79,7 +82,7 @@ export class BatchReader {
       name,
       data,
       stream: names[stream] ?? "",
-      key: this.#key(stream),
+      key,
       type: names[at(batch.type, i)] ?? "",
       version: at(batch.version, i),
       schema: at(batch.schema, i),

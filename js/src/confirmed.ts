@@ -1,5 +1,5 @@
 /** The confirmed fold of one kind, stream by stream: what snapshots keep and what is built beside. */
-import { type BatchReader, keyOf, kindOf, ownText } from "./batch.js";
+import { type BatchReader, ownText } from "./batch.js";
 import type { ChangedBucket, FoldSnapshot } from "./border.js";
 import { type BucketRow, bucketCount, bucketOf, bucketToText, textToBucket } from "./buckets.js";
 import { type Folded, Folder, type Report, type Step } from "./fold.js";
@@ -41,6 +41,8 @@ export class KindFold implements ConfirmedFold {
   readonly unfolded = new Map<string, UnfoldedStream>();
   position = 0;
   problem: string | undefined;
+  /** What the ids of its streams begin with. */
+  readonly #prefix: string;
   #unsaved: string[] = [];
   /** What the last `save` began with: keys and number of buckets. */
   #before: { readonly keys: readonly string[]; readonly buckets: number } | undefined;
@@ -56,6 +58,7 @@ export class KindFold implements ConfirmedFold {
     this.folder = folder;
     this.name = `rows/${folder.definition.kind}`;
     this.version = folder.definition.version;
+    this.#prefix = `${folder.definition.kind}/`;
   }
 
   take(reader: BatchReader, from: number, to: number): void {
@@ -81,7 +84,7 @@ export class KindFold implements ConfirmedFold {
         target.unsaved = true;
         this.#unsaved.push(key);
       }
-      const event = step.name === undefined ? reader.event(i) : reader.named(i, step.name);
+      const event = step.name === undefined ? reader.event(i) : reader.named(i, step.name, key);
       if (!this.folder.fold(target, step, event)) {
         this.problem ??= `it threw on ${event.type} of ${event.stream} version ${event.version}`;
       }
@@ -195,9 +198,8 @@ export class KindFold implements ConfirmedFold {
   }
 
   #target(stream: string, name: number): Folded | null {
-    const { kind } = this.folder.definition;
-    if (kindOf(stream) !== kind) return null;
-    const key = keyOf(stream);
+    if (!stream.startsWith(this.#prefix)) return null;
+    const key = stream.slice(this.#prefix.length);
     const known = this.streams.get(key);
     if (known) {
       this.#keys[name] = key;
