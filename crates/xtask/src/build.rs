@@ -84,7 +84,7 @@ pub(crate) fn wasm_tool(project: &Project) -> Outcome<PathBuf> {
 
 fn wasm(project: &Project) -> Outcome {
     say("wasm: compiling");
-    compile_wasm(project)?;
+    compile_wasm(project, "tidelog-wasm", "z")?;
     let compiled = project
         .target
         .join("wasm32-unknown-unknown/wasm/tidelog_wasm.wasm");
@@ -125,26 +125,30 @@ fn wasm(project: &Project) -> Outcome {
     })
 }
 
+/// Compiles a package to wasm, for size (`z`) or for speed (`3`).
+///
 /// With the sources of `std` at hand it is compiled too, for size and without the messages of panics: a panic ends the
 /// module either way, and no page sees what it says. That takes unstable switches, so it is not needed: the plain build
 /// gives the same, about 10 KB larger when compressed.
-fn compile_wasm(project: &Project) -> Outcome {
+pub(crate) fn compile_wasm(project: &Project, package: &str, opt_level: &str) -> Outcome {
     if setup::has_std_sources(project)? {
-        let mut small = cargo_wasm(project);
+        let mut small = cargo_wasm(project, package, opt_level);
         small
             .args(["-Zpanic-immediate-abort", "-Zbuild-std=std,panic_abort"])
-            .arg("-Zbuild-std-features=optimize_for_size")
             .env("CARGO_PROFILE_WASM_PANIC", "immediate-abort")
             .env("RUSTC_BOOTSTRAP", "1");
+        if opt_level == "z" {
+            small.arg("-Zbuild-std-features=optimize_for_size");
+        }
         match check(small) {
             Ok(()) => return Ok(()),
             Err(error) => say(&format!("wasm: std as it comes, because {error}")),
         }
     }
-    check(cargo_wasm(project))
+    check(cargo_wasm(project, package, opt_level))
 }
 
-fn cargo_wasm(project: &Project) -> Command {
+fn cargo_wasm(project: &Project, package: &str, opt_level: &str) -> Command {
     let arguments = [
         "build",
         "--profile",
@@ -152,7 +156,9 @@ fn cargo_wasm(project: &Project) -> Command {
         "--target",
         "wasm32-unknown-unknown",
         "--package",
-        "tidelog-wasm",
+        package,
     ];
-    command(&project.root, "cargo", arguments)
+    let mut cargo = command(&project.root, "cargo", arguments);
+    cargo.env("CARGO_PROFILE_WASM_OPT_LEVEL", opt_level);
+    cargo
 }
