@@ -620,7 +620,7 @@ fn event_of(
         let commit = number(columns.commit(), index) as usize;
         let actor = number(columns.actor(), commit).checked_sub(1);
         let (mut tags, mut meta) = (Vec::new(), Meta::default());
-        if let Some(extra) = columns.extras().find(|extra| extra.event == index) {
+        if let Some(extra) = columns.extra(index) {
             for tag in extra.tags {
                 tags.push(Tag::new(tag)?);
             }

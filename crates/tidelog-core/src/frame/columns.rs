@@ -653,21 +653,32 @@ impl Columns {
 
     /// The events that have labels or references, in order.
     pub fn extras(&self) -> impl Iterator<Item = Extra<'_>> {
-        self.extras.iter().map(|extra| {
-            let at = |place: u32| place as usize..self.bytes.len();
-            let mut scan = Scan::new(&self.bytes, &[at(extra.tags), at(extra.references)]);
-            let tags = (0..scan.count(0))
-                .map(|_| self.name(scan.small(0)))
-                .collect();
-            let mut reference = || scan.small(1).checked_sub(1).map(|name| self.name(name));
-            Extra {
-                event: extra.event as usize,
-                tags,
-                correlation_id: reference(),
-                causation_id: reference(),
-                device: reference(),
-            }
-        })
+        self.extras.iter().map(|extra| self.read_extra(*extra))
+    }
+
+    /// The labels and references of an event, if it has some. O(log events that have some).
+    #[must_use]
+    pub fn extra(&self, event: usize) -> Option<Extra<'_>> {
+        let place = self
+            .extras
+            .binary_search_by_key(&event, |extra| extra.event as usize);
+        Some(self.read_extra(*self.extras.get(place.ok()?)?))
+    }
+
+    fn read_extra(&self, extra: ExtraAt) -> Extra<'_> {
+        let at = |place: u32| place as usize..self.bytes.len();
+        let mut scan = Scan::new(&self.bytes, &[at(extra.tags), at(extra.references)]);
+        let tags = (0..scan.count(0))
+            .map(|_| self.name(scan.small(0)))
+            .collect();
+        let mut reference = || scan.small(1).checked_sub(1).map(|name| self.name(name));
+        Extra {
+            event: extra.event as usize,
+            tags,
+            correlation_id: reference(),
+            causation_id: reference(),
+            device: reference(),
+        }
     }
 
     /// Where each stream of the frame ends in it, each stream once.

@@ -18,6 +18,9 @@ pub fn check(bytes: &[u8]) -> Columns {
     assert_eq!(*columns.header(), frame::header(bytes).unwrap());
     assert_eq!(columns.payloads(), &*decoded.payloads);
     assert_eq!(columns.commits(), commits.len());
+    let names = 0..u32::try_from(columns.names()).unwrap();
+    let names: Vec<&str> = names.map(|name| columns.name(name)).collect();
+    assert_eq!(columns.names_text(), names.join("\n"));
     let mut extras = columns.extras().peekable();
     let mut ends: Vec<(StreamId, Version, EventId)> = Vec::new();
     let (mut event, mut ids) = (0, String::new());
@@ -54,10 +57,13 @@ pub fn check(bytes: &[u8]) -> Columns {
                 one.occurred_at.millis() as f64
             );
             assert_eq!(columns.payload(event), one.data.text());
+            let rest = &columns.payloads()[columns.payload_at()[event] as usize..];
+            assert!(rest.starts_with(one.data.text().unwrap_or("null")));
             let erased = one.data.text().is_none().then(|| one.data.digest());
             assert_eq!(columns.erased(event), erased);
             if !one.tags.is_empty() || one.meta != Meta::default() {
                 let extra = extras.next().unwrap();
+                assert_eq!(columns.extra(event).as_ref(), Some(&extra));
                 assert_eq!(extra.event, event);
                 let tags: Vec<&str> = one.tags.iter().map(Tag::as_str).collect();
                 assert_eq!(extra.tags, tags);
@@ -68,6 +74,8 @@ pub fn check(bytes: &[u8]) -> Columns {
                 ] {
                     assert_eq!(told, reference.as_ref().map(AsRef::as_ref));
                 }
+            } else {
+                assert_eq!(columns.extra(event), None);
             }
             ends.retain(|(stream, ..)| *stream != one.stream);
             ends.push((one.stream.clone(), version, commit.event_id(index)));
