@@ -438,7 +438,8 @@ impl Replica {
         if reason == ResetReason::Storage {
             self.new_id = None;
             for entry in &mut self.queue {
-                entry.only_copy |= entry.location.is_some();
+                // The record of one that was brought back went with the database, too.
+                entry.only_copy |= entry.location.is_some() || entry.revived;
                 entry.state = State::Unwritten;
                 entry.location = None;
                 entry.revived = false;

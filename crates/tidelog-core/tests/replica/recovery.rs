@@ -1,8 +1,9 @@
 //! Coming back after the server was away.
 
 use super::bench::Bench;
-use tidelog_core::replica::{Phase, Request, SyncError};
-use tidelog_core::{Cursor, Timestamp};
+use super::disk::Fault;
+use tidelog_core::replica::{Phase, ReceiptState, Request, SyncError};
+use tidelog_core::{Cursor, ReplicaId, Timestamp};
 
 fn network() -> SyncError {
     SyncError::Network {
@@ -90,4 +91,29 @@ fn an_online_event_is_a_reason_to_try_at_once() {
     assert!(pull(&mut bench).is_none(), "it backs off");
     bench.replica(0).handle_online(time, true);
     assert!(pull(&mut bench).is_some());
+}
+
+/// World 500,841: its record went with the database, so memory holds the only copy until it is written again.
+#[test]
+fn a_parked_commit_that_was_just_brought_back_survives_the_wiped_database_and_a_full_disk() {
+    let mut bench = Bench::new(1);
+    bench.stranger("facts/0", "facts.learnt", "7");
+    let id = bench.note(0, "facts/0", "1");
+    bench.sync(0);
+    assert!(bench.replica(0).parked().contains_key(&id));
+    bench.replica(0).rebase(id).unwrap();
+    bench.oracle.excused.insert(id);
+    bench.disk.wipe(ReplicaId::from_bytes([5; 16]));
+    // It learns of the wiped database, and cannot write at first.
+    for _ in 0..12 {
+        bench.store(0, Fault::Quota);
+        bench.now += 1_100;
+        let heard = bench.heard(0, id);
+        assert!(
+            !matches!(heard, Some(ReceiptState::Failed(_))),
+            "{heard:?}: it was durable"
+        );
+    }
+    bench.sync(0);
+    assert!(bench.server.has(id));
 }
