@@ -19,6 +19,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod authority;
+#[cfg(feature = "canaries")]
+pub mod canary;
 pub mod commit;
 pub mod condition;
 pub mod cursor;

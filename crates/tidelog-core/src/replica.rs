@@ -49,6 +49,8 @@ pub use snapshot::heads_name;
 pub use status::{Counts, Phase, Status};
 pub use write::StoreRequest;
 
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::commit::{Command, Commit, CommitError, Local, Policy};
 use crate::condition::{Condition, Conflict};
 use crate::cursor::Cursor;
@@ -80,6 +82,9 @@ pub struct Config {
     pub seed: u64,
     /// Newly minted: the history of a log that has no server and no events yet.
     pub epoch: Epoch,
+    /// A bug to plant.
+    #[cfg(feature = "canaries")]
+    pub canary: Option<Canary>,
 }
 
 /// What is to be appended.
@@ -262,6 +267,12 @@ impl Replica {
             }
             if matches!(condition.expected, Expected::Exact { .. }) {
                 condition.expected = Expected::seen(head.as_ref());
+                #[cfg(feature = "canaries")]
+                if self.planted(Canary::ExpectedWithoutEvent)
+                    && let Expected::Exact { event, .. } = &mut condition.expected
+                {
+                    *event = None;
+                }
             }
         }
         let commit = Commit {
@@ -319,6 +330,11 @@ impl Replica {
         self.unjudged = true;
         self.queue_changed();
         Ok(())
+    }
+
+    #[cfg(feature = "canaries")]
+    fn planted(&self, canary: Canary) -> bool {
+        self.config.canary == Some(canary)
     }
 
     fn check_open(&self) -> Result<(), AppendError> {

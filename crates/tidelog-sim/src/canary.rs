@@ -1,77 +1,96 @@
 //! Planted bugs: each must make some world break an invariant, or the oracle is blind to its kind.
 //!
-//! Those of the core are compiled in by the feature `canaries` only; those of the models stand for the code outside the
-//! core that the models stand for.
+//! Those of the core are compiled in by the feature `canaries` only; those of the models stand for bugs in the code that the
+//! models stand for.
 
 use core::str::FromStr;
 
 macro_rules! canaries {
-    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $core:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal;)+) => {
         /// A planted bug.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Canary { $($(#[doc = $doc])+ $variant,)+ }
+        pub enum Canary {
+            $($(#[doc = $doc])+ $variant,)+
+            /// One in the core.
+            #[cfg(feature = "canaries")]
+            Core(tidelog_core::canary::Canary),
+        }
 
-        const CANARIES: &[(Canary, &str, bool)] = &[$((Canary::$variant, $name, $core),)+];
+        const MODELS: &[Canary] = &[$(Canary::$variant,)+];
+
+        impl Canary {
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                    #[cfg(feature = "canaries")]
+                    Self::Core(canary) => canary.name(),
+                }
+            }
+        }
     };
 }
 
 canaries! {
     /// The store lets a stale writer through.
-    StoreWithoutFence "store-without-fence" false;
+    StoreWithoutFence "store-without-fence";
     /// Now and then a transaction completes and is not there.
-    WriteNotKept "write-not-kept" false;
+    WriteNotKept "write-not-kept";
     /// The cursor moves on without the events it stands for.
-    CursorBeforeEvents "cursor-before-events" false;
+    CursorBeforeEvents "cursor-before-events";
     /// A parked commit is not stored.
-    ParkingNotStored "parking-not-stored" false;
+    ParkingNotStored "parking-not-stored";
     /// What only this device has is not flushed.
-    PendingRelaxed "pending-relaxed" false;
+    PendingRelaxed "pending-relaxed";
     /// A snapshot names the end of the log instead of what its state has applied.
-    SnapshotOfMaximum "snapshot-of-maximum" false;
+    SnapshotOfMaximum "snapshot-of-maximum";
     /// The server answers before the flush.
-    ServerFsyncSkipped "server-fsync-skipped" false;
+    ServerFsyncSkipped "server-fsync-skipped";
     /// The server says accepted of what it does not store.
-    AcceptedNotStored "accepted-not-stored" false;
+    AcceptedNotStored "accepted-not-stored";
     /// The server does not look at conditions.
-    StaleExpectationTaken "stale-expectation-taken" false;
+    StaleExpectationTaken "stale-expectation-taken";
     /// The server's expected version is off by one.
-    ExpectedOffByOne "expected-off-by-one" false;
+    ExpectedOffByOne "expected-off-by-one";
     /// The server takes another commit with the same sequence number for a repetition.
-    DuplicateBySeq "duplicate-by-seq" false;
+    DuplicateBySeq "duplicate-by-seq";
     /// The server does not recognise a repeated commit.
-    DuplicateForgotten "duplicate-forgotten" false;
+    DuplicateForgotten "duplicate-forgotten";
     /// The server takes other bytes of a known attempt for a repetition.
-    OtherBytesTaken "other-bytes-taken" false;
+    OtherBytesTaken "other-bytes-taken";
     /// A transaction of the server that was killed leaves a part of itself.
-    HalfCommitted "half-committed" false;
+    HalfCommitted "half-committed";
 }
 
 impl Canary {
-    /// Every planted bug that this build has.
+    /// Every planted bug that this build has, those of the models first.
     pub fn all() -> impl Iterator<Item = Self> {
-        let core = cfg!(feature = "canaries");
-        let known = CANARIES
-            .iter()
-            .filter(move |(.., in_core)| core || !in_core);
-        known.map(|(canary, ..)| *canary)
+        let models = MODELS.iter().copied();
+        #[cfg(feature = "canaries")]
+        let models = models.chain(
+            tidelog_core::canary::Canary::ALL
+                .iter()
+                .copied()
+                .map(Self::Core),
+        );
+        models
     }
 
-    /// The same as the core calls it, if it is planted there.
+    /// Is it planted in a model?
+    #[must_use]
+    pub fn in_model(self) -> bool {
+        MODELS.contains(&self)
+    }
+
+    /// As the core knows it, if it is planted there.
     #[cfg(feature = "canaries")]
-    pub const fn of_core(self) -> Option<()> {
-        None
-    }
-
-    /// Is it planted in the core?
     #[must_use]
-    pub fn in_core(self) -> bool {
-        CANARIES[self as usize].2
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        CANARIES[self as usize].1
+    pub const fn of_core(self) -> Option<tidelog_core::canary::Canary> {
+        match self {
+            Self::Core(canary) => Some(canary),
+            _ => None,
+        }
     }
 }
 
@@ -79,9 +98,7 @@ impl FromStr for Canary {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = CANARIES.iter().find(|(_, known, _)| *known == name);
-        found
-            .map(|(canary, ..)| *canary)
-            .ok_or_else(|| format!("there is no canary {name}"))
+        let found = Self::all().find(|canary| canary.name() == name);
+        found.ok_or_else(|| format!("this build has no canary {name}"))
     }
 }

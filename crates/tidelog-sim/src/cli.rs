@@ -2,6 +2,7 @@
 
 mod campaign;
 mod canaries;
+mod exhaustive;
 mod replay;
 mod wish;
 
@@ -30,6 +31,7 @@ fn run(words: &[String]) -> Result<bool, String> {
     match &wish.mode {
         Mode::Seeds => campaign::run(&wish),
         Mode::Replay(path) => replay::run(path, wish.lines),
+        Mode::Exhaustive(most) => exhaustive::run(*most, wish.threads),
         Mode::Canaries => canaries::run(&wish),
         Mode::Hashes => {
             println!("{}", crate::run::hashes(wish.seeds, wish.steps));

@@ -29,6 +29,28 @@ pub struct Crash {
     pub happened: bool,
 }
 
+impl Crash {
+    /// At this change?
+    #[must_use]
+    pub const fn at(change: usize, made: bool) -> Self {
+        Self {
+            left: change,
+            made,
+            happened: false,
+        }
+    }
+
+    /// The next change comes. Is it the end, and is the change still made?
+    pub fn strikes(&mut self) -> Option<bool> {
+        if self.happened || self.left > 0 {
+            self.left = self.left.saturating_sub(1);
+            return None;
+        }
+        self.happened = true;
+        Some(self.made)
+    }
+}
+
 /// How a write goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -83,15 +105,7 @@ impl Disk {
         let Some(crash) = &mut self.crash else {
             return true;
         };
-        if crash.happened {
-            return false;
-        }
-        if crash.left > 0 {
-            crash.left -= 1;
-            return true;
-        }
-        crash.happened = true;
-        crash.made
+        !crash.happened && crash.strikes().unwrap_or(true)
     }
 
     pub fn wipe(&mut self, replica: ReplicaId) {

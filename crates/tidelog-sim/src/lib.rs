@@ -26,6 +26,7 @@ pub mod canary;
 pub mod cli;
 pub mod dice;
 pub mod disk;
+pub mod exhaustive;
 pub mod network;
 pub mod options;
 pub mod oracle;

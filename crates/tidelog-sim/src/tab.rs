@@ -45,6 +45,8 @@ pub struct Tab {
     pub receipts: BTreeMap<CommitId, ReceiptState>,
     /// Other tabs should hear of what was written.
     pub tell: bool,
+    /// What the platform said of the network last.
+    pub online: bool,
     /// It does nothing before this moment of the world.
     pub frozen_until: i64,
     canary: Option<Canary>,
@@ -100,6 +102,7 @@ impl Tab {
             created: 0,
             receipts: BTreeMap::new(),
             tell: false,
+            online: true,
             frozen_until: i64::MIN,
             canary,
             life: 0,
@@ -380,6 +383,12 @@ impl Tab {
     #[must_use]
     pub const fn is_asking(&self) -> bool {
         !matches!(self.slot, Slot::Idle)
+    }
+
+    /// Was its database replaced? A browser closes its handle then.
+    #[must_use]
+    pub const fn is_orphaned(&self, disk: &Disk) -> bool {
+        self.life != disk.life
     }
 
     /// Is there a request that the store has not run yet?

@@ -9,7 +9,7 @@ mod work;
 use crate::app::Variety;
 use crate::canary::Canary;
 use crate::dice::Dice;
-use crate::disk::{Content, Disk};
+use crate::disk::{Content, Crash, Disk};
 use crate::network::{Flight, Page};
 use crate::options::{Hazard, Options};
 use crate::oracle::Oracle;
@@ -63,6 +63,8 @@ pub struct World {
     /// How often a tab was looked at in passing.
     looks: u64,
     healing: bool,
+    /// The server's process ends at one of the next transactions.
+    pub server_crash: Option<Crash>,
     /// What was said of each tab last.
     said: BTreeMap<u64, String>,
 }
@@ -92,6 +94,7 @@ impl World {
             steps: 0,
             looks: 0,
             healing: false,
+            server_crash: None,
             said: BTreeMap::new(),
             server,
             dice,
@@ -229,6 +232,7 @@ impl World {
             95 => {
                 let online = self.dice.percent(75);
                 let time = self.time_of(tab);
+                self.tabs[tab].online = online;
                 self.tabs[tab].replica.handle_online(time, online);
             }
             96 if self.dice.percent(50) => {

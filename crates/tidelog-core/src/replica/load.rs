@@ -5,6 +5,8 @@ use super::parked::Parked;
 use super::queue::{Entry, Location, State};
 use super::write::{Busy, Sought};
 use super::{Departing, Notice, ReceiptState, Replica, ResetReason};
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::frame::{self, Body, Columns};
 use crate::hash::ChainHash;
 use crate::id::CommitId;
@@ -149,6 +151,12 @@ impl Replica {
         }
         // A compaction may have put what is here and what follows into one frame.
         let skip = frame.events_until(here.position);
+        #[cfg(feature = "canaries")]
+        let skip = if self.planted(Canary::FoldedTwice) {
+            0
+        } else {
+            skip
+        };
         if self.chain_known && here.position > Position::START {
             let before = match skip {
                 0 => frame.header().chain_before,
@@ -336,6 +344,10 @@ impl Replica {
                 }
                 _ => self.queue.push(entry),
             }
+        }
+        #[cfg(feature = "canaries")]
+        if self.planted(Canary::MemoryForgotten) {
+            fresh.clear();
         }
         self.queue.extend(fresh);
         for id in durable {

@@ -1,6 +1,8 @@
 //! Pulling: a page of the confirmed log is checked whole before anything of it is kept.
 
 use super::{InconsistentLog, Replica, SyncError};
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::cursor::Cursor;
 use crate::frame::{self, Columns};
 use crate::id::CommitId;
@@ -49,7 +51,10 @@ impl Replica {
         frames: Vec<Vec<u8>>,
         server_head: Position,
     ) -> Result<(), InconsistentLog> {
-        if self.sync.pulling.take().is_none() || asked != self.head.cursor {
+        let late = asked != self.head.cursor;
+        #[cfg(feature = "canaries")]
+        let late = late && !self.planted(Canary::LatePageTaken);
+        if self.sync.pulling.take().is_none() || late {
             return Ok(());
         }
         if frames.is_empty() {

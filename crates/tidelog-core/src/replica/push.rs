@@ -4,6 +4,8 @@ use super::queue::{State, touched};
 use super::retry::Lane;
 use super::{ParkReason, Replica, Request, SyncError};
 use crate::authority::{Rejection, RejectionCode};
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::commit::Commit;
 use crate::expected::Expected;
 use crate::id::{CommitId, ReplicaId};
@@ -156,6 +158,11 @@ impl Replica {
                 places.len() >= room.commits || bytes + commit.weight() > room.bytes || oversized;
             let waits = oversized && !room.may_try;
             let sendable = entry.state == State::Pending && entry.refused.is_none() && !waits;
+            #[cfg(feature = "canaries")]
+            let blocked = blocked && !self.planted(Canary::NotHeldBack);
+            #[cfg(feature = "canaries")]
+            let sendable = sendable
+                || (self.planted(Canary::SentBeforeDurable) && entry.state == State::Writing);
             if !sendable || alone || blocked || (full && !places.is_empty()) {
                 held.extend(entry.touched());
                 continue;
@@ -210,6 +217,12 @@ impl Replica {
                     && entry.attempt() == result.attempt
                     && entry.state == State::Pending
             });
+            #[cfg(feature = "canaries")]
+            let index = if self.planted(Canary::VerdictOfAnyAttempt) {
+                self.queue.iter().position(|entry| entry.id() == result.id)
+            } else {
+                index
+            };
             let Some(index) = index else { continue };
             match result.verdict {
                 Verdict::Accepted { positions, .. } | Verdict::Duplicate { positions, .. } => {
@@ -227,6 +240,10 @@ impl Replica {
                     code: RejectionCode::SeqReused,
                     ..
                 }) => {
+                    #[cfg(feature = "canaries")]
+                    if self.planted(Canary::CopyNotNoticed) {
+                        continue;
+                    }
                     self.mint_new_id(now);
                 }
                 Verdict::Rejected(Rejection { code, message }) => {
@@ -271,6 +288,15 @@ impl Replica {
 
     /// A push failed, or its answer was lost: nothing is known, and the same attempts are sent again.
     pub fn handle_push_failed(&mut self, now: Timestamp, error: SyncError) {
+        #[cfg(feature = "canaries")]
+        if self.planted(Canary::PushNeverEnds) {
+            return;
+        }
+        #[cfg(feature = "canaries")]
+        if self.planted(Canary::ErrorParks) && !self.queue.is_empty() {
+            self.park(0, ParkReason::Conflict, Vec::new());
+            self.queue_changed();
+        }
         let Some(sent) = self.sync.pushing.take() else {
             return;
         };

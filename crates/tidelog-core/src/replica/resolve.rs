@@ -7,6 +7,8 @@ use super::{
     AppendError, Decision, Departing, Notice, ParkReason, Parked, Question, ReceiptState, Replica,
 };
 use crate::authority::unmet;
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::commit::{Commit, CommitError, Local, Policy};
 use crate::condition::{Condition, Conflict};
 use crate::event::Event;
@@ -93,6 +95,8 @@ impl Replica {
                 None => {
                     // Also in a tab that led until now: what it moves must not overtake what another tab wrote.
                     let follows = entry.touched().any(|stream| walk.moved.contains(stream));
+                    #[cfg(feature = "canaries")]
+                    let follows = follows && !self.planted(Canary::NotStampedAgain);
                     if follows && entry.state == State::Pending {
                         walk.changed = true;
                         self.set_unwritten(walk.index);
@@ -159,6 +163,11 @@ impl Replica {
             next_attempt(&mut entry.local.commit, |stream| {
                 heads.of(stream, confirmed)
             });
+            #[cfg(feature = "canaries")]
+            if self.config.canary == Some(Canary::SameAttempt) {
+                let raised = entry.local.commit.attempt.value();
+                entry.local.commit.attempt = Attempt::new(raised - 1);
+            }
             entry.state = State::Unwritten;
             entry.refused = None;
         }

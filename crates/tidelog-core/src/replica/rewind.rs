@@ -7,6 +7,8 @@
 use super::frames::{Frames, put_outcomes, settle};
 use super::write::Busy;
 use super::{Replica, ResetReason, StoreRequest};
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::commit::{Local, Policy};
 use crate::cursor::Cursor;
 use crate::frame::{self, Body};
@@ -90,6 +92,8 @@ impl Replica {
                         .queue
                         .iter()
                         .any(|entry| entry.id() == recorded.commit.id);
+                    #[cfg(feature = "canaries")]
+                    let known = known || self.config.canary == Some(Canary::RewindForgetsOwn);
                     if recorded.commit.replica == self.id && !known {
                         let mut commit = recorded.commit;
                         commit.seq = head.next_seq;

@@ -6,6 +6,8 @@ use super::pull::Page;
 use super::queue::{Location, State};
 use super::repair::Repair;
 use super::written::RETRY_MILLIS;
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::id::CommitId;
 use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
@@ -172,6 +174,10 @@ impl Replica {
         let departing = if may_retry { self.departing.len() } else { 0 };
         for departing in self.departing.iter().take(departing) {
             settle(&self.pending, &mut outcomes, departing.location);
+            #[cfg(feature = "canaries")]
+            if self.config.canary == Some(Canary::ParkingForgotten) {
+                continue;
+            }
             match &departing.parked {
                 Some(parked) => {
                     ops.push(StoreOp::PutParked {
@@ -194,7 +200,10 @@ impl Replica {
                 break;
             }
             settle(&self.pending, &mut outcomes, entry.location);
-            if entry.revived {
+            let listed = entry.revived;
+            #[cfg(feature = "canaries")]
+            let listed = listed && self.config.canary != Some(Canary::RevivedStaysParked);
+            if listed {
                 ops.push(StoreOp::RemoveParked { id: entry.id() });
             }
             entry.local.commit.replica = self.new_id.unwrap_or(self.id);
@@ -237,6 +246,11 @@ impl Replica {
                 .iter()
                 .find(|e| e.id() == *id && e.attempt() == *attempt);
             if let Some(location) = entry.and_then(|entry| entry.location) {
+                #[cfg(feature = "canaries")]
+                if self.planted(Canary::AckedIsSettled) {
+                    settle(&self.pending, &mut outcomes, Some(location));
+                    continue;
+                }
                 mark(
                     &self.pending,
                     &mut outcomes,

@@ -3,6 +3,8 @@
 use super::queue::{Location, State};
 use super::write::Busy;
 use super::{Notice, ReceiptState, Replica, ResetReason};
+#[cfg(feature = "canaries")]
+use crate::canary::Canary;
 use crate::id::CommitId;
 use crate::map::{Map, Set};
 use crate::number::Timestamp;
@@ -27,6 +29,10 @@ impl Replica {
                 if matches!(busy, Busy::Append { .. }) {
                     self.sync.push.hurry(now);
                 }
+                self.written(busy);
+            }
+            #[cfg(feature = "canaries")]
+            Ok(Written::Stale { .. }) if self.planted(Canary::StaleCountsAsDone) => {
                 self.written(busy);
             }
             Ok(Written::Stale { .. }) => {
@@ -156,6 +162,12 @@ impl Replica {
                     self.not_written(busy);
                     self.sync.page = None;
                     return;
+                }
+                #[cfg(feature = "canaries")]
+                if self.planted(Canary::UnknownCountsAsFailed)
+                    && let Busy::Append { entries, .. } = &busy
+                {
+                    return self.fail_fresh(entries, &error);
                 }
                 for entry in &mut self.queue {
                     if entry.state == State::Writing {

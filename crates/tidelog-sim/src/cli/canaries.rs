@@ -54,7 +54,11 @@ fn hunt(canary: Canary, wish: &Wish) -> Option<(u64, Violation)> {
         let mut options = Options::draw(seed, wish.steps);
         options.canary = Some(canary);
         if let Some((violation, _)) = play(&options, 0).violation {
-            return Some((world, violation));
+            // What breaks without the bug, too, does not show it.
+            options.canary = None;
+            if play(&options, 0).violation.is_none() {
+                return Some((world, violation));
+            }
         }
     }
     None

@@ -9,6 +9,7 @@ pub(crate) enum Mode {
     Seeds,
     Replay(String),
     Canaries,
+    Exhaustive(usize),
     Hashes,
 }
 
@@ -33,7 +34,8 @@ pub(crate) struct Wish {
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--steps M] [--seed S | --first S] [--seconds T] [--threads N]
-                       [--failures N] [--out FOLDER] [--lines N] | --replay FILE | --canaries [NAME…]";
+                       [--failures N] [--out FOLDER] [--lines N] | --replay FILE | --canaries [NAME…]
+                       | --exhaustive OPERATIONS";
 
 impl Wish {
     pub(crate) fn read(words: &[String]) -> Result<Self, String> {
@@ -70,6 +72,7 @@ impl Wish {
                 "--out" => wish.out = Some(value()?.into()),
                 "--replay" => wish.mode = Mode::Replay(value()?.clone()),
                 "--canaries" => wish.mode = Mode::Canaries,
+                "--exhaustive" => wish.mode = Mode::Exhaustive(number(value()?)?),
                 "--hashes" => {
                     wish.mode = Mode::Hashes;
                     wish.seeds = number(value()?)?;

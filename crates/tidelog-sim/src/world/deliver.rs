@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::canary::Canary;
+use crate::disk::Crash;
 use crate::hold;
 use crate::network::{self, Flight, Page};
 use crate::options::Hazard;
@@ -184,8 +185,10 @@ impl World {
         // Its own rule says the same each time it is asked.
         let mut forbids = |commit: &Commit| u32::from(commit.id.as_bytes()[0]) % 100 < forbidden;
         let answer = self.server.push(self.now, commits, &mut forbids);
-        if self.happens(Hazard::ServerKill) {
-            let committed = self.dice.percent(50);
+        let killed = self.happens(Hazard::ServerKill);
+        let killed = killed.then(|| self.dice.percent(50));
+        let crashed = self.server_crash.as_mut().and_then(Crash::strikes);
+        if let Some(committed) = crashed.or(killed) {
             self.server_dies(before, committed);
             return Err(network::unreachable());
         }

@@ -62,14 +62,7 @@ impl World {
             1 if self.happens(Hazard::PutBack) => self.put_back(device),
             2 if self.happens(Hazard::Copied) && self.devices.len() < 5 => self.copy(device),
             3 if self.happens(Hazard::PowerLoss) => {
-                self.kill_all(device);
-                if self.devices[device].disk.lose_power() {
-                    self.oracle.saw("power lost with a relaxed write");
-                }
-                self.say(|| format!("device {device} loses power"));
-                let disk = &self.devices[device].disk;
-                self.oracle.check_disk(device, disk);
-                self.open(device);
+                self.lose_power(device);
             }
             4 if self.happens(Hazard::Clock) => {
                 self.devices[device].offset = self.any_offset();
@@ -79,6 +72,18 @@ impl World {
             5 => self.devices[device].disk.flush_all(),
             _ => {}
         }
+    }
+
+    /// The machine stops and starts again.
+    pub fn lose_power(&mut self, device: usize) {
+        self.kill_all(device);
+        if self.devices[device].disk.lose_power() {
+            self.oracle.saw("power lost with a relaxed write");
+        }
+        self.say(|| format!("device {device} loses power"));
+        let disk = &self.devices[device].disk;
+        self.oracle.check_disk(device, disk);
+        self.open(device);
     }
 
     fn wipe(&mut self, device: usize) {

@@ -12,6 +12,8 @@ const LONGEST_MILLIS: i64 = 15 * 60 * 1_000;
 impl World {
     /// The end of all faults; then two looks, because quiet has to be stable.
     pub fn heal(&mut self) {
+        // Half of the worlds have to come back by themselves; a build that is too old cannot.
+        let kicked = self.dice.percent(50) || self.rate(Hazard::TooOld) > 0;
         // A rule of the server's own is no fault: it stays. So does what goes on behind the replicas' backs.
         let kept = [
             Hazard::Forbidden,
@@ -34,8 +36,6 @@ impl World {
             tab.frozen_until = i64::MIN;
         }
         self.say(|| String::from("faults end"));
-        // Half of the worlds have to come back by themselves.
-        let kicked = self.dice.percent(50);
         for device in 0..self.devices.len() {
             if self.tabs.iter().all(|tab| tab.device != device) {
                 self.open(device);
@@ -44,10 +44,14 @@ impl World {
             for at in 0..self.tabs.len() {
                 if self.tabs[at].device == device {
                     let time = self.time(device);
+                    let orphaned = self.tabs[at].is_orphaned(&self.devices[device].disk);
+                    let offline = !core::mem::replace(&mut self.tabs[at].online, true);
                     let replica = &mut self.tabs[at].replica;
                     replica.handle_leadership(core::mem::take(&mut leader));
-                    replica.handle_online(time, true);
-                    if kicked {
+                    if offline {
+                        replica.handle_online(time, true);
+                    }
+                    if kicked || orphaned {
                         replica.handle_kick(time);
                     }
                 }
@@ -72,11 +76,7 @@ impl World {
             for tab in 0..self.tabs.len() {
                 moved |= self.work_off(tab);
             }
-            for index in (0..self.flights.len()).rev() {
-                if index < self.flights.len() {
-                    moved |= self.land(index);
-                }
-            }
+            moved |= self.land_all();
             while self.hint() {
                 moved = true;
             }
@@ -107,6 +107,17 @@ impl World {
             }
         }
         crate::violation::broken(14, format_args!("no rest after faults ended: livelock"));
+    }
+
+    /// Everything on its way arrives. Did anything move?
+    pub fn land_all(&mut self) -> bool {
+        let mut moved = false;
+        for index in (0..self.flights.len()).rev() {
+            if index < self.flights.len() {
+                moved |= self.land(index);
+            }
+        }
+        moved
     }
 
     /// All that a tab has to do by itself.

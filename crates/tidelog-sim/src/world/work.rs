@@ -180,6 +180,13 @@ impl World {
                             commit.id
                         );
                         self.oracle.sent.insert(attempt, digest);
+                        for condition in &commit.conditions {
+                            let named = match condition.expected {
+                                Expected::Exact { event, .. } => event.is_some(),
+                                _ => true,
+                            };
+                            hold!(5, named, "{} expects a version of no event", commit.id);
+                        }
                         self.oracle
                             .trace
                             .mark(word(commit.id) ^ commit.seq.value() << 8);
