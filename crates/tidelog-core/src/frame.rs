@@ -239,8 +239,9 @@ pub fn encode_segment(epoch: Epoch, chain_before: ChainHash, commits: &[Recorded
 
 /// Encodes commits that are not confirmed, with the commands that made them.
 #[must_use]
-pub fn encode_local(first: Seq, commits: &[Local]) -> Vec<u8> {
-    encode::encode_local(first, commits)
+pub fn encode_local<'a>(first: Seq, commits: impl IntoIterator<Item = &'a Local>) -> Vec<u8> {
+    let commits: Vec<&Local> = commits.into_iter().collect();
+    encode::encode_local(first, &commits)
 }
 
 /// Reads the header of the frame that begins these bytes. The checksum is not looked at.

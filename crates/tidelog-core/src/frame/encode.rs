@@ -27,7 +27,7 @@ pub(super) fn encode_recorded(
     encoder.finish(RECORDED, epoch, first, commits.len(), chain_before)
 }
 
-pub(super) fn encode_local(first: Seq, commits: &[Local]) -> Vec<u8> {
+pub(super) fn encode_local(first: Seq, commits: &[&Local]) -> Vec<u8> {
     let mut encoder = Encoder::new(Layout::Rows);
     for local in commits {
         encoder.local(local);

@@ -2,8 +2,10 @@
 
 use crate::id::{CommitId, ReplicaId};
 use crate::map::Map;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::hash::BuildHasherDefault;
+use hashbrown::HashMap;
+use rustc_hash::FxHasher;
 
 #[derive(Debug, Default)]
 pub(crate) struct Section(pub(crate) Vec<u8>);
@@ -60,8 +62,8 @@ impl Section {
 /// Gives each text and each replica of a frame a number, in the order of first use.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary<'a> {
-    /// A commit may hold thousands of texts in any order: a sorted vector would move too much memory.
-    texts: BTreeMap<&'a str, u64>,
+    /// For lookups only: its order shows nowhere.
+    texts: HashMap<&'a str, u64, BuildHasherDefault<FxHasher>>,
     replicas: Map<ReplicaId, u64>,
     text_bytes: Section,
     replica_bytes: Section,

@@ -7,6 +7,7 @@ use crate::limits::FRAME_TARGET_BYTES;
 use crate::map::Map;
 use crate::number::Seq;
 use crate::store::{Outcome, StoreOp};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 pub(super) fn mark(
@@ -44,16 +45,16 @@ pub(super) fn put_outcomes(outcomes: Map<Seq, Vec<Outcome>>) -> impl Iterator<It
 
 /// Cuts a run of commits into pending frames.
 #[derive(Default)]
-pub(super) struct Frames {
-    open: Vec<Local>,
+pub(super) struct Frames<'a> {
+    open: Vec<Cow<'a, Local>>,
     first: Seq,
     weight: usize,
     pub(super) total: usize,
     done: Vec<StoreOp>,
 }
 
-impl Frames {
-    pub(super) fn push(&mut self, seq: Seq, local: &Local) -> Location {
+impl<'a> Frames<'a> {
+    pub(super) fn push(&mut self, seq: Seq, local: Cow<'a, Local>) -> Location {
         let weight = local.commit.weight();
         if self.weight > 0 && self.weight + weight > FRAME_TARGET_BYTES {
             self.cut();
@@ -61,7 +62,7 @@ impl Frames {
         if self.open.is_empty() {
             self.first = seq;
         }
-        self.open.push(local.clone());
+        self.open.push(local);
         self.weight += weight;
         self.total += weight;
         Location {
@@ -74,7 +75,7 @@ impl Frames {
         if !self.open.is_empty() {
             self.done.push(StoreOp::AddPending {
                 first: self.first,
-                frame: frame::encode_local(self.first, &self.open),
+                frame: frame::encode_local(self.first, self.open.iter().map(AsRef::as_ref)),
                 outcomes: alloc::vec![Outcome::Pending; self.open.len()],
             });
         }

@@ -14,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::frame::{self, Body};
 use crate::map::Map;
 use crate::store::{Durability, StoreOp};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 #[derive(Debug, Clone)]
@@ -103,7 +104,7 @@ impl Replica {
                             command: None,
                             policy: Policy::Ask,
                         };
-                        pending.push(head.next_seq, &local);
+                        pending.push(head.next_seq, Cow::Owned(local));
                         head.next_seq = head.next_seq.next();
                     }
                 }
@@ -118,7 +119,7 @@ impl Replica {
                 let mut local = entry.local.clone();
                 local.commit.replica = self.id;
                 local.commit.seq = head.next_seq;
-                pending.push(head.next_seq, &local);
+                pending.push(head.next_seq, Cow::Owned(local));
                 head.next_seq = head.next_seq.next();
             }
         }

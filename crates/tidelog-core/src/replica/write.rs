@@ -12,6 +12,7 @@ use crate::id::CommitId;
 use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
 use crate::store::{Durability, Head, Outcome, StoreError, StoreOp, WriteBatch};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -208,9 +209,10 @@ impl Replica {
             }
             entry.local.commit.replica = self.new_id.unwrap_or(self.id);
             entry.local.commit.seq = head.next_seq;
-            entries.insert(entry.id(), frames.push(head.next_seq, &entry.local));
-            head.next_seq = head.next_seq.next();
             entry.state = State::Writing;
+            let local = Cow::Borrowed(&entry.local);
+            entries.insert(local.commit.id, frames.push(head.next_seq, local));
+            head.next_seq = head.next_seq.next();
         }
         if entries.is_empty() && departing == 0 {
             return None;
@@ -305,28 +307,26 @@ impl Replica {
         durability: Durability,
     ) -> (WriteBatch, Vec<StoreOp>, Head) {
         head.generation = self.head.generation.next();
+        // Only the bookkeeping of pending frames is needed when it is done.
+        let kept = ops.iter().filter_map(|op| match op {
+            StoreOp::AddPending {
+                first, outcomes, ..
+            } => Some(StoreOp::AddPending {
+                first: *first,
+                frame: Vec::new(),
+                outcomes: outcomes.clone(),
+            }),
+            StoreOp::PutOutcomes { .. } => Some(op.clone()),
+            _ => None,
+        });
+        let kept = kept.collect();
         let batch = WriteBatch {
             replica: self.id,
             expected: self.head.generation,
             head,
-            ops: ops.clone(),
+            ops,
             durability,
         };
-        // Only the bookkeeping of pending frames is needed when it is done.
-        let ops = ops
-            .into_iter()
-            .filter_map(|op| match op {
-                StoreOp::AddPending {
-                    first, outcomes, ..
-                } => Some(StoreOp::AddPending {
-                    first,
-                    frame: Vec::new(),
-                    outcomes,
-                }),
-                StoreOp::PutOutcomes { .. } => Some(op),
-                _ => None,
-            })
-            .collect();
-        (batch, ops, head)
+        (batch, kept, head)
     }
 }
