@@ -34,6 +34,8 @@ export class LineBatch {
   readonly #streams = new Map<string, StreamState>();
   /** The same by the names that lines give them. */
   readonly #byName = new Map<string, StreamState>();
+  #lastName: string | undefined;
+  #lastState: StreamState | undefined;
   #batch = 0;
   #names: string[] = [];
   #types: string[] = [];
@@ -65,8 +67,8 @@ export class LineBatch {
   add(line: Line, number: number): void {
     const state = this.#stateOf(line.stream);
     const { version = state.version + 1, type, time, schema, data } = line;
-    checkType(type);
     if (version <= state.version) {
+      checkType(type);
       const { stream } = state;
       this.#known.push({ line: number, stream, version, type, time, schema, data });
       return;
@@ -76,8 +78,9 @@ export class LineBatch {
         `stream ${state.stream} has version ${state.version} before this line, so it cannot have version ${version} next`,
       );
     }
+    const typeIndex = this.#typeIndex.get(type) ?? this.#addType(type);
     state.version = version;
-    this.#push(state, line);
+    this.#push(state, typeIndex, line);
   }
 
   /** What was added since the last time. */
@@ -103,16 +106,18 @@ export class LineBatch {
     return { events, known };
   }
 
-  #push(state: StreamState, { type, time, data, schema, tags, meta }: Line): void {
+  #addType(type: string): number {
+    checkType(type);
+    const index = this.#types.push(type) - 1;
+    this.#typeIndex.set(type, index);
+    return index;
+  }
+
+  #push(state: StreamState, typeIndex: number, { time, data, schema, tags, meta }: Line): void {
     const event = this.#payloads.length;
     if (state.batch !== this.#batch) {
       state.batch = this.#batch;
       state.index = this.#names.push(state.stream) - 1;
-    }
-    let typeIndex = this.#typeIndex.get(type);
-    if (typeIndex === undefined) {
-      typeIndex = this.#types.push(type) - 1;
-      this.#typeIndex.set(type, typeIndex);
     }
     this.#stream.push(state.index);
     this.#type.push(typeIndex);
@@ -143,20 +148,27 @@ export class LineBatch {
     return {
       streams: this.#names,
       types: this.#types,
-      stream: Uint32Array.from(this.#stream),
-      type: Uint32Array.from(this.#type),
-      occurredAt: Float64Array.from(this.#occurredAt),
-      schema: Uint32Array.from(this.#schema),
+      stream: new Uint32Array(this.#stream),
+      type: new Uint32Array(this.#type),
+      occurredAt: new Float64Array(this.#occurredAt),
+      schema: new Uint32Array(this.#schema),
       data: this.#payloads.join(","),
-      ends: Uint32Array.from(this.#ends),
-      commitEnd: Uint32Array.from(this.#commitEnd),
+      ends: new Uint32Array(this.#ends),
+      commitEnd: new Uint32Array(this.#commitEnd),
       ...(this.#extras.length > 0 ? { extras: this.#extras } : {}),
     };
   }
 
   #stateOf(name: string): StreamState {
-    const known = this.#byName.get(name);
-    if (known) return known;
+    // Events of one stream often follow each other.
+    if (name === this.#lastName) return this.#lastState as StreamState;
+    const state = this.#byName.get(name) ?? this.#addStream(name);
+    this.#lastName = name;
+    this.#lastState = state;
+    return state;
+  }
+
+  #addStream(name: string): StreamState {
     const stream = name.includes("/") ? name : name.replace("-", "/");
     checkStream(stream);
     const state = this.#streams.get(stream) ?? {

@@ -138,14 +138,24 @@ function parseUsual(text: string): Line | undefined {
   const data = text.slice(at + DATA.length, -1);
   const time = textToTime(text.slice(timeStart, timeEnd));
   if (stream.includes("\\") || type.includes("\\") || Number.isNaN(time)) return undefined;
-  try {
-    JSON.parse(data);
-  } catch {
-    // More fields may follow the payload.
-    return undefined;
-  }
+  // More fields may follow the payload.
+  if (!FLAT_OBJECT.test(data) && !isJson(data)) return undefined;
   const line = { stream, type, time, data, schema: 1 };
   return version === undefined ? line : { ...line, version };
+}
+
+/** An object of plain texts, numbers and the like, which is JSON for certain and the quicker way to see it. */
+const FLAT_OBJECT =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what JSON refuses in texts
+  /^\{(?:"[^"\\\u0000-\u001f]*":(?:"[^"\\\u0000-\u001f]*"|-?(?:0|[1-9]\d*)(?:\.\d+)?|true|false|null)(?:,(?=")|(?=\}$)))*\}$/;
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const FIELDS = new Set(["stream", "version", "type", "time", "data", "schema", "tags", "meta"]);
@@ -195,31 +205,45 @@ export function textToTime(text: string): number {
   return RFC_3339.test(text) ? Date.parse(text.replace(" ", "T").toUpperCase()) : Number.NaN;
 }
 
+/** The day of the line before, and when it begins: most lines come in the order of their times. */
+let lastDay = "";
+let lastDayStart = Number.NaN;
+
 /** `2011-10-01T00:38:44.546+02:00` or with `Z`, which is most of them; `NaN` for others. */
 function usualTime(text: string): number {
   const { length } = text;
   const isUtc = length === 24 && text.charCodeAt(23) === Z;
   if ((!isUtc && length !== 29) || !isPunctuated(text)) return Number.NaN;
-  const month = digits(text, 5, 7);
-  const day = digits(text, 8, 10);
-  const hour = digits(text, 11, 13);
-  const minute = digits(text, 14, 16);
-  const second = digits(text, 17, 19);
-  // A day that only some months have is left to the slower way; so is everything unusual.
-  if (!(month >= 1 && month <= 12 && day >= 1 && day <= 28)) return Number.NaN;
-  if (!(hour < 24 && minute < 60 && second < 60)) return Number.NaN;
-  const year = digits(text, 0, 4);
-  // `Date.UTC` takes years below 100 for those of the twentieth century.
-  if (!(year >= 100)) return Number.NaN;
-  const time = Date.UTC(year, month - 1, day, hour, minute, second, digits(text, 20, 23));
+  const day = text.slice(0, 10);
+  if (day !== lastDay) {
+    lastDay = day;
+    lastDayStart = startOfDay(day);
+  }
+  const hour = pair(text, 11);
+  const minute = pair(text, 14);
+  const second = pair(text, 17);
+  const millis = pair(text, 20) * 10 + digit(text, 22);
+  if (hour >= 24 || minute >= 60 || second >= 60 || millis >= 1000) return Number.NaN;
+  const time = lastDayStart + ((hour * 60 + minute) * 60 + second) * 1000 + millis;
   if (isUtc) return time;
   const sign = text.charCodeAt(23);
-  const hours = digits(text, 24, 26);
-  const minutes = digits(text, 27, 29);
+  const hours = pair(text, 24);
+  const minutes = pair(text, 27);
   const valid = text.charCodeAt(26) === COLON && hours < 24 && minutes < 60;
   if (!valid || (sign !== PLUS && sign !== MINUS)) return Number.NaN;
   const offset = (hours * 60 + minutes) * 60_000;
   return sign === PLUS ? time - offset : time + offset;
+}
+
+/** Of `2011-10-01`; `NaN` for a day that only some months have and for everything unusual: there is a slower way. */
+function startOfDay(text: string): number {
+  const [century, years] = [pair(text, 0), pair(text, 2)];
+  const year = century * 100 + years;
+  const month = pair(text, 5);
+  const day = pair(text, 8);
+  // `Date.UTC` takes years below 100 for those of the twentieth century.
+  const usual = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 28;
+  return usual && century < 100 && years < 100 ? Date.UTC(year, month - 1, day) : Number.NaN;
 }
 
 const Z = 0x5a;
@@ -240,15 +264,17 @@ function isPunctuated(text: string): boolean {
   );
 }
 
-/** The number that these characters are; `NaN` if one is no digit. */
-function digits(text: string, from: number, to: number): number {
-  let number = 0;
-  for (let i = from; i < to; i++) {
-    const digit = text.charCodeAt(i) - 0x30;
-    if (digit < 0 || digit > 9) return Number.NaN;
-    number = number * 10 + digit;
-  }
-  return number;
+/** More than any number of two digits. */
+const NO_DIGIT = 1000;
+
+/** The number that two characters are; {@link NO_DIGIT} or more if one is no digit. */
+function pair(text: string, at: number): number {
+  return digit(text, at) * 10 + digit(text, at + 1);
+}
+
+function digit(text: string, at: number): number {
+  const digit = text.charCodeAt(at) - 0x30;
+  return digit >= 0 && digit <= 9 ? digit : NO_DIGIT;
 }
 
 function isCount(value: unknown): value is number {

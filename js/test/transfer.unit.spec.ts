@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ImportSource } from "../src/log-types.js";
-import { textToTime } from "../src/ndjson.js";
+import { parseLine, textToTime } from "../src/ndjson.js";
 import { toBatch } from "./columns.js";
 import { FakeDevice } from "./fake-core.js";
 import { fakeLog, openLog, settled, todo } from "./fixtures.js";
@@ -163,6 +163,26 @@ describe("a time", () => {
     "2011-10-01",
     "soon",
   ])("%s is none", (text) => expect(textToTime(text)).toBeNaN());
+});
+
+describe("a line's payload", () => {
+  const lineOf = (data: string) =>
+    `{"stream":"a/1","type":"made","time":"2011-10-01T00:38:44.546Z","data":${data}}`;
+
+  it.each([
+    "{}",
+    '{"a":1,"b":-0.5,"c":"x","d":true,"e":null}',
+    '{"a":1e9}',
+    '{"a":{"b":[1,2]}}',
+    '{ "a": "\\u0041" }',
+    "[1]",
+    '"text"',
+  ])("%s is kept as it is", (data) => expect(parseLine(lineOf(data)).data).toBe(data));
+
+  it.each(["{a:1}", '{"a":01}', '{"a":1,}', '{"a":1"b":2}', '{"a":"\u0001"}', '{"a":.5}', '{"a"}'])(
+    "%s is refused",
+    (data) => expect(() => parseLine(lineOf(data))).toThrow(),
+  );
 });
 
 describe("an import", () => {

@@ -10,13 +10,18 @@ use gloo_timers::future::TimeoutFuture;
 use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{AppendError, Draft, ImportError, Replica};
 use tidelog_core::store::Direction;
-use tidelog_core::{Attempt, Commit, CommitId, Event, Local, Policy, Position, ReplicaId, Seq};
+use tidelog_core::{
+    Attempt, Commit, CommitId, Event, Local, Policy, Position, ReplicaId, Seq, StreamId,
+};
 
 /// About how many bytes of the log are looked through at once for the ids it knows.
 const READ_BYTES: usize = 1024 * 1024;
 
 /// How long to wait until what came before is out of the way.
 const BUSY_MILLIS: u32 = 20;
+
+/// The last commit of those that are taken in, and the stream that its last event is on.
+type Last = (CommitId, Option<StreamId>);
 
 /// What an import took in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +72,11 @@ impl Log {
         for commit in &minted {
             commit.check().map_err(AppendError::Commit)?;
         }
-        if let Some(last) = minted.last().map(|commit| commit.id) {
+        let last = minted.last().and_then(|commit| {
+            let stream = commit.events.last()?.stream.clone();
+            Some((commit.id, Some(stream)))
+        });
+        if let Some(last) = last {
             self.confirm_all(last, imported.events, &|replica| {
                 replica.record(now(), minted.clone())
             })
@@ -76,11 +85,11 @@ impl Log {
         Ok(imported)
     }
 
-    /// Has the replica take commits into the log, and waits until they are there: `events` events, of which the last commit has
-    /// the id `last`. Tried again if another tab wrote at the same time.
+    /// Has the replica take commits into the log, and waits until they are there: `events` events, of which the last commit and
+    /// the stream of its last event are given. Tried again if another tab wrote at the same time.
     fn confirm_all<'a>(
         &'a self,
-        last: CommitId,
+        last: Last,
         events: u64,
         take: &'a dyn Fn(&mut Replica) -> Result<(), ImportError>,
     ) -> Boxed<'a, ()> {
@@ -89,11 +98,12 @@ impl Log {
 
     async fn confirm(
         &self,
-        last: CommitId,
+        (last, stream): Last,
         events: u64,
         take: &dyn Fn(&mut Replica) -> Result<(), ImportError>,
     ) -> Result<(), ClientError> {
         loop {
+            self.runtime.hold_upkeep();
             let before = self.position();
             let taken = take(&mut self.runtime.replica.borrow_mut());
             match taken {
@@ -106,6 +116,13 @@ impl Log {
             }
             self.runtime.schedule();
             self.runtime.settled().await;
+            self.runtime.hold_upkeep();
+            let newest = stream
+                .as_ref()
+                .and_then(|stream| self.runtime.replica.borrow().confirmed_head(stream));
+            if newest.is_some_and(|newest| newest.last.commit == last) {
+                return Ok(());
+            }
             let end = before.plus(events);
             if self.position() >= end {
                 let page = self.page(end, end, Direction::Forward, 1).await?;
@@ -191,7 +208,7 @@ impl Log {
         if let Some(bytes) = fresh.last() {
             let columns = frame::columns(bytes.clone()).map_err(|error| mismatch(&error))?;
             let last = columns.commit_id(columns.commits().saturating_sub(1));
-            self.confirm_all(last, imported.events, &|replica| {
+            self.confirm_all((last, None), imported.events, &|replica| {
                 replica.import(fresh.clone())
             })
             .await?;

@@ -9,10 +9,11 @@ mod plan;
 use crate::error::ClientError;
 use crate::log::Log;
 use crate::options::Retain;
-use crate::platform::{next_task, spawn};
+use crate::platform::{next_task, now, spawn};
 use crate::reads::Boxed;
 use crate::remote::before;
 use crate::runtime::Runtime;
+use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Promise, Reflect};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,6 +30,8 @@ use wasm_bindgen_futures::JsFuture;
 const DUE_FRAMES: usize = plan::FEWEST;
 /// So often a slice that came too late is planned anew before it is left for another time.
 const TRIES: u32 = 3;
+/// An import that pauses for so long may be over, in milliseconds.
+const IMPORT_PAUSE: u32 = 500;
 /// How long to wait for an idle moment, in milliseconds, at most.
 const PATIENCE: i32 = 2_000;
 
@@ -42,12 +45,20 @@ pub(crate) struct Upkeep {
     /// This tab has not looked yet.
     unknown: Cell<bool>,
     retain: Cell<bool>,
+    /// An import goes on, and nothing of this is to hold it up before this time.
+    held_until: Cell<i64>,
 }
 
 impl Upkeep {
     /// Nobody knows what an earlier page left to do.
     pub(crate) fn look(&self) {
         self.unknown.set(true);
+    }
+
+    /// A clock that was set back does not hold it up.
+    fn is_held(&self) -> bool {
+        let left = self.held_until.get() - now().millis();
+        (1..=i64::from(IMPORT_PAUSE)).contains(&left)
     }
 }
 
@@ -102,6 +113,12 @@ impl Runtime {
         }
     }
 
+    /// Events are being imported: maintenance waits until no more come.
+    pub(crate) fn hold_upkeep(&self) {
+        let pause = i64::from(IMPORT_PAUSE);
+        self.upkeep.held_until.set(now().millis() + pause);
+    }
+
     /// Prunes when there is time, now that there are newer snapshots.
     pub(crate) fn retain_soon(&self) {
         if self.options.retain != Retain::All {
@@ -123,6 +140,9 @@ impl Runtime {
         upkeep.running.set(true);
         let me = Rc::clone(self);
         spawn(async move {
+            while me.upkeep.is_held() {
+                TimeoutFuture::new(IMPORT_PAUSE).await;
+            }
             let result = me.maintain_while_quiet().await;
             me.upkeep.running.set(false);
             if result.is_err() {
@@ -139,7 +159,7 @@ impl Runtime {
         let mut late = 0;
         loop {
             idle_moment().await;
-            if !self.is_quiet() {
+            if !self.is_quiet() || self.upkeep.is_held() {
                 return Ok(());
             }
             let (frames, bytes) = (self.upkeep.frames.get(), self.upkeep.bytes.get());

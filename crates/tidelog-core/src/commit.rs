@@ -178,8 +178,10 @@ impl Commit {
     pub fn written(&self) -> Vec<(&StreamId, u64)> {
         let mut streams: Vec<(&StreamId, u64)> = Vec::new();
         for event in &self.events {
+            // Events of one stream often follow each other.
             match streams
                 .iter_mut()
+                .rev()
                 .find(|(stream, _)| *stream == &event.stream)
             {
                 Some((_, count)) => *count += 1,
