@@ -4,7 +4,7 @@
 //! is the reason that every later call gives.
 
 use crate::error::Failure;
-use crate::raw::{End, Listener, Transaction, Writing};
+use crate::raw::{End, Ends, Listener, Transaction, Writing};
 use crate::term::Knowledge;
 use futures_channel::oneshot;
 use std::cell::RefCell;
@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     /// What this handle knows of the head by its own writes.
     pub(crate) knowledge: Knowledge,
     listeners: RefCell<Vec<Listener>>,
+    /// Of the transactions that write.
+    ends: Ends,
 }
 
 #[derive(Debug)]
@@ -37,9 +39,12 @@ impl Connection {
             state: RefCell::new(State::Open(Vec::new())),
             knowledge: Knowledge::default(),
             listeners: RefCell::default(),
+            ends: Ends::new(),
         });
         let weak = Rc::downgrade(&this);
-        let on_close = Listener::new(&this.database, "close", move |_| {
+        let ends = this.ends.clone();
+        let on_close = Listener::new(&this.database, "close", move |event| {
+            ends.closed(&event);
             end(
                 &weak,
                 StoreError::ConnectionLost {
@@ -89,7 +94,8 @@ impl Connection {
         durability: Durability,
     ) -> Result<Writing, StoreError> {
         self.check()?;
-        Writing::begin(&self.database, stores, durability).map_err(|failure| self.failed(&failure))
+        Writing::begin(&self.database, stores, durability, &self.ends)
+            .map_err(|failure| self.failed(&failure))
     }
 
     /// Commits a transaction. `Ok` means that it is stored.

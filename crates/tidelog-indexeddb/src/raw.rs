@@ -16,6 +16,6 @@ mod event;
 mod open;
 mod transaction;
 
-pub(crate) use event::Listener;
+pub(crate) use event::{Ends, Listener};
 pub(crate) use open::{Opened, delete, exists, open};
 pub(crate) use transaction::{Answer, End, Transaction, Writing};

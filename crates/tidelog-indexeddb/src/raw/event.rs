@@ -1,13 +1,15 @@
 //! DOM events as futures.
 
 use futures_channel::oneshot;
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
-use wasm_bindgen::JsCast as _;
 use wasm_bindgen::closure::Closure;
-use web_sys::{Event, EventTarget};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::{Event, EventTarget, IdbTransaction};
 
 /// A listener that is removed when this is dropped, so that no event finds a closure which is gone.
 pub(crate) struct Listener {
@@ -50,8 +52,82 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// The first of some events. It listens from its making on, not from its first poll, and by one closure: several would
-/// cost a fifth of what a durable append may cost.
+/// The ends of a connection's writing transactions, heard by one closure for all of them: making one for each, and adding and
+/// removing its listeners, would be a good part of what a durable append costs.
+#[derive(Clone)]
+pub(crate) struct Ends(Rc<Inner>);
+
+struct Inner {
+    waiting: RefCell<Vec<(IdbTransaction, oneshot::Sender<Event>)>>,
+    listener: Closure<dyn FnMut(Event)>,
+}
+
+impl Ends {
+    pub(crate) fn new() -> Self {
+        Self(Rc::new_cyclic(|inner: &Weak<Inner>| {
+            let inner = Weak::clone(inner);
+            Inner {
+                waiting: RefCell::default(),
+                listener: Closure::new(move |event| {
+                    if let Some(inner) = inner.upgrade() {
+                        inner.ended(event);
+                    }
+                }),
+            }
+        }))
+    }
+
+    /// The event that ends a transaction: `complete` or `abort`, or the connection's `close` if that comes first. Heard from
+    /// now on, awaited or not.
+    pub(crate) fn of(&self, transaction: &IdbTransaction) -> impl Future<Output = Event> + use<> {
+        let listener = self.0.listener.as_ref().unchecked_ref();
+        transaction.set_oncomplete(Some(listener));
+        transaction.set_onabort(Some(listener));
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.0.waiting.borrow_mut();
+        waiting.push((transaction.clone(), sender));
+        heard(receiver)
+    }
+
+    /// The browser has closed the connection: nothing more is heard of its transactions.
+    pub(crate) fn closed(&self, event: &Event) {
+        for (_, sender) in self.0.waiting.take() {
+            // Nobody waits any more: then nobody wants to know.
+            let _ = sender.send(event.clone());
+        }
+    }
+}
+
+impl Inner {
+    fn ended(&self, event: Event) {
+        let Some(target) = event.target() else { return };
+        let mut waiting = self.waiting.borrow_mut();
+        let transaction: &JsValue = target.as_ref();
+        let at = waiting
+            .iter()
+            .position(|(waiting, _)| AsRef::<JsValue>::as_ref(waiting) == transaction);
+        if let Some(at) = at {
+            let (_, sender) = waiting.swap_remove(at);
+            let _ = sender.send(event);
+        }
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ends").finish_non_exhaustive()
+    }
+}
+
+/// A sender that is gone without having sent stands for a page that is going away: then nothing is ever heard.
+async fn heard(receiver: oneshot::Receiver<Event>) -> Event {
+    match receiver.await {
+        Ok(event) => event,
+        Err(oneshot::Canceled) => std::future::pending().await,
+    }
+}
+
+/// The first of some events. It listens from its making on, not from its first poll, and by one closure.
 pub(crate) struct FirstEvent {
     receiver: oneshot::Receiver<Event>,
     targets: Vec<(EventTarget, &'static str)>,

@@ -1,12 +1,15 @@
 //! Transactions: their requests, and for those that write their durability and their true end.
 
-use super::event::FirstEvent;
+use super::event::{Ends, FirstEvent};
 use crate::error::Failure;
 use js_sys::{Array, Function, Object, Reflect};
+use std::fmt;
+use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
 use tidelog_core::store::Durability;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbCursorDirection, IdbDatabase, IdbObjectStore, IdbRequest, IdbTransaction};
+use web_sys::{Event, IdbCursorDirection, IdbDatabase, IdbObjectStore, IdbRequest, IdbTransaction};
 
 /// A transaction that reads. It ends by itself when nothing is asked of it any more.
 #[derive(Debug)]
@@ -15,10 +18,9 @@ pub(crate) struct Transaction {
 }
 
 /// A transaction that can write. Dropping it neither commits nor aborts: say which.
-#[derive(Debug)]
 pub(crate) struct Writing {
     transaction: Transaction,
-    end: FirstEvent,
+    end: Pin<Box<dyn Future<Output = Event>>>,
 }
 
 /// How a transaction ended after its commit was asked for.
@@ -103,6 +105,7 @@ impl Writing {
         database: &IdbDatabase,
         stores: &[&str],
         durability: Durability,
+        ends: &Ends,
     ) -> Result<Self, Failure> {
         let options = Object::new();
         let durability = match durability {
@@ -117,14 +120,9 @@ impl Writing {
                 })
                 .and_then(JsCast::dyn_into)
                 .map_err(|thrown| Failure::of(&thrown))?;
-        let end = FirstEvent::of(&[
-            (&transaction, "complete"),
-            (&transaction, "abort"),
-            (database, "close"),
-        ]);
         Ok(Self {
+            end: Box::pin(ends.of(&transaction)),
             transaction: Transaction { transaction },
-            end,
         })
     }
 
@@ -155,6 +153,12 @@ impl Writing {
                     .map_or_else(Failure::unexplained, |error| Failure::of(&error)),
             ),
         }
+    }
+}
+
+impl fmt::Debug for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writing").finish_non_exhaustive()
     }
 }
 
