@@ -108,6 +108,11 @@ impl Log {
         look(&mut self.runtime.replica.borrow().queue())
     }
 
+    /// Looks at the commit at a place of the queue, from 0.
+    pub fn with_queued<T>(&self, place: usize, look: impl FnOnce(Queued<'_>) -> T) -> Option<T> {
+        self.runtime.replica.borrow().queued(place).map(look)
+    }
+
     /// Looks at the parked commits.
     pub fn with_parked<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Parked>) -> T) -> T {
         look(&mut self.runtime.replica.borrow().parked().values())

@@ -34,6 +34,19 @@ pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
     spawn_local(work);
 }
 
+/// Lets what was called before go first: what comes next runs in a later microtask.
+pub(crate) async fn next_microtask() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Lets the page have its turn: what comes next runs in a task of its own. A timer would wait 4 ms each time.
 pub(crate) async fn next_task() {
     let Ok(channel) = MessageChannel::new() else {

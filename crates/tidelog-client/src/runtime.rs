@@ -7,7 +7,7 @@ use crate::leading::Leading;
 use crate::lifecycle::Listener;
 use crate::maintenance::Upkeep;
 use crate::options::{Options, Retain};
-use crate::platform::{now, random, spawn};
+use crate::platform::{next_microtask, now, random, spawn};
 use crate::read::Bookmark;
 use crate::reads::Boxed;
 use crate::snapshots::Stored;
@@ -20,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 use tidelog_core::number::Generation;
-use tidelog_core::replica::{Config, Phase, Replica, Request, StoreRequest};
+use tidelog_core::replica::{Appended, Config, Phase, Replica, Request, StoreRequest};
 use tidelog_core::store::{Direction, Store, StoreError, Written};
 use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
@@ -33,6 +33,8 @@ const LOAD_BYTES: usize = 256 * 1024;
 const AHEAD: usize = 1;
 /// With more notices than this not taken yet, nothing is asked of the server.
 const BACKLOG: usize = 8;
+/// Other tabs are told what was appended, if it is no more than this: then they need not read it.
+const TOLD_BYTES: usize = 64 * 1024;
 const REOPEN_TRIES: u32 = 6;
 /// An import that pauses for so long has ended.
 const FORGET_MILLIS: u32 = 30_000;
@@ -236,8 +238,10 @@ impl Runtime {
             Some(request) => {
                 let me = Rc::clone(&self);
                 spawn(async move {
-                    let _answered = me.store_boxed(request).await;
-                    me.after();
+                    match me.store_boxed(request).await {
+                        Ok(Some(hint)) => me.after_write(hint),
+                        _ => me.after(),
+                    }
                 });
             }
             None => {
@@ -277,16 +281,30 @@ impl Runtime {
         self.schedule();
     }
 
+    /// A write is done. Whoever waits for it goes on first; then the other tabs hear of it, and the loop runs.
+    fn after_write(&self, hint: Hint) {
+        (self.options.wake)();
+        let me = Weak::clone(&self.me);
+        spawn(async move {
+            next_microtask().await;
+            if let Some(me) = me.upgrade() {
+                me.say(&hint);
+                me.schedule();
+            }
+        });
+    }
+
     fn set_timer(&self) {
         let Some(at) = self.replica.borrow().poll_timeout() else {
             return;
         };
         let at = at.millis();
+        // One that comes too early is set anew then, which costs less than to set it anew with each append.
         let set = self
             .timer
             .borrow()
             .as_ref()
-            .is_some_and(|(set, _)| *set == at);
+            .is_some_and(|(set, _)| *set <= at);
         if set {
             return;
         }
@@ -301,37 +319,37 @@ impl Runtime {
         *self.timer.borrow_mut() = Some((at, timer));
     }
 
-    fn store_boxed(&self, request: StoreRequest) -> Boxed<'_, ()> {
-        Box::pin(async move {
-            self.run_store(request).await;
-            Ok(())
-        })
+    /// Runs a request. Gives what other tabs are to be told of a write.
+    fn store_boxed(&self, request: StoreRequest) -> Boxed<'_, Option<Hint>> {
+        Box::pin(async move { Ok(self.run_store(request).await) })
     }
 
-    async fn run_store(&self, request: StoreRequest) {
+    async fn run_store(&self, request: StoreRequest) -> Option<Hint> {
         let store = match self.store() {
             Ok(store) => store,
             Err(_closed) => {
-                return self
-                    .replica
+                self.replica
                     .borrow_mut()
                     .handle_load_failed(now(), StoreError::Closed);
+                return None;
             }
         };
         match request {
             StoreRequest::Write(batch) => {
                 self.count_new(&batch);
+                let appended = Appended::by(&batch, TOLD_BYTES);
                 let result = store.write(batch).await;
                 let done = result == Ok(Written::Done);
                 let full = matches!(result, Err(StoreError::QuotaExceeded { .. }));
                 self.replica.borrow_mut().handle_written(now(), result);
-                if done {
-                    let generation = self.replica.borrow().head().generation;
-                    self.hint(generation);
-                }
                 if full {
                     self.reclaim_soon();
                 }
+                let generation = self.replica.borrow().head().generation;
+                return done.then(|| Hint {
+                    appended,
+                    ..Hint::of(generation)
+                });
             }
             StoreRequest::Load { after } => match store.load(after, LOAD_BYTES).await {
                 Ok(loaded) => self.replica.borrow_mut().handle_loaded(now(), loaded),
@@ -348,6 +366,7 @@ impl Runtime {
             StoreRequest::Snapshot => self.find_snapshots().await,
             _ => self.reopen().await,
         }
+        None
     }
 
     /// The disk is full: wins space back, once at a time. What could not be written is tried again by the replica.
@@ -453,13 +472,8 @@ impl Runtime {
         }
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "generations stay below 2^53")]
     pub(crate) fn hint(&self, generation: Generation) {
-        let generation = generation.value() as f64;
-        self.say(&Hint {
-            generation,
-            ..Hint::default()
-        });
+        self.say(&Hint::of(generation));
     }
 
     #[allow(
@@ -478,7 +492,9 @@ impl Runtime {
         if hint.kick && self.replica.borrow().status().leader {
             self.kicked();
         }
-        if hint.generation > 0.0 {
+        if let Some(appended) = &hint.appended {
+            self.replica.borrow_mut().handle_appended(appended);
+        } else if hint.generation > 0.0 {
             let generation = Generation::new(hint.generation as u64);
             self.replica.borrow_mut().handle_hint(generation);
         }

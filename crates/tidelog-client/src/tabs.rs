@@ -3,13 +3,20 @@
 //! Nothing here is needed for correctness. A lost hint costs time, and two leaders cost bandwidth; the database's
 //! transactions and the server's verdicts decide. How a former leader is kept from doing harm is told in the core
 //! (`replica/sync.rs`).
+//!
+//! A hint may bring along what was appended, checksums and all, so that the other tabs show it without reading; they take
+//! it for true only as long as it continues what they know
+//! ([`Replica::handle_appended`](tidelog_core::replica::Replica::handle_appended)).
 
 use crate::fields::{FieldError, Fields};
 use crate::platform::spawn;
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use tidelog_core::Seq;
+use tidelog_core::number::Generation;
+use tidelog_core::replica::Appended;
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, BroadcastChannel, MessageEvent};
 
@@ -54,14 +61,27 @@ pub(crate) struct Hint {
     pub(crate) hello: bool,
     /// Something happened in this tab after which the leader had better try the server again.
     pub(crate) kick: bool,
+    /// What the write added, if it did nothing else: then nobody has to read it.
+    #[serde(skip)]
+    pub(crate) appended: Option<Appended>,
 }
 
 impl Hint {
+    /// A write that left this generation.
+    #[allow(clippy::cast_precision_loss, reason = "generations stay below 2^53")]
+    pub(crate) fn of(generation: Generation) -> Self {
+        Self {
+            generation: generation.value() as f64,
+            ..Self::default()
+        }
+    }
+
     fn read(message: &JsValue) -> Result<Self, FieldError> {
         let hint = Fields::of(message);
         let status = hint.value("status");
         Ok(Self {
             generation: hint.number("generation")?,
+            appended: read_appended(hint),
             status: if status.is_undefined() {
                 None
             } else {
@@ -82,6 +102,37 @@ impl PeerStatus {
             error: status.optional_text("error")?,
             message: status.optional_text("message")?,
         })
+    }
+}
+
+const REPLICA: &str = "replica";
+const NEXT_SEQ: &str = "nextSeq";
+const FRAMES: &str = "frames";
+
+/// What is not whole is only a hint.
+fn read_appended(hint: Fields<'_>) -> Option<Appended> {
+    let frames = hint.value(FRAMES).dyn_into::<Uint8Array>().ok()?;
+    Some(Appended {
+        replica: hint.text(REPLICA).ok()?.parse().ok()?,
+        generation: Generation::new(hint.whole("generation").ok()?),
+        next_seq: Seq::new(hint.whole(NEXT_SEQ).ok()?),
+        frames: frames.to_vec(),
+    })
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "sequence numbers stay below 2^53"
+)]
+fn write_appended(appended: &Appended, message: &JsValue) {
+    let fields = [
+        (REPLICA, JsValue::from(appended.replica.to_string())),
+        (NEXT_SEQ, JsValue::from(appended.next_seq.value() as f64)),
+        (FRAMES, Uint8Array::from(appended.frames.as_slice()).into()),
+    ];
+    for (name, value) in fields {
+        // What cannot be set is not told.
+        let _set = Reflect::set(message, &name.into(), &value);
     }
 }
 
@@ -109,6 +160,9 @@ impl Channel {
 
     pub(crate) fn say(&self, hint: &Hint) {
         if let Ok(message) = serde_wasm_bindgen::to_value(hint) {
+            if let Some(appended) = &hint.appended {
+                write_appended(appended, &message);
+            }
             // A closed channel is a lost hint.
             let _lost = self.channel.post_message(&message);
         }

@@ -28,6 +28,12 @@ macro_rules! uuid_newtype {
                 &self.0
             }
 
+            /// Writes its text behind another one, without the detour of formatting.
+            pub fn push_to(&self, text: &mut String) {
+                let id = Uuid::from_bytes(self.0).hyphenated();
+                text.push_str(id.encode_lower(&mut Uuid::encode_buffer()));
+            }
+
             /// A new id (UUID version 7, RFC 9562) from a time and 10 random bytes of the caller's.
             #[must_use]
             pub fn mint(now: Timestamp, random: [u8; 10]) -> Self {

@@ -18,6 +18,7 @@
 //! - Every commit is in one place: the queue, the parked list, the confirmed log, or gone by a receipt that says so.
 //! - Every write names the generation it was made for; a stale one changes nothing and is made again on a fresh view.
 
+mod appended;
 mod confirmed;
 mod frames;
 mod heads;
@@ -40,6 +41,7 @@ mod sync;
 mod write;
 mod written;
 
+pub use appended::Appended;
 pub use confirmed::InconsistentLog;
 pub use local::ImportError;
 pub use notice::{Decision, Notice, Question, ReceiptState, ResetReason};
@@ -243,7 +245,8 @@ impl Replica {
         }
     }
 
-    /// Appends in memory. It shows at once; it is durable when its receipt says so. Gives each event's version as shown.
+    /// Appends in memory. It shows at once; it is durable when its receipt says so. Gives each event's version as shown. No
+    /// notice says that the queue and the status have changed by it: the host knows.
     ///
     /// # Errors
     /// [`AppendError`]; then nothing has changed.
@@ -298,7 +301,6 @@ impl Replica {
             only_copy: false,
             revived: false,
         });
-        self.status_changed();
         Ok(versions)
     }
 
@@ -396,14 +398,13 @@ impl Replica {
 
     /// The commits that are not confirmed, in the order they take effect.
     pub fn queue(&self) -> impl DoubleEndedIterator<Item = Queued<'_>> {
-        self.queue.iter().map(|entry| Queued {
-            local: &entry.local,
-            durable: matches!(entry.state, State::Pending | State::Acked(_)),
-            acked: match entry.state {
-                State::Acked(position) => Some(position),
-                _ => None,
-            },
-        })
+        self.queue.iter().map(Entry::queued)
+    }
+
+    /// The commit at a place of the queue, from 0.
+    #[must_use]
+    pub fn queued(&self, place: usize) -> Option<Queued<'_>> {
+        self.queue.get(place).map(Entry::queued)
     }
 
     /// The parked commits by id.

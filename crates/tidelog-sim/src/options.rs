@@ -137,6 +137,8 @@ pub struct Options {
     pub raw: u32,
     /// Do devices' clocks differ, by up to ten years?
     pub skewed: u32,
+    /// Percent of appends that a tab tells the others of, bytes and all.
+    pub told: u32,
     /// Rates by hazard, in percent.
     pub rates: Vec<u32>,
     /// A planted bug.
@@ -170,6 +172,7 @@ impl Options {
             old_builds: some(25, 60),
             raw: 10 + some(90, 60),
             skewed: some(50, 1),
+            told: some(60, 90),
             rates,
             canary: None,
         };
@@ -196,6 +199,7 @@ impl Options {
             old_builds: 0,
             raw: 40,
             skewed: 0,
+            told: 0,
             rates: vec![0; HAZARDS.len()],
             canary: None,
         }
@@ -213,7 +217,7 @@ impl Options {
     }
 
     /// The numbers that are not rates, by name.
-    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 10] {
+    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 11] {
         [
             ("steps", &mut self.steps),
             ("devices", &mut self.devices),
@@ -225,6 +229,7 @@ impl Options {
             ("old-builds", &mut self.old_builds),
             ("raw", &mut self.raw),
             ("skewed", &mut self.skewed),
+            ("told", &mut self.told),
         ]
     }
 }

@@ -43,4 +43,5 @@ pub const RARE: &[&str] = &[
     "damaged",
     "damage found by a reader",
     "gone on from a snapshot",
+    "told by another tab",
 ];

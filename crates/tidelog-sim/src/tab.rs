@@ -8,13 +8,16 @@ use crate::oracle::{Oracle, word};
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{
-    Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
+    Appended, Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
 };
 use tidelog_core::store::{Durability, Head, Loaded, StoreError, StoreOp, StoredSnapshot, Written};
 use tidelog_core::{
     ChainHash, CommitId, Epoch, EventId, Position, Recorded, ReplicaId, StreamId, Timestamp,
     Version,
 };
+
+/// More bytes are not told to other tabs.
+const MOST_TOLD: usize = 4_000;
 
 /// More notices than any input can cause.
 const MOST_NOTICES: usize = 10_000;
@@ -47,6 +50,10 @@ pub struct Tab {
     pub tell: bool,
     /// What the platform said of the network last.
     pub online: bool,
+    /// What its writes appended.
+    pub appended: Vec<Appended>,
+    /// What the write under way appends.
+    appending: Option<Appended>,
     /// It does nothing before this moment of the world.
     pub frozen_until: i64,
     canary: Option<Canary>,
@@ -103,6 +110,8 @@ impl Tab {
             receipts: BTreeMap::new(),
             tell: false,
             online: true,
+            appended: Vec::new(),
+            appending: None,
             frozen_until: i64::MIN,
             canary,
             life: 0,
@@ -430,7 +439,11 @@ impl Tab {
     fn deliver(&mut self, now: Timestamp, answer: Answer) {
         match answer {
             Answer::Written(result) => {
-                self.tell |= matches!(result, Ok(Written::Done));
+                let appending = self.appending.take();
+                if matches!(result, Ok(Written::Done)) {
+                    self.tell = true;
+                    self.appended.extend(appending);
+                }
                 self.replica.handle_written(now, result);
             }
             Answer::Loaded(Ok(loaded)) => self.replica.handle_loaded(now, loaded),
@@ -471,6 +484,7 @@ impl Tab {
         match request {
             StoreRequest::Write(batch) => {
                 disk.touched.clear();
+                self.appending = Appended::by(&batch, MOST_TOLD);
                 let result = connection.and_then(|()| disk.write(&batch, fault));
                 if matches!(result, Err(StoreError::ConnectionLost { .. })) {
                     self.connected = false;

@@ -18,6 +18,7 @@ use crate::tab::Tab;
 use crate::trace::Trace;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::protocol::PushResponse;
+use tidelog_core::replica::Appended;
 use tidelog_core::{Cursor, Epoch, ReplicaId, Timestamp};
 
 /// A device: its database, its clock and its place in the network.
@@ -54,6 +55,10 @@ pub struct World {
     pub tabs: Vec<Tab>,
     flights: Vec<Flight>,
     hints: BTreeSet<u64>,
+    /// What tabs said they appended, and the tab that is to hear it.
+    words: Vec<(u64, Appended)>,
+    /// Of its own, so that a world whose tabs say nothing makes the same choices.
+    talk: Dice,
     old_answers: Vec<(u64, PushResponse)>,
     cache: Vec<(Cursor, Page)>,
     /// What was promised.
@@ -87,6 +92,8 @@ impl World {
             tabs: Vec::new(),
             flights: Vec::new(),
             hints: BTreeSet::new(),
+            words: Vec::new(),
+            talk: Dice::new(options.seed ^ 0x746f_6c64),
             old_answers: Vec::new(),
             cache: Vec::new(),
             oracle: Oracle::new(Trace::telling(lines)),
@@ -194,6 +201,7 @@ impl World {
     pub fn step(&mut self) {
         self.steps += 1;
         self.now += self.dice.below(40) as i64;
+        self.hear();
         if self.tabs.is_empty() {
             return self.open(0);
         }

@@ -25,7 +25,8 @@ pub enum Notice {
         /// Commits of the queue that these confirm: they leave it in the same step.
         settled: Vec<CommitId>,
     },
-    /// The commits that are not confirmed, or their order or content, changed.
+    /// The commits that are not confirmed, or their order or content, changed otherwise than by an append of the host's own.
+    /// That some of them are on disk now is said by their receipts.
     Queue,
     /// What became of a commit.
     Receipt {

@@ -1,5 +1,6 @@
 //! The commits of a replica that are not confirmed, in the order they take effect.
 
+use super::Queued;
 use super::confirmed::Confirmed;
 use crate::commit::{Commit, Local};
 use crate::condition::Conflict;
@@ -52,6 +53,18 @@ impl Entry {
 
     pub(super) const fn attempt(&self) -> Attempt {
         self.local.commit.attempt
+    }
+
+    /// As it is shown.
+    pub(super) const fn queued(&self) -> Queued<'_> {
+        Queued {
+            local: &self.local,
+            durable: matches!(self.state, State::Pending | State::Acked(_)),
+            acked: match self.state {
+                State::Acked(position) => Some(position),
+                _ => None,
+            },
+        }
     }
 
     pub(super) const fn is_acked(&self) -> bool {

@@ -128,7 +128,7 @@ impl Replica {
     }
 
     /// The conditions of a commit that do not hold: none if all is well, empty if only the server knows why.
-    fn conflicts(&self, entry: &Entry, heads: &Heads) -> Option<Vec<Conflict>> {
+    pub(super) fn conflicts(&self, entry: &Entry, heads: &Heads) -> Option<Vec<Conflict>> {
         let mut unmet = unmet(&entry.local.commit, |stream| {
             heads.of(stream, &self.confirmed)
         });

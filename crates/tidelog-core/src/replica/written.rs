@@ -72,8 +72,8 @@ impl Replica {
                 if departing > 0 || revived {
                     self.departed(departing);
                     self.notices.push_back(Notice::Parked);
+                    self.notices.push_back(Notice::Queue);
                 }
-                self.notices.push_back(Notice::Queue);
             }
             Busy::Sync {
                 page,

@@ -3,9 +3,9 @@
 use super::app::event;
 use super::bench::{Bench, stream};
 use super::disk::Fault;
-use tidelog_core::replica::{AppendError, Draft, ReceiptState};
+use tidelog_core::replica::{AppendError, Appended, Draft, ReceiptState};
 use tidelog_core::store::StoreError;
-use tidelog_core::{Condition, Expected, Policy, Version};
+use tidelog_core::{Condition, Expected, Policy, ReplicaId, Version};
 
 #[test]
 fn an_append_shows_at_once_and_is_durable_only_after_the_transaction() {
@@ -151,9 +151,7 @@ fn a_wiped_database_begins_again_and_gets_what_only_memory_holds() {
     let id = bench.note(0, "facts/0", "1");
     bench.save(0);
     let old = bench.disk.content.replica;
-    bench
-        .disk
-        .wipe(tidelog_core::ReplicaId::from_bytes([5; 16]));
+    bench.disk.wipe(ReplicaId::from_bytes([5; 16]));
     bench.oracle.excused.insert(id);
     bench.note(0, "facts/0", "2");
     bench.sync(0);
@@ -179,4 +177,99 @@ fn a_commit_larger_than_a_frame_gets_a_frame_of_its_own() {
     bench.sync(0);
     assert_eq!(bench.server.log.len(), 3);
     assert!(bench.disk.content.pending.is_empty());
+}
+
+/// What another tab says it appended shows without a look at the store, and the tab writes on top of it.
+#[test]
+fn what_another_tab_says_it_appended_shows_without_a_read() {
+    let mut bench = Bench::new(2);
+    bench.note(0, "facts/0", "1");
+    bench.save(0);
+    let word = bench.tabs[0].appended.pop().expect("a write that appends");
+    bench.replica(1).handle_appended(&word);
+    bench.drain(1);
+    let now = bench.time();
+    assert_eq!(bench.version(1, "facts/0"), 1);
+    assert_eq!(
+        bench.replica(1).poll_store(now),
+        None,
+        "nothing is to be read"
+    );
+    bench.note(1, "facts/0", "2");
+    bench.save(1);
+    bench.hint(0);
+    assert_eq!(
+        (bench.version(0, "facts/0"), bench.shown(0)),
+        (2, bench.shown(1))
+    );
+}
+
+/// Two tabs, of which the first appended twice, and its words.
+fn two_words() -> (Bench, Appended, Appended) {
+    let mut bench = Bench::new(2);
+    let mut word = |data| {
+        bench.note(0, "facts/0", data);
+        bench.save(0);
+        bench.tabs[0].appended.pop().expect("a write that appends")
+    };
+    let (first, second) = (word("1"), word("2"));
+    (bench, first, second)
+}
+
+/// Before its time, or of bytes that were changed: nothing is taken from the word, and the store is looked at.
+#[test]
+fn a_word_that_does_not_continue_what_is_here_is_only_a_hint() {
+    let early = |_first, second| second;
+    let changed = |mut first: Appended, _second| {
+        let end = first.frames.len() - 1;
+        first.frames[end] ^= 1;
+        first
+    };
+    let elsewhere = |first, _second| Appended {
+        replica: ReplicaId::from_bytes([9; 16]),
+        ..first
+    };
+    let cases: [fn(Appended, Appended) -> Appended; 3] = [early, changed, elsewhere];
+    for case in cases {
+        let (mut bench, first, second) = two_words();
+        bench.replica(1).handle_appended(&case(first, second));
+        bench.drain(1);
+        assert_eq!(bench.version(1, "facts/0"), 0);
+        bench.save(1);
+        assert_eq!(bench.version(1, "facts/0"), 2, "it looked");
+    }
+}
+
+#[test]
+fn a_word_that_comes_twice_counts_once() {
+    let (mut bench, first, second) = two_words();
+    for word in [&first, &first, &second, &first] {
+        bench.replica(1).handle_appended(word);
+    }
+    bench.drain(1);
+    let now = bench.time();
+    assert_eq!(bench.version(1, "facts/0"), 2);
+    assert_eq!(bench.replica(1).poll_store(now), None, "nothing new");
+}
+
+/// What this tab has not written comes behind what it is told, and is judged again: what no longer fits is parked.
+#[test]
+fn what_is_told_goes_before_what_is_not_written() {
+    let mut bench = Bench::new(2);
+    bench.note(0, "facts/0", "theirs");
+    bench.save(0);
+    let word = bench.tabs[0].appended.pop().expect("a write that appends");
+    let facts = [event(&stream("facts/0"), "facts.learnt", "\"mine\"")];
+    let late = bench.note(1, "facts/0", "expects that there is nothing");
+    let mine = bench.append(1, Vec::new(), facts.to_vec(), None, Policy::Rebase);
+    bench.replica(1).handle_appended(&word);
+    bench.drain(1);
+    let last = bench.replica(1).queue().next_back();
+    assert_eq!(last.map(|queued| queued.local.commit.id), Some(mine));
+    assert_eq!(bench.version(1, "facts/0"), 2);
+    bench.save(1);
+    assert_eq!(bench.heard(1, mine), Some(&ReceiptState::Durable));
+    assert_eq!(bench.heard(1, late), Some(&ReceiptState::Parked));
+    bench.hint(0);
+    assert_eq!(bench.shown(0), bench.shown(1));
 }

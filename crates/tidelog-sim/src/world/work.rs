@@ -233,8 +233,9 @@ impl World {
                 self.said.insert(uid, summary);
             }
         }
-        if core::mem::take(&mut tab.tell) {
-            let device = tab.device;
+        self.tell_appended(at);
+        if core::mem::take(&mut self.tabs[at].tell) {
+            let device = self.tabs[at].device;
             for at in 0..self.tabs.len() {
                 let other = &self.tabs[at];
                 if other.device == device && other.uid != uid {
@@ -249,6 +250,49 @@ impl World {
         if self.looks.is_multiple_of(32) {
             self.check_tab(at);
         }
+    }
+
+    /// A tab tells the others what it appended, unless that gets lost.
+    fn tell_appended(&mut self, at: usize) {
+        let tab = &mut self.tabs[at];
+        let (uid, device) = (tab.uid, tab.device);
+        for word in core::mem::take(&mut tab.appended) {
+            for other in &self.tabs {
+                let hears = other.device == device && other.uid != uid;
+                if hears && self.talk.percent(self.options.told) {
+                    self.words.push((other.uid, word.clone()));
+                }
+            }
+        }
+    }
+
+    /// A tab hears what another one appended: mostly in order, sometimes again or with a bit that is another.
+    pub(super) fn hear(&mut self) {
+        if self.words.is_empty() || self.talk.percent(60) {
+            return;
+        }
+        let at = match self.talk.percent(80) {
+            true => 0,
+            false => self.talk.below(self.words.len()),
+        };
+        let (uid, mut word) = match self.talk.percent(10) {
+            true => self.words[at].clone(),
+            false => self.words.remove(at),
+        };
+        if self.talk.percent(5) {
+            let byte = self.talk.below(word.frames.len());
+            word.frames[byte] ^= 1 << self.talk.below(8);
+        }
+        let Some(at) = self.place_of(uid).filter(|at| !self.is_frozen(*at)) else {
+            return;
+        };
+        let replica = &mut self.tabs[at].replica;
+        let next = replica.head().generation.next() == word.generation;
+        replica.handle_appended(&word);
+        if next && replica.head().generation == word.generation {
+            self.oracle.saw("told by another tab");
+        }
+        self.settle(uid);
     }
 
     pub(super) fn hint(&mut self) -> bool {
