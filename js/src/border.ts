@@ -349,25 +349,33 @@ export interface LogCore {
   /** Throws a {@link CoreError}: `version_conflict`, `commit_too_large`, `closed`, … */
   append(draft: Draft): Appended;
   /**
-   * The usual commit, of one event without tags and meta, on its own stream: `append` without the objects.
-   * Returns the version of the event and throws what `append` throws.
+   * The usual commit, of one event without tags and meta, with a condition on its stream alone: `append`
+   * without the objects, and with numbers where a text would cost more than what it says. `policy` is a place
+   * in {@link POLICIES}; `expected` a version, or {@link EXPECT_ANY} or {@link EXPECT_EXISTS}. Returns the
+   * version of the event and throws what `append` throws.
    */
   appendFlat(
     id: string,
     occurredAt: number,
-    policy: Policy,
+    policy: number,
+    expected: number,
     stream: string,
     type: string,
     schema: number,
     data: string,
     commandName: string | undefined,
     commandArgs: string | undefined,
-    expected: Expected | undefined,
   ): number;
   /** To be called until `undefined` after each wake, `open` and `append`. */
   poll(): Notice | undefined;
   /** Commits not confirmed yet, in order. */
   queue(): readonly QueueEntry[];
+  /**
+   * The same for the mirror: the commits from place `from` on, which is the first that changed since the last
+   * call. `known`: how many the mirror has, with what was appended and without what was settled since. If that
+   * cannot be, it gets all of them.
+   */
+  queueChanges(known: number): { readonly from: number; readonly entries: readonly QueueEntry[] };
   commit(id: string): QueuedCommit | undefined;
   /** An answer to a question that does not stand any more is ignored. */
   decide(id: string, question: number, decision: CoreDecision): void;
@@ -437,6 +445,13 @@ export interface LogCore {
   kick(): void;
   close(): Promise<void>;
 }
+
+/** Policies by the numbers that {@link LogCore.appendFlat} takes. */
+export const POLICIES: readonly Policy[] = ["rerun", "rebase", "ask"];
+/** No version in particular. */
+export const EXPECT_ANY = -1;
+/** Any but 0. */
+export const EXPECT_EXISTS = -2;
 
 /** Makes a core; the loader's real one, or a test's. */
 export type CoreFactory = (options: CoreOptions) => Promise<LogCore>;

@@ -1,6 +1,13 @@
 /** Commands and raw appends: from the call to the receipt, in one synchronous step. */
 import { kindOf } from "./batch.js";
-import type { Draft, DraftEvent, LogCore } from "./border.js";
+import {
+  type Draft,
+  type DraftEvent,
+  EXPECT_ANY,
+  EXPECT_EXISTS,
+  type LogCore,
+  POLICIES,
+} from "./border.js";
 import { decide, payloadToJson, type Question, toJson } from "./decide.js";
 import { unblocked } from "./deciding.js";
 import type { StreamDefinition } from "./define.js";
@@ -134,7 +141,7 @@ export interface Target {
 }
 
 /** A commit of one event without anything special, whose only condition is on its stream. */
-function isFlat({ events, conditions, command }: Draft): boolean {
+function isFlat({ events, conditions, command, policy }: Draft): boolean {
   const event = events[0];
   const condition = conditions[0];
   return (
@@ -144,6 +151,9 @@ function isFlat({ events, conditions, command }: Draft): boolean {
     event.tags === undefined &&
     event.meta === undefined &&
     condition?.stream === event.stream &&
+    // What is none must be refused as what it is.
+    !(typeof condition.expected === "number" && condition.expected < 0) &&
+    POLICIES.includes(policy) &&
     (command === undefined || command.stream === event.stream)
   );
 }
@@ -151,8 +161,15 @@ function isFlat({ events, conditions, command }: Draft): boolean {
 function appendFlat(core: LogCore, { id, occurredAt, policy, ...draft }: Draft): number {
   const { stream, type, schema, data } = draft.events[0] as DraftEvent;
   const { name, args } = draft.command ?? {};
-  const expected = draft.conditions[0]?.expected;
-  return core.appendFlat(id, occurredAt, policy, stream, type, schema, data, name, args, expected);
+  const number = POLICIES.indexOf(policy);
+  const expected = expectedToNumber(draft.conditions[0]?.expected ?? "any");
+  return core.appendFlat(id, occurredAt, number, expected, stream, type, schema, data, name, args);
+}
+
+function expectedToNumber(expected: Expected): number {
+  if (typeof expected === "number") return expected;
+  if (expected === "noStream") return 0;
+  return expected === "exists" ? EXPECT_EXISTS : EXPECT_ANY;
 }
 
 /** `kind/key`. Throws `invalid_stream`. */
@@ -174,6 +191,10 @@ function checkStreamId(stream: unknown): void {
 }
 
 function expectedToConditions(events: readonly DraftEvent[], expected: AppendOptions["expected"]) {
+  const [first] = events;
+  if (events.length === 1 && first && typeof expected !== "object") {
+    return [{ stream: first.stream, expected: expected ?? ("any" as Expected) }];
+  }
   const streams = new Set(events.map((event) => event.stream));
   if (typeof expected !== "object") {
     return [...streams].map((stream) => ({ stream, expected: expected ?? "any" }));

@@ -48,6 +48,8 @@ export class Engine {
   #damaged: Status["damaged"];
   #pumping = false;
   #wakes = false;
+  /** Wasm may have something to say: it woke since it was last asked until it had nothing more. */
+  #unheard = true;
   #inUserCode: string | undefined;
   #queueStale = false;
   #parkedStale = false;
@@ -100,7 +102,7 @@ export class Engine {
     if (this.#phase !== "ready" || core === undefined) {
       throw tidelogError("not_ready", { log: this.#options.log });
     }
-    this.#drain(core, () => false);
+    this.#hear(core);
     if (this.#failure) throw this.#failure;
     if (this.#isReopening()) throw tidelogError("not_ready", { log: this.#options.log });
     return core;
@@ -166,7 +168,7 @@ export class Engine {
 
   /** Takes in what wasm has to say, folds what changed, and tells the subscribers. */
   show(): void {
-    if (this.#core && this.#phase === "ready") this.#drain(this.#core, () => false);
+    if (this.#core && this.#phase === "ready") this.#hear(this.#core);
     this.#tellState();
     // The status is told once for all commands of a task, and read anew by whoever asks before.
     this.status.touch();
@@ -387,6 +389,7 @@ export class Engine {
 
   // May be called from inside any call into wasm, so nothing happens before that has returned.
   readonly #wake = (): void => {
+    this.#unheard = true;
     if (this.#wakes) return;
     this.#wakes = true;
     queueMicrotask(() => {
@@ -410,8 +413,20 @@ export class Engine {
     }
   }
 
+  /** Takes in all that wasm has to say, if it has anything: commands come by the thousand. */
+  #hear(core: LogCore): void {
+    if (this.#unheard) this.#drain(core, () => false);
+  }
+
   /** Polls until wasm has nothing more to say (true) or time is up. */
   #drain(core: LogCore, expired: () => boolean): boolean {
+    this.#unheard = false;
+    const drained = this.#drainUntil(core, expired);
+    this.#unheard ||= !drained;
+    return drained;
+  }
+
+  #drainUntil(core: LogCore, expired: () => boolean): boolean {
     try {
       for (;;) {
         const done = this.pure("this log", () => this.mirror.advance(expired));
@@ -497,7 +512,7 @@ export class Engine {
         break;
       case "status":
         // The way to the server may be open again.
-        if (this.#phase === "ready" && core.status().phase === "live") this.catchUpLater();
+        if (this.#isReadyToBuild() && core.status().phase === "live") this.catchUpLater();
         this.saver.schedule();
         break;
     }
@@ -558,6 +573,10 @@ export class Engine {
       rebuilding: [...this.#rebuilding.values()],
       behind: this.#behind,
     });
+
+  #isReadyToBuild(): boolean {
+    return this.#phase === "ready" && this.mirror.behind().length > 0;
+  }
 
   #isReopening(): boolean {
     return this.#phase === "opening";

@@ -12,6 +12,7 @@ const NONE: readonly RecordedEvent[] = [];
 const FIRST_ATTEMPT = 1;
 
 interface Entry {
+  readonly id: string;
   readonly attempt: number;
   readonly events: readonly RecordedEvent[];
   /** Place in the queue: grows from one to the next. */
@@ -19,18 +20,20 @@ interface Entry {
 }
 
 export class QueueMirror {
-  #entries = new Map<string, Entry>();
+  /** In order. */
+  #queue: Entry[] = [];
+  readonly #entries = new Map<string, Entry>();
   /** Pending events by stream, in order. */
   readonly #byStream = new Map<string, RecordedEvent[]>();
   #place = 0;
 
   get size(): number {
-    return this.#entries.size;
+    return this.#queue.length;
   }
 
   /** Ids in order. */
   ids(): readonly string[] {
-    return [...this.#entries.keys()];
+    return this.#queue.map(({ id }) => id);
   }
 
   eventsOf(stream: string): readonly RecordedEvent[] {
@@ -44,7 +47,7 @@ export class QueueMirror {
 
   /** All pending events in order. */
   *events(): Iterable<RecordedEvent> {
-    for (const entry of this.#entries.values()) yield* entry.events;
+    for (const entry of this.#queue) yield* entry.events;
   }
 
   /** Pending events of `stream` from commits before `id`; all of them if `id` is not in the queue. */
@@ -58,18 +61,22 @@ export class QueueMirror {
   /** Adds a commit that was just appended; gives its events. */
   push(draft: Draft, versions: readonly number[]): readonly RecordedEvent[] {
     const events = draft.events.map((event, i) => draftToEvent(event, versions[i] ?? 0, draft));
-    this.#entries.set(draft.id, { attempt: FIRST_ATTEMPT, events, place: ++this.#place });
+    const entry = { id: draft.id, attempt: FIRST_ATTEMPT, events, place: ++this.#place };
+    this.#queue.push(entry);
+    this.#entries.set(entry.id, entry);
     for (const event of events) this.#add(event);
     return events;
   }
 
-  /** Drops commits that were confirmed; gives the streams they touched. Costs what these hold. */
+  /** Drops commits that were confirmed; gives the streams they touched. */
   settle(ids: readonly string[]): ReadonlySet<string> {
     const touched = new Set<string>();
+    if (ids.length === 0) return touched;
     for (const id of ids) {
       for (const { stream } of this.#entries.get(id)?.events ?? NONE) touched.add(stream);
       this.#entries.delete(id);
     }
+    this.#queue = this.#queue.filter(({ id }) => this.#entries.has(id));
     for (const stream of touched) {
       const left = this.eventsOf(stream).filter(({ commitId }) => this.#entries.has(commitId));
       if (left.length > 0) this.#byStream.set(stream, left);
@@ -78,50 +85,58 @@ export class QueueMirror {
     return touched;
   }
 
-  /** Takes over wasm's queue; gives the streams whose pending events changed. */
+  /**
+   * Takes over what changed in wasm's queue; gives the streams whose pending events changed. Costs what stands
+   * in the queue from the first change on.
+   */
   refresh(core: LogCore): ReadonlySet<string> {
-    const old = this.#entries;
+    const { from, entries } = core.queueChanges(this.#queue.length);
+    const old = this.#queue.splice(from);
+    const gone = new Map<string, Entry>();
+    for (const entry of old) {
+      gone.set(entry.id, entry);
+      this.#entries.delete(entry.id);
+    }
     const touched = new Set<string>();
     const touch = (entry: Entry | undefined) => {
       for (const { stream } of entry?.events ?? NONE) touched.add(stream);
     };
-    const next = new Map<string, Entry>();
+    const tail: Entry[] = [];
     let [place, moved] = [-1, false];
-    for (const { id, attempt } of core.queue()) {
-      const known = old.get(id);
-      if (known?.attempt === attempt) {
-        moved ||= known.place < place;
-        place = known.place;
-        next.set(id, known);
-        continue;
+    for (const { id, attempt } of entries) {
+      const known = gone.get(id);
+      let entry = known;
+      if (entry?.attempt !== attempt) {
+        const commit = core.commit(id);
+        // It left the queue between the two calls: another notice tells.
+        if (commit === undefined) continue;
+        entry = this.#toEntry(commit);
+        // A new attempt may stand anywhere in the queue.
+        moved ||= known !== undefined;
+        touch(known);
+        touch(entry);
       }
-      const commit = core.commit(id);
-      // It left the queue between the two calls: another notice tells.
-      if (commit === undefined) continue;
-      const entry = this.#toEntry(commit);
-      // A new attempt may stand anywhere in the queue.
-      moved ||= known !== undefined || place > entry.place;
-      touch(known);
-      touch(entry);
-      next.set(id, entry);
+      gone.delete(id);
+      moved ||= entry.place < place;
       place = entry.place;
+      tail.push(entry);
     }
-    if (next.size !== old.size || touched.size > 0) {
-      for (const [id, entry] of old) if (!next.has(id)) touch(entry);
-    }
-    if (moved) {
-      for (const entry of next.values()) {
+    for (const entry of gone.values()) touch(entry);
+    for (const entry of tail) {
+      if (moved) {
         entry.place = ++this.#place;
         touch(entry);
       }
+      this.#queue.push(entry);
+      this.#entries.set(entry.id, entry);
     }
-    this.#entries = next;
-    this.#index(touched);
+    this.#index(touched, tail);
     return touched;
   }
 
   #toEntry(commit: QueuedCommit): Entry {
     return {
+      id: commit.id,
       attempt: commit.attempt,
       events: commit.events.map((event) => draftToEvent(event, event.version, commit)),
       place: ++this.#place,
@@ -134,9 +149,19 @@ export class QueueMirror {
     else this.#byStream.set(event.stream, [event]);
   }
 
-  #index(streams: ReadonlySet<string>): void {
+  /** Lists the events of these streams anew, of which all that changed is in `tail`, the end of the queue. */
+  #index(streams: ReadonlySet<string>, tail: readonly Entry[]): void {
     if (streams.size === 0) return;
-    for (const stream of streams) this.#byStream.delete(stream);
-    for (const event of this.events()) if (streams.has(event.stream)) this.#add(event);
+    const ids = new Set(tail.map(({ id }) => id));
+    for (const stream of streams) {
+      const before = this.eventsOf(stream).filter(
+        ({ commitId }) => this.#entries.has(commitId) && !ids.has(commitId),
+      );
+      if (before.length > 0) this.#byStream.set(stream, before);
+      else this.#byStream.delete(stream);
+    }
+    for (const { events } of tail) {
+      for (const event of events) if (streams.has(event.stream)) this.#add(event);
+    }
   }
 }

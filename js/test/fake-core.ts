@@ -3,31 +3,34 @@
  * as the real core does, and lets a test say when a write completes, what the server confirms and what
  * others appended. It survives "reloads": open it again for another core over the same data.
  */
-import type {
-  Appended,
-  Batch,
-  BatchPage,
-  CoreCommand,
-  CoreDecision,
-  CoreError,
-  CoreFactory,
-  CoreOptions,
-  CoreStatus,
-  CoreStorage,
-  Draft,
-  FoldSnapshot,
-  ImportBatch,
-  Imported,
-  LogCore,
-  Notice,
-  Outcome,
-  ParkedEvent,
-  ParkedInfo,
-  QueuedCommit,
-  QueueEntry,
+import {
+  type Appended,
+  type Batch,
+  type BatchPage,
+  type CoreCommand,
+  type CoreDecision,
+  type CoreError,
+  type CoreFactory,
+  type CoreOptions,
+  type CoreStatus,
+  type CoreStorage,
+  type Draft,
+  EXPECT_ANY,
+  EXPECT_EXISTS,
+  type FoldSnapshot,
+  type ImportBatch,
+  type Imported,
+  type LogCore,
+  type Notice,
+  type Outcome,
+  type ParkedEvent,
+  type ParkedInfo,
+  POLICIES,
+  type QueuedCommit,
+  type QueueEntry,
 } from "../src/border.js";
 import { newId } from "../src/ids.js";
-import type { Expected, ParkedReason, Policy } from "../src/types.js";
+import type { Expected, ParkedReason } from "../src/types.js";
 import { type Recorded, toBatch, toStreamBatch } from "./columns.js";
 import { framesOf, parseFrames } from "./fake-frames.js";
 
@@ -144,6 +147,8 @@ export class FakeCore implements LogCore {
   /** Set: the next `append` throws it. */
   appendError: CoreError | undefined;
   #closed = false;
+  /** What the mirror was told of the queue. */
+  #told: readonly QueueEntry[] = [];
   #borrowed = false;
 
   constructor(device: FakeDevice, options: CoreOptions) {
@@ -197,12 +202,19 @@ export class FakeCore implements LogCore {
       }
       const versions = this.#versionsOf(draft, (stream) => this.version(stream));
       this.device.pending.push({ draft, attempt: 1, state: "local" });
+      this.#told = [...this.#told, { id: draft.id, attempt: 1, state: "local" }];
       return { versions };
     });
   }
 
   poll(): Notice | undefined {
-    return this.#borrow(() => this.notices.shift());
+    return this.#borrow(() => {
+      const notice = this.notices.shift();
+      if (notice?.kind === "batch") {
+        this.#told = this.#told.filter(({ id }) => !notice.settled.includes(id));
+      }
+      return notice;
+    });
   }
 
   queue(): readonly QueueEntry[] {
@@ -211,6 +223,17 @@ export class FakeCore implements LogCore {
       attempt,
       state,
     }));
+  }
+
+  queueChanges(known: number): { from: number; entries: readonly QueueEntry[] } {
+    const entries = this.queue();
+    const told = known === this.#told.length ? this.#told : [];
+    const changed = entries.findIndex(
+      ({ id, attempt }, i) => told[i]?.id !== id || told[i]?.attempt !== attempt,
+    );
+    const from = changed < 0 ? entries.length : changed;
+    this.#told = entries;
+    return { from, entries: entries.slice(from) };
   }
 
   commit(id: string): QueuedCommit | undefined {
@@ -284,20 +307,20 @@ export class FakeCore implements LogCore {
   appendFlat(
     id: string,
     occurredAt: number,
-    policy: Policy,
+    policy: number,
+    expected: number,
     stream: string,
     type: string,
     schema: number,
     data: string,
     name: string | undefined,
     args: string | undefined,
-    expected: Expected | undefined,
   ): number {
     const { versions } = this.append({
       id,
       occurredAt,
-      policy,
-      conditions: expected === undefined ? [] : [{ stream, expected }],
+      policy: POLICIES[policy] ?? "ask",
+      conditions: [{ stream, expected: numberToExpected(expected) }],
       events: [{ stream, type, schema, data }],
       ...(name === undefined || args === undefined ? {} : { command: { stream, name, args } }),
     });
@@ -734,6 +757,12 @@ export class FakeCore implements LogCore {
 
 function lastOf({ first, events }: Recorded): number {
   return first + events.length - 1;
+}
+
+function numberToExpected(number: number): Expected {
+  if (number === EXPECT_ANY) return "any";
+  if (number === EXPECT_EXISTS) return "exists";
+  return number === 0 ? "noStream" : number;
 }
 
 /** A parked commit, back at the end of the queue. */

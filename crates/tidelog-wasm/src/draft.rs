@@ -118,25 +118,22 @@ fn labels(of: Fields<'_>) -> Result<(Vec<Tag>, Meta), DraftError> {
 pub(crate) struct Flat<'a> {
     pub(crate) id: &'a str,
     pub(crate) occurred_at: f64,
-    pub(crate) policy: &'a str,
+    pub(crate) policy: u8,
+    pub(crate) expected: f64,
     pub(crate) stream: &'a str,
     pub(crate) event_type: &'a str,
     pub(crate) schema: u32,
     pub(crate) data: &'a str,
     pub(crate) command: Option<(&'a str, &'a str)>,
-    pub(crate) expected: &'a JsValue,
 }
 
 impl Flat<'_> {
     pub(crate) fn draft(&self) -> Result<Draft, DraftError> {
         let stream = StreamId::new(self.stream)?;
-        let conditions = match self.expected.is_undefined() {
-            true => Vec::new(),
-            false => vec![Condition {
-                stream: stream.clone(),
-                expected: expected(self.expected)?,
-            }],
-        };
+        let conditions = vec![Condition {
+            stream: stream.clone(),
+            expected: numbered(self.expected)?,
+        }];
         let command = match self.command {
             None => None,
             Some((name, args)) => Some(Command {
@@ -158,7 +155,11 @@ impl Flat<'_> {
                 meta: Meta::default(),
             }],
             command,
-            policy: policy(self.policy)?,
+            policy: match self.policy {
+                0 => Policy::Rerun,
+                1 => Policy::Rebase,
+                _ => Policy::Ask,
+            },
         })
     }
 }
@@ -289,6 +290,15 @@ fn policy(name: &str) -> Result<Policy, TextError> {
 )]
 pub(crate) const fn timestamp(millis: f64) -> Timestamp {
     Timestamp::from_millis(millis as i64)
+}
+
+/// What a number of the flat form expects: -1 anything, -2 that the stream exists, else a version from 0.
+fn numbered(number: f64) -> Result<Expected, TextError> {
+    match number {
+        -1.0 => Ok(Expected::Any),
+        -2.0 => Ok(Expected::Exists),
+        version => expected(&JsValue::from_f64(version)),
+    }
 }
 
 #[allow(

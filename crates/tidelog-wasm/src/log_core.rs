@@ -19,10 +19,10 @@ use tidelog_client::{
     ClientError, FieldError, Fields, Log, Options, Outcome, Retain, TAKE_OVER_MILLIS,
     new_commit_id, now,
 };
-use tidelog_core::map::Map;
-use tidelog_core::replica::{Decision, Notice, Question, ReceiptState};
+use tidelog_core::map::{Map, Set};
+use tidelog_core::replica::{Decision, Draft, Notice, Question, Queued, ReceiptState};
 use tidelog_core::store::Durability;
-use tidelog_core::{CommitId, LogName, Position, StreamId, Subject};
+use tidelog_core::{Attempt, CommitId, LogName, Position, StreamId, Subject, Version};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
@@ -35,6 +35,8 @@ pub struct LogCore {
     next: RefCell<Option<Notice>>,
     /// The queue as of the last call, as long as nothing changes it.
     queued: RefCell<Option<Queue>>,
+    /// What the mirror of the queue was told: each commit and its attempt, in order.
+    told: RefCell<Vec<(CommitId, Attempt)>>,
 }
 
 /// Where each commit of the queue stands, and the versions that its events are shown with. Made once for all that JavaScript asks
@@ -179,6 +181,7 @@ impl LogCore {
             inner,
             next: RefCell::default(),
             queued: RefCell::default(),
+            told: RefCell::default(),
         })
     }
 
@@ -207,8 +210,7 @@ impl LogCore {
     /// `version_conflict`, `commit_too_large`, `not_ready`, `closed`, `invalid_argument`, …
     pub fn append(&self, draft: JsValue) -> Result<JsValue, JsValue> {
         let draft = draft::draft(&draft).map_err(|error| invalid("draft", &error))?;
-        self.queued.take();
-        let versions = self.inner.append(draft).map_err(throw)?;
+        let versions = self.put(draft)?;
         let appended = Object::new();
         let versions: Array = versions
             .into_iter()
@@ -231,30 +233,29 @@ impl LogCore {
         &self,
         id: &str,
         occurred_at: f64,
-        policy: &str,
+        policy: u8,
+        expected: f64,
         stream: &str,
         event_type: &str,
         schema: u32,
         data: &str,
         command_name: Option<String>,
         command_args: Option<String>,
-        expected: &JsValue,
     ) -> Result<f64, JsValue> {
         let command = command_name.as_deref().zip(command_args.as_deref());
         let flat = Flat {
             id,
             occurred_at,
             policy,
+            expected,
             stream,
             event_type,
             schema,
             data,
             command,
-            expected,
         };
         let draft = flat.draft().map_err(|error| invalid("draft", &error))?;
-        self.queued.take();
-        let versions = self.inner.append(draft).map_err(throw)?;
+        let versions = self.put(draft)?;
         let version = versions.first().map_or(0, |version| version.value());
         Ok(number(version))
     }
@@ -267,6 +268,13 @@ impl LogCore {
             return notice::snapshot(&part);
         }
         let next = self.next.take().or_else(|| self.inner.poll_notice());
+        if let Some(Notice::Confirmed { settled, .. }) = &next
+            && !settled.is_empty()
+        {
+            let settled: Set<CommitId> = settled.iter().copied().collect();
+            let mut told = self.told.borrow_mut();
+            told.retain(|(id, _)| !settled.contains(id));
+        }
         let Some(Notice::Receipt {
             id,
             state: ReceiptState::Durable,
@@ -297,6 +305,35 @@ impl LogCore {
         self.inner.with_queue(notice::queue)
     }
 
+    /// The same for the mirror that knows so many: from the first one on that is not as it was told.
+    #[wasm_bindgen(js_name = queueChanges)]
+    #[must_use]
+    pub fn queue_changes(&self, known: usize) -> JsValue {
+        self.queued.take();
+        let mut told = self.told.borrow_mut();
+        if told.len() != known {
+            told.clear();
+        }
+        let from = self.inner.with_queue(|queue| {
+            let same = queue.zip(told.iter()).take_while(|(queued, told)| {
+                let commit = &queued.local.commit;
+                (commit.id, commit.attempt) == **told
+            });
+            same.count()
+        });
+        told.truncate(from);
+        let entries = self.inner.with_queue(|queue| {
+            notice::queue(&mut queue.skip(from).inspect(|queued| {
+                let commit = &queued.local.commit;
+                told.push((commit.id, commit.attempt));
+            }))
+        });
+        let changes = Object::new();
+        set(&changes, "from", &number(from as u64).into());
+        set(&changes, "entries", &entries);
+        changes.into()
+    }
+
     /// A commit of the queue, whole.
     ///
     /// # Errors
@@ -308,12 +345,8 @@ impl LogCore {
         let Some((index, versions)) = queued.0.get(&id) else {
             return Ok(JsValue::UNDEFINED);
         };
-        Ok(self.inner.with_queue(|queue| {
-            let queued = queue.nth(*index);
-            queued.map_or(JsValue::UNDEFINED, |queued| {
-                notice::commit(queued.local, versions)
-            })
-        }))
+        let commit = |queued: Queued<'_>| notice::commit(queued.local, versions);
+        Ok(self.inner.with_queued(*index, commit).unwrap_or_default())
     }
 
     /// The answer to a rerun or merge notice.
@@ -413,6 +446,14 @@ impl LogCore {
             Ok(events) => self.resolve(id, |log, id| log.replace(id, events.clone())),
             Err(error) => Promise::reject(&invalid("replacement", &error)),
         }
+    }
+
+    fn put(&self, draft: Draft) -> Result<Vec<Version>, JsValue> {
+        self.queued.take();
+        let id = draft.id;
+        let versions = self.inner.append(draft).map_err(throw)?;
+        self.told.borrow_mut().push((id, Attempt::FIRST));
+        Ok(versions)
     }
 
     fn resolve(

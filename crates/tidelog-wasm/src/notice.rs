@@ -199,7 +199,7 @@ pub(crate) fn snapshot(part: &SnapshotPart) -> JsValue {
 pub(crate) fn durable(ids: &[CommitId]) -> JsValue {
     let mut text = String::with_capacity(ids.len() * 36);
     for id in ids {
-        let _written = write!(text, "{id}");
+        id.push_to(&mut text);
     }
     let object = Object::new();
     set(&object, "kind", &JsValue::from_str("durable"));

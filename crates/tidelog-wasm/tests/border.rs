@@ -140,19 +140,23 @@ async fn settle(promise: Promise) -> JsValue {
     JsFuture::from(promise).await.unwrap()
 }
 
-fn append_flat(core: &LogCore, stream: &str, expected: &JsValue) -> Result<f64, JsValue> {
+/// As the border's numbers say it.
+const ANY: f64 = -1.0;
+const EXISTS: f64 = -2.0;
+
+fn append_flat(core: &LogCore, stream: &str, expected: f64) -> Result<f64, JsValue> {
     let id = core.new_commit_id();
     core.append_flat(
         &id,
         1_000.0,
-        "rerun",
+        0,
+        expected,
         stream,
         "todo.added",
         1,
         r#"{"title":"Öl"}"#,
         Some("add".into()),
         Some("{}".into()),
-        expected,
     )
 }
 
@@ -166,36 +170,58 @@ fn floats(value: &JsValue, name: &str) -> Vec<f64> {
 #[wasm_bindgen_test]
 async fn a_flat_append_is_an_append() {
     let core = open().await;
-    assert_eq!(
-        append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap(),
-        1.0
-    );
-    assert_eq!(append_flat(&core, "todo/1", &1.0.into()).unwrap(), 2.0);
-    let error = append_flat(&core, "todo/1", &"noStream".into()).unwrap_err();
+    let error = append_flat(&core, "todo/1", EXISTS).unwrap_err();
     assert_eq!(text(&error, "code"), "version_conflict");
-    let error = append_flat(&core, "no-slash", &JsValue::UNDEFINED).unwrap_err();
-    assert_eq!(text(&error, "code"), "invalid_argument");
+    assert_eq!(append_flat(&core, "todo/1", ANY).unwrap(), 1.0);
+    assert_eq!(append_flat(&core, "todo/1", 1.0).unwrap(), 2.0);
+    let error = append_flat(&core, "todo/1", 0.0).unwrap_err();
+    assert_eq!(text(&error, "code"), "version_conflict");
+    for (stream, expected) in [("no-slash", ANY), ("todo/1", -3.0), ("todo/1", 1.5)] {
+        let error = append_flat(&core, stream, expected).unwrap_err();
+        assert_eq!(text(&error, "code"), "invalid_argument");
+    }
     let queued = Array::from(&core.queue()).get(1);
     let commit = core.commit(&text(&queued, "id")).unwrap();
     assert_eq!(text(&get(&commit, "command"), "name"), "add");
     let event = Array::from(&get(&commit, "events")).get(0);
     assert_eq!(get(&event, "version").as_f64(), Some(2.0));
-    assert_eq!(
-        append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap(),
-        3.0
-    );
+    assert_eq!(append_flat(&core, "todo/1", EXISTS).unwrap(), 3.0);
     let commit = core.commit(&text(&queued, "id")).unwrap();
     let event = Array::from(&get(&commit, "events")).get(0);
     assert_eq!(get(&event, "version").as_f64(), Some(2.0));
     assert_eq!(text(&event, "data"), r#"{"title":"Öl"}"#);
 }
 
+/// The place of the first change, and how many commits stand there and behind.
+fn changes(core: &LogCore, known: usize) -> (Option<f64>, u32) {
+    let changes = core.queue_changes(known);
+    let entries = Array::from(&get(&changes, "entries"));
+    (get(&changes, "from").as_f64(), entries.length())
+}
+
+#[wasm_bindgen_test]
+async fn a_mirror_of_the_queue_is_told_only_what_it_does_not_know() {
+    let core = open().await;
+    append_flat(&core, "todo/1", ANY).unwrap();
+    append_flat(&core, "todo/2", ANY).unwrap();
+    assert_eq!(
+        changes(&core, 2),
+        (Some(2.0), 0),
+        "it knows what it appended"
+    );
+    assert_eq!(changes(&core, 0), (Some(0.0), 2), "it begins anew");
+    append_flat(&core, "todo/1", ANY).unwrap();
+    assert_eq!(changes(&core, 2), (Some(0.0), 3), "it has lost one");
+    reach(&core, 3.0).await;
+    assert_eq!(changes(&core, 0), (Some(0.0), 0), "they were settled");
+}
+
 #[wasm_bindgen_test]
 async fn confirmed_events_come_as_columns() {
     let core = open().await;
-    append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap();
-    append_flat(&core, "todo/2", &JsValue::UNDEFINED).unwrap();
-    append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap();
+    append_flat(&core, "todo/1", ANY).unwrap();
+    append_flat(&core, "todo/2", ANY).unwrap();
+    append_flat(&core, "todo/1", ANY).unwrap();
     let told = loop {
         match notice(&core, "batch") {
             Some(told) => break told,
@@ -292,8 +318,8 @@ async fn a_saved_state_is_told_before_anything_else_when_the_log_is_opened() {
     let name = format!("test-{}", probe.new_commit_id());
     let core = LogCore::new(options(&name)).unwrap();
     settle(core.open()).await;
-    append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap();
-    append_flat(&core, "todo/2", &JsValue::UNDEFINED).unwrap();
+    append_flat(&core, "todo/1", ANY).unwrap();
+    append_flat(&core, "todo/2", ANY).unwrap();
     reach(&core, 2.0).await;
     assert_eq!(core.snapshot_due(), 0.0);
     while core.snapshot_now() == 0.0 {
@@ -342,7 +368,7 @@ async fn a_saved_state_is_told_before_anything_else_when_the_log_is_opened() {
 #[wasm_bindgen_test]
 async fn storage_verification_and_export_have_the_fields_of_their_types() {
     let core = open().await;
-    append_flat(&core, "todo/1", &JsValue::UNDEFINED).unwrap();
+    append_flat(&core, "todo/1", ANY).unwrap();
     let unconfirmed: Uint8Array = settle(core.unconfirmed()).await.unchecked_into();
     assert!(unconfirmed.length() > 80);
     reach(&core, 1.0).await;
