@@ -454,6 +454,9 @@ impl Replica {
         self.last_generation_heard = self.last_generation_heard.max(generation);
         if generation > self.head.generation {
             self.disk.load = true;
+        } else if generation < self.head.generation {
+            // Late, or of a database that has taken the place of the one that this tab knows: a look tells.
+            self.disk.look = true;
         }
     }
 

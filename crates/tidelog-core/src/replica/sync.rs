@@ -208,7 +208,7 @@ impl Replica {
         None
     }
 
-    /// A look at the head before a push, if this view was not confirmed just now.
+    /// A look at the head: before a push, if this view was not confirmed just now, or because of a hint that does not fit it.
     pub(super) fn head_request(&mut self, now: Timestamp) -> Option<StoreRequest> {
         let wanted = self.may_send()
             && self.is_judged()
@@ -216,7 +216,8 @@ impl Replica {
             && !self.sync.is_fresh(now)
             && self.sync.push.is_free(now)
             && !self.next_push().is_empty();
-        wanted.then(|| {
+        let hinted = core::mem::take(&mut self.disk.look);
+        (wanted || hinted).then(|| {
             self.disk.busy = Some(Busy::Head);
             StoreRequest::Head
         })

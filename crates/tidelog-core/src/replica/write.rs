@@ -44,6 +44,8 @@ pub enum StoreRequest {
 pub(super) struct Disk {
     pub(super) busy: Option<Busy>,
     pub(super) load: bool,
+    /// The head is to be looked at: perhaps the database is another one.
+    pub(super) look: bool,
     pub(super) reopen: bool,
     pub(super) repair: Option<Repair>,
     pub(super) snapshot: Sought,

@@ -117,3 +117,30 @@ fn a_parked_commit_that_was_just_brought_back_survives_the_wiped_database_and_a_
     bench.sync(0);
     assert!(bench.server.has(id));
 }
+
+/// World 500,195: its generation is lower than what a tab knows, so its hints look as if they were late.
+#[test]
+fn a_tab_that_does_nothing_learns_by_a_hint_that_another_database_has_taken_the_place_of_its_own() {
+    let mut bench = Bench::new(2);
+    for data in ["1", "2", "3", "4", "5", "6"] {
+        let id = bench.note(0, "facts/0", data);
+        bench.sync(0);
+        bench.oracle.excused.insert(id);
+    }
+    bench.hint(1);
+    let waits = bench.note(1, "facts/1", "7");
+    bench.save(1);
+    bench.hint(0);
+    bench.oracle.excused.insert(waits);
+    bench.disk.wipe(ReplicaId::from_bytes([5; 16]));
+    let (before, tab) = (bench.replica(1).head().generation, bench.open());
+    bench.note(tab, "facts/2", "8");
+    bench.save(tab);
+    assert!(bench.disk.content.head.generation < before);
+    bench.hint(1);
+    assert_eq!(bench.replica(1).id(), bench.disk.content.replica);
+    bench.replica(0).handle_leadership(false);
+    bench.replica(1).handle_leadership(true);
+    bench.sync(1);
+    assert!(bench.server.has(waits), "memory held the only copy");
+}
