@@ -34,7 +34,11 @@ fn run(words: &[String]) -> Result<bool, String> {
         Mode::Exhaustive(most) => exhaustive::run(*most, wish.threads),
         Mode::Canaries => canaries::run(&wish),
         Mode::Hashes => {
-            println!("{}", crate::run::hashes(wish.seeds, wish.steps));
+            println!(
+                "{} {}",
+                wish.steps,
+                crate::run::hashes(wish.seeds, wish.steps)
+            );
             Ok(true)
         }
     }

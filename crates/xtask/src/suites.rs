@@ -2,6 +2,7 @@
 
 mod browser;
 mod rust;
+mod sim;
 mod web;
 
 use std::process::ExitCode;
@@ -16,11 +17,12 @@ use crate::tally::Tally;
 type Suite = fn(&Project, &[String]) -> Outcome<Tally>;
 
 /// In the order of a whole run: what fails fastest first.
-const SUITES: [(&str, Suite); 9] = [
+const SUITES: [(&str, Suite); 10] = [
     ("fmt", rust::fmt),
     ("clippy", rust::clippy),
     ("rust", rust::unit),
     ("doc", rust::doc),
+    ("sim", sim::sim),
     ("wasm", browser::wasm),
     ("ts", web::ts),
     ("protocol", web::protocol),

@@ -93,6 +93,16 @@ pub(crate) fn playwright(text: &str) -> Tally {
     tally
 }
 
+/// `12 passed, 1 failed` as the last line: our own programs.
+pub(crate) fn last_line(text: &str) -> Tally {
+    let line = plain(text);
+    let line = line.trim().lines().next_back().unwrap_or_default();
+    Tally {
+        passed: before(&line.replace(',', ";"), "passed"),
+        failed: before(line, "failed"),
+    }
+}
+
 /// The number just before `word`, or 0.
 fn before(line: &str, word: &str) -> u64 {
     let words: Vec<&str> = line
@@ -172,6 +182,18 @@ mod tests {
             Tally {
                 passed: 12,
                 failed: 3
+            }
+        );
+    }
+
+    #[test]
+    fn reads_the_last_line_of_our_own_programs() {
+        let text = "one\n3 passed, 4 failed of something else\n12 passed, 1 failed\n";
+        assert_eq!(
+            last_line(text),
+            Tally {
+                passed: 12,
+                failed: 1
             }
         );
     }
