@@ -107,6 +107,7 @@ impl Replica {
         self.head.next_seq = appended.next_seq;
         // The database has not said it: whoever wants to send asks it first.
         self.sync.stale();
+        self.sync.hurry = true;
         let own = self.queue.iter().rev();
         let own = own.take_while(|entry| entry.location.is_none()).count();
         if own == 0 {

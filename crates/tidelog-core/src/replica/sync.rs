@@ -40,6 +40,8 @@ pub(super) struct Sync {
     pub(super) push: Lane,
     pub(super) pull: Lane,
     pub(super) room: Room,
+    /// Another tab has appended, and what waits for caution only is to wait less.
+    pub(super) hurry: bool,
     /// When the database last said that this view is its content.
     fresh: Option<Timestamp>,
     pub(super) rewind: super::rewind::Rewind,
@@ -62,6 +64,7 @@ impl Sync {
             push: Lane::default(),
             pull: Lane::default(),
             room: Room::default(),
+            hurry: false,
             fresh: None,
             rewind: super::rewind::Rewind::No,
             left: None,
@@ -178,6 +181,9 @@ impl Replica {
     pub fn poll_send(&mut self, now: Timestamp) -> Option<Request> {
         if !self.may_send() {
             return None;
+        }
+        if core::mem::take(&mut self.sync.hurry) {
+            self.sync.push.hurry(now);
         }
         self.sync.room.look(now);
         let push = self.sync.push.is_free(now) && self.sync.is_fresh(now);

@@ -3,9 +3,9 @@
 
 use super::app::event;
 use super::bench::{Bench, stream};
-use tidelog_core::replica::{Phase, Request, StoreRequest, SyncError};
+use tidelog_core::replica::{Appended, Phase, Request, StoreRequest, SyncError};
 use tidelog_core::store::StoreError;
-use tidelog_core::{Commit, CommitId, Epoch, Policy};
+use tidelog_core::{Commit, CommitId, Epoch, Policy, Position};
 
 fn network() -> SyncError {
     SyncError::Network {
@@ -159,6 +159,34 @@ fn what_another_tab_appends_while_it_waits_is_tried_within_a_second() {
     bench.note(1, "facts/1", "2");
     bench.save(1);
     bench.hint(0);
+    let at = bench.replica(0).status().retry_at.unwrap().millis();
+    assert!((bench.now..=bench.now + 1_000).contains(&at));
+}
+
+#[test]
+fn what_another_tab_tells_of_while_it_waits_is_tried_within_a_second() {
+    let mut bench = Bench::new(2);
+    bench.note(0, "facts/0", "1");
+    for _ in 0..10 {
+        bench.pushes(0);
+        bench.pushed(0, Err(network()));
+        bench.now = bench.replica(0).status().retry_at.unwrap().millis();
+    }
+    bench.pushes(0);
+    bench.pushed(0, Err(network()));
+    bench.hint(1);
+    bench.note(1, "facts/1", "2");
+    bench.save(1);
+    let stored = bench.disk.load(Position::START, 1_000);
+    let appended = Appended {
+        replica: stored.replica,
+        generation: stored.head.generation,
+        next_seq: stored.head.next_seq,
+        frames: stored.pending.last().unwrap().frame.clone(),
+    };
+    bench.replica(0).handle_appended(&appended);
+    assert_eq!(bench.replica(0).counts().pending, 2);
+    assert!(bench.requests(0).is_empty(), "not at once");
     let at = bench.replica(0).status().retry_at.unwrap().millis();
     assert!((bench.now..=bench.now + 1_000).contains(&at));
 }
