@@ -6,6 +6,7 @@ use crate::options::Options;
 use crate::run::{play, play_twice};
 use crate::shrink::shrink;
 use crate::sometimes::RARE;
+use crate::violation::Violation;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,7 +26,7 @@ struct Shared {
     passed: AtomicU64,
     failed: AtomicUsize,
     sometimes: Mutex<Counts>,
-    failures: Mutex<Vec<Options>>,
+    failures: Mutex<Vec<(Options, Violation)>>,
 }
 
 pub(crate) fn run(wish: &Wish) -> Result<bool, String> {
@@ -63,9 +64,9 @@ pub(crate) fn run(wish: &Wish) -> Result<bool, String> {
     let sometimes = shared.sometimes.into_inner();
     let sometimes = sometimes.unwrap_or_else(PoisonError::into_inner);
 
-    failures.sort_by_key(|options| options.seed);
-    for options in &failures {
-        report(options, wish)?;
+    failures.sort_by_key(|(options, _)| options.seed);
+    for (options, violation) in &failures {
+        report(options, violation, wish)?;
     }
     let mut failed = failures.len();
     println!("sometimes:");
@@ -104,13 +105,13 @@ fn work(wish: &Wish, shared: &Shared, start: Instant) {
         for (what, count) in &ending.sometimes {
             *sometimes.entry(*what).or_default() += count;
         }
-        if ending.violation.is_some() {
+        if let Some((violation, _)) = ending.violation {
             shared.failed.fetch_add(1, Ordering::Relaxed);
             let mut failures = shared
                 .failures
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            failures.push(options);
+            failures.push((options, violation));
         } else {
             shared.passed.fetch_add(1, Ordering::Relaxed);
         }
@@ -125,9 +126,9 @@ fn work(wish: &Wish, shared: &Shared, start: Instant) {
 }
 
 /// Everything about a failing world: all it was derived from, the smallest one like it, and the end of that one's story.
-fn report(options: &Options, wish: &Wish) -> Result<(), String> {
+fn report(options: &Options, violation: &Violation, wish: &Wish) -> Result<(), String> {
     println!(
-        "\nseed {} broke an invariant. Drawn from it:\n{options}",
+        "\nseed {} broke {violation}\nDrawn from it:\n{options}",
         options.seed
     );
     let small = shrink(options);
