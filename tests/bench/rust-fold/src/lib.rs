@@ -8,7 +8,7 @@ mod names;
 
 use loan::Loans;
 use std::rc::Rc;
-use tidelog_client::{Options, Retain, Session};
+use tidelog_client::{Options, Retain, Session, TAKE_OVER_MILLIS};
 use tidelog_core::store::Durability;
 use tidelog_core::{LogName, Subject};
 use wasm_bindgen::JsError;
@@ -35,6 +35,8 @@ pub async fn open(log: String) -> Result<Opened, JsError> {
         user: Subject::new(NOBODY)?,
         url: None,
         token: None,
+        detached: false,
+        take_over_after: TAKE_OVER_MILLIS,
         durability: Durability::Strict,
         retain: Retain::All,
         snapshots: false,
