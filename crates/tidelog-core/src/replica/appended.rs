@@ -61,6 +61,8 @@ impl Replica {
             .flatten();
         match fresh {
             Some(entries) => self.take_in_appended(appended, entries),
+            // Of this database, and known already.
+            None if appended.replica == self.id && appended.generation <= self.head.generation => {}
             None => self.handle_hint(appended.generation),
         }
     }

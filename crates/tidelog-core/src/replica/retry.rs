@@ -20,18 +20,16 @@ const MAX_ASKED_MILLIS: u64 = 3_600_000;
 const HURRY_MILLIS: i64 = 1_000;
 /// How often it is looked whether what a person has to do was done elsewhere.
 const PERSON_DELAY_MILLIS: u64 = 60_000;
+/// How often it is looked whether the server takes a build again that it found too old: it seldom does, but it may be rolled back.
+const BUILD_DELAY_MILLIS: u64 = 300_000;
 
-/// Why a lane is not used now.
+/// Until when a lane is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pause {
-    Until {
-        since: Timestamp,
-        until: Timestamp,
-        /// The server asked for it: nothing but time ends it.
-        asked: bool,
-    },
-    /// Until something happens.
-    Stopped,
+struct Pause {
+    since: Timestamp,
+    until: Timestamp,
+    /// The server asked for it: nothing but time ends it.
+    asked: bool,
 }
 
 /// One kind of requests: what is wrong with it, and when it is tried again.
@@ -57,21 +55,20 @@ impl Lane {
         if let Some(asked) = asked {
             delay = delay.max(asked.min(MAX_ASKED_MILLIS));
         }
-        let pause = match &error {
-            // Only another build can help, and it begins anew.
-            SyncError::ClientTooOld => Pause::Stopped,
-            error => {
-                if error.needs_person() {
-                    delay = PERSON_DELAY_MILLIS + random % PERSON_DELAY_MILLIS;
-                }
-                Pause::Until {
-                    since: now,
-                    until: now.plus_millis(i64::try_from(delay).unwrap_or(i64::MAX)),
-                    asked: asked.is_some(),
-                }
-            }
+        let patience = match &error {
+            SyncError::ClientTooOld => Some(BUILD_DELAY_MILLIS),
+            SyncError::CommitOversized { .. } => Some(PERSON_DELAY_MILLIS),
+            error if error.needs_person() => Some(PERSON_DELAY_MILLIS),
+            _ => None,
         };
-        self.pause = Some(pause);
+        if let Some(patience) = patience {
+            delay = patience + random % patience;
+        }
+        self.pause = Some(Pause {
+            since: now,
+            until: now.plus_millis(i64::try_from(delay).unwrap_or(i64::MAX)),
+            asked: asked.is_some(),
+        });
         self.error = Some(error);
     }
 
@@ -83,7 +80,7 @@ impl Lane {
     /// Something happened that may have changed it all: it is tried again now, unless the server asked to wait.
     pub(super) const fn kick(&mut self) {
         self.failures = 0;
-        if !matches!(self.pause, Some(Pause::Until { asked: true, .. })) {
+        if !matches!(self.pause, Some(Pause { asked: true, .. })) {
             self.pause = None;
         }
     }
@@ -91,7 +88,7 @@ impl Lane {
     /// There is something new to send: a pause that is only for caution becomes short.
     pub(super) fn hurry(&mut self, now: Timestamp) {
         let person = self.error.as_ref().is_some_and(SyncError::needs_person);
-        if let Some(Pause::Until {
+        if let Some(Pause {
             until,
             asked: false,
             ..
@@ -104,7 +101,7 @@ impl Lane {
 
     /// May a request be made? A pause that is over is forgotten.
     pub(super) fn is_free(&mut self, now: Timestamp) -> bool {
-        if let Some(Pause::Until { since, until, .. }) = self.pause
+        if let Some(Pause { since, until, .. }) = self.pause
             && (until <= now || now < since)
         {
             self.pause = None;
@@ -115,8 +112,8 @@ impl Lane {
     /// When it is tried again by itself.
     pub(super) const fn next_at(&self) -> Option<Timestamp> {
         match self.pause {
-            Some(Pause::Until { until, .. }) => Some(until),
-            Some(Pause::Stopped) | None => None,
+            Some(pause) => Some(pause.until),
+            None => None,
         }
     }
 }

@@ -216,6 +216,7 @@ impl Replica {
 
     /// A look at the head: before a push, if this view was not confirmed just now, or because of a hint that does not fit it.
     pub(super) fn head_request(&mut self, now: Timestamp) -> Option<StoreRequest> {
+        self.sync.room.look(now);
         let wanted = self.may_send()
             && self.is_judged()
             && self.sync.pushing.is_none()
