@@ -51,6 +51,19 @@ impl Flight {
         }
     }
 
+    /// A build that is too old stops until somebody comes: an answer that says so is not to arrive after all faults ended.
+    pub fn forget_too_old(&mut self) {
+        match self {
+            Self::Pushed { answer, .. } if *answer == Err(SyncError::ClientTooOld) => {
+                *answer = Err(unreachable());
+            }
+            Self::Pulled { answer, .. } if *answer == Err(SyncError::ClientTooOld) => {
+                *answer = Err(unreachable());
+            }
+            _ => {}
+        }
+    }
+
     /// Is it an answer?
     #[must_use]
     pub const fn is_answer(&self) -> bool {

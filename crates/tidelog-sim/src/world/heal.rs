@@ -35,6 +35,9 @@ impl World {
         for tab in &mut self.tabs {
             tab.frozen_until = i64::MIN;
         }
+        for flight in &mut self.flights {
+            flight.forget_too_old();
+        }
         self.say(|| String::from("faults end"));
         for device in 0..self.devices.len() {
             if self.tabs.iter().all(|tab| tab.device != device) {
