@@ -85,6 +85,21 @@ impl Position {
 impl Attempt {
     /// The first attempt.
     pub const FIRST: Self = Self(1);
+    /// How many attempts a row has.
+    const ROW: u32 = 1_000;
+
+    /// The first attempt of the next row: above all that were made before somebody decided about the commit, those included
+    /// that nobody remembers, because the history that settled them is gone.
+    #[must_use]
+    pub const fn next_row(self) -> Self {
+        Self((self.0 / Self::ROW + 1) * Self::ROW)
+    }
+
+    /// How many attempts of its row came before it.
+    #[must_use]
+    pub const fn in_row(self) -> u32 {
+        self.0 % Self::ROW
+    }
 }
 
 impl SchemaVersion {

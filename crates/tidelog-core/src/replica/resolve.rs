@@ -21,7 +21,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// A commit that was decided so often without success is for a person to look at.
-const MAX_ATTEMPTS: Attempt = Attempt::new(64);
+const MAX_ATTEMPTS: u32 = 64;
 
 /// How far the queue has been judged: everything before `index` is as it will be.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Replica {
                     local, conflicts, ..
                 }) = self.parked.get(&id).cloned()
             {
-                self.put_question(&local, conflicts);
+                self.put_question(&local, local.commit.attempt.next_row(), conflicts);
             }
         }
     }
@@ -160,9 +160,9 @@ impl Replica {
     fn renew(&mut self, index: usize, heads: &Heads) {
         let confirmed = &self.confirmed;
         if let Some(entry) = self.queue.get_mut(index) {
-            next_attempt(&mut entry.local.commit, |stream| {
-                heads.of(stream, confirmed)
-            });
+            let commit = &mut entry.local.commit;
+            commit.attempt = commit.attempt.next();
+            expect_now(commit, |stream| heads.of(stream, confirmed));
             #[cfg(feature = "canaries")]
             if self.config.canary == Some(Canary::SameAttempt) {
                 let raised = entry.local.commit.attempt.value();
@@ -177,13 +177,13 @@ impl Replica {
     fn ask(&mut self, id: CommitId, conflicts: Vec<Conflict>) {
         if let Some(entry) = self.entry(id) {
             let local = entry.local.clone();
-            self.put_question(&local, conflicts);
+            let attempt = local.commit.attempt.next();
+            self.put_question(&local, attempt, conflicts);
         }
     }
 
-    fn put_question(&mut self, local: &Local, conflicts: Vec<Conflict>) {
+    fn put_question(&mut self, local: &Local, attempt: Attempt, conflicts: Vec<Conflict>) {
         let commit = &local.commit;
-        let attempt = commit.attempt.next();
         let occurred_at = commit
             .events
             .first()
@@ -343,6 +343,10 @@ impl Replica {
         };
         let mut local = local.clone();
         replace_events(&mut local.commit, events);
+        local.commit.attempt = match index {
+            Some(_) => local.commit.attempt.next(),
+            None => local.commit.attempt.next_row(),
+        };
         let walked = index.is_some() && index == self.walk.as_ref().map(|walk| walk.index);
         match index.filter(|_| !walked) {
             Some(index) => {
@@ -350,12 +354,12 @@ impl Replica {
                 for entry in self.queue.iter().take(index) {
                     heads.put(&entry.local.commit, &self.confirmed);
                 }
-                next_attempt(&mut local.commit, |stream| {
+                expect_now(&mut local.commit, |stream| {
                     heads.of(stream, &self.confirmed)
                 });
             }
-            None if walked => next_attempt(&mut local.commit, |stream| self.head_before(stream)),
-            None => next_attempt(&mut local.commit, |stream| self.shown_head(stream)),
+            None if walked => expect_now(&mut local.commit, |stream| self.head_before(stream)),
+            None => expect_now(&mut local.commit, |stream| self.shown_head(stream)),
         }
         local.commit.check()?;
         match index.and_then(|index| self.queue.get_mut(index)) {
@@ -445,7 +449,8 @@ impl Replica {
     /// [`AppendError::NotParked`] if there is none of this id.
     pub fn rebase(&mut self, id: CommitId) -> Result<(), AppendError> {
         let mut local = self.parked_local(id)?.clone();
-        next_attempt(&mut local.commit, |stream| self.shown_head(stream));
+        local.commit.attempt = local.commit.attempt.next_row();
+        expect_now(&mut local.commit, |stream| self.shown_head(stream));
         self.revive(local);
         self.queue_changed();
         Ok(())
@@ -486,7 +491,7 @@ fn policy_of(local: &Local, conflicts: &[Conflict]) -> Policy {
         None => Policy::Ask,
     };
     match local.policy {
-        _ if local.commit.attempt >= MAX_ATTEMPTS => Policy::Ask,
+        _ if local.commit.attempt.in_row() >= MAX_ATTEMPTS => Policy::Ask,
         Policy::Rerun => decided,
         Policy::Merge if merges(local, conflicts) => Policy::Merge,
         Policy::Merge => decided,
@@ -519,9 +524,8 @@ fn replace_events(commit: &mut Commit, events: Vec<Event>) {
     }
 }
 
-/// Raises the attempt, and makes every condition expect what its stream is now.
-fn next_attempt(commit: &mut Commit, head_of: impl Fn(&StreamId) -> Option<StreamHead>) {
-    commit.attempt = commit.attempt.next();
+/// Makes every condition expect what its stream is now.
+fn expect_now(commit: &mut Commit, head_of: impl Fn(&StreamId) -> Option<StreamHead>) {
     for condition in &mut commit.conditions {
         if condition.expected != Expected::Any {
             condition.expected = Expected::seen(head_of(&condition.stream).as_ref());

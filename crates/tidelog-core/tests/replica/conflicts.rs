@@ -293,6 +293,8 @@ fn a_parked_commit_can_be_replaced_by_what_somebody_merged() {
     let recorded = &bench.server.log[2].commit;
     assert_eq!((recorded.id, recorded.events.len()), (id, 2));
     assert_eq!(recorded.conditions.len(), 2);
+    // Above every attempt that was made of it, also one that a restored server made everybody forget.
+    assert_eq!(recorded.attempt, Attempt::new(1_000));
     assert!(bench.replica(0).parked().is_empty());
 }
 

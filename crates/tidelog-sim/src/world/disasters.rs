@@ -150,12 +150,6 @@ impl World {
         let epoch = Epoch::from_bytes(self.dice.id());
         self.oracle.saw("restored");
         self.oracle.unordered = true;
-        // An attempt that was written but not accepted in the lost history is forgotten with it: its number can be given to another
-        // decision. A late copy of the first one is then refused, or refuses the second, which parks; neither is lost.
-        self.oracle.rolled_back = true;
-        for device in &mut self.devices {
-            device.disk.rolled_back = true;
-        }
         let backup = self.backup.min(self.server.log.len());
         self.server = self.server.restored(epoch, backup);
         self.oracle.read_again();
