@@ -93,7 +93,7 @@ export class Commands {
       throw error;
     }
     this.#engine.pure("this log", () => this.#engine.mirror.push(draft, versions));
-    this.#engine.show();
+    this.#engine.showOwn();
     return receipt;
   }
 

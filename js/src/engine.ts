@@ -168,6 +168,12 @@ export class Engine {
 
   /** Takes in what wasm has to say, folds what changed, and tells the subscribers. */
   show(): void {
+    this.#unheard = true;
+    this.showOwn();
+  }
+
+  /** The same after an append: of that, wasm has nothing to say that it does not wake for. */
+  showOwn(): void {
     if (this.#core && this.#phase === "ready") this.#hear(this.#core);
     this.#tellState();
     // The status is told once for all commands of a task, and read anew by whoever asks before.

@@ -226,19 +226,27 @@ impl Log {
         drafts: Vec<Draft>,
         work: Vec<Local>,
     ) -> Result<(), ClientError> {
-        for draft in drafts {
-            self.runtime.replica.borrow_mut().append(draft)?;
-        }
-        if !work.is_empty() {
-            self.runtime.replica.borrow_mut().adopt(work)?;
-        }
-        // Commands that are to be decided again are decided by the host.
-        self.runtime.wake_later();
+        let taken = self.append_to_queue(drafts, work);
+        // The host shows them, also if one of them could not be taken, and decides what is to be decided again.
+        self.runtime.replica.borrow_mut().tell_queue();
+        self.runtime.after();
+        taken?;
         self.runtime.settled().await;
         match self.status().0.store_error {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
+    }
+
+    fn append_to_queue(&self, drafts: Vec<Draft>, work: Vec<Local>) -> Result<(), ClientError> {
+        let mut replica = self.runtime.replica.borrow_mut();
+        for draft in drafts {
+            replica.append(draft)?;
+        }
+        if !work.is_empty() {
+            replica.adopt(work)?;
+        }
+        Ok(())
     }
 
     /// Learns the ids of all confirmed commits, once for as long as an import goes on.

@@ -59,6 +59,17 @@ impl Log {
     /// # Errors
     /// [`ClientError::Append`]; then nothing has changed.
     pub fn append(&self, draft: Draft) -> Result<Vec<Version>, ClientError> {
+        let versions = self.append_shown(draft)?;
+        self.runtime.replica.borrow_mut().tell_queue();
+        self.runtime.wake_later();
+        Ok(versions)
+    }
+
+    /// The same for a host that folds these events itself: no notice tells it of the queue.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_shown(&self, draft: Draft) -> Result<Vec<Version>, ClientError> {
         let versions = self.runtime.replica.borrow_mut().append(draft)?;
         self.runtime.schedule();
         Ok(versions)

@@ -357,7 +357,10 @@ impl<M: Model> Session<M> {
             }),
             policy: inner.model.policy(command),
         };
-        inner.log.append(draft).map_err(ExecuteError::Client)?;
+        inner
+            .log
+            .append_shown(draft)
+            .map_err(ExecuteError::Client)?;
         let (waiting, receipt) = Waiting::pair(Some(id));
         inner.waiting.borrow_mut().insert(id, waiting);
         for event in &events {

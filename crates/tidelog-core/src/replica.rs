@@ -304,6 +304,12 @@ impl Replica {
         Ok(versions)
     }
 
+    /// Tells the host of the queue, as when something else than the host has appended to it: [`Replica::append`] does not, because
+    /// a host shows what it appends itself.
+    pub fn tell_queue(&mut self) {
+        self.notices.push_back(Notice::Queue);
+    }
+
     /// Takes in commits that another replica made and could not get confirmed, with their commands. Conditions that do not
     /// hold here are resolved by each commit's policy, as if they had been broken since.
     ///

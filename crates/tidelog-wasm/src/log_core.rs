@@ -451,7 +451,7 @@ impl LogCore {
     fn put(&self, draft: Draft) -> Result<Vec<Version>, JsValue> {
         self.queued.take();
         let id = draft.id;
-        let versions = self.inner.append(draft).map_err(throw)?;
+        let versions = self.inner.append_shown(draft).map_err(throw)?;
         self.told.borrow_mut().push((id, Attempt::FIRST));
         Ok(versions)
     }
