@@ -51,7 +51,8 @@ impl Flight {
         }
     }
 
-    /// A build that is too old stops until somebody comes: an answer that says so is not to arrive after all faults ended.
+    /// A build that is too old asks again only after minutes, longer than healing is given: an answer that says so is not to arrive
+    /// after all faults ended.
     pub fn forget_too_old(&mut self) {
         match self {
             Self::Pushed { answer, .. } if *answer == Err(SyncError::ClientTooOld) => {
