@@ -76,7 +76,6 @@ test("one tab compacts while another reads and appends", async ({ lab, context }
   }
   const other = await lab.open(context);
   await openLog(other, { url: URL });
-  const before = await page.evaluate(() => window.lab.log.storage.refresh());
 
   const busy = other.evaluate(async () => {
     const { lab } = window;
@@ -103,7 +102,8 @@ test("one tab compacts while another reads and appends", async ({ lab, context }
     return window.lab.log.storage.refresh();
   });
   expect(after.events).toBe(230);
-  expect(after.frames).toBeLessThan(before.frames);
+  // The first 30 alone were 30 frames.
+  expect(after.frames).toBeLessThan(30);
   for (const each of [page, other]) {
     await expect.poll(() => rows(each)).toEqual(rowsOf({ a: 30, b: 200 }));
     expect(await each.evaluate(() => window.lab.log.verify())).toEqual({ events: 230 });
