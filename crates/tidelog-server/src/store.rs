@@ -1,12 +1,19 @@
 //! What the server asks of a database.
 
+mod admission;
 mod candidate;
 mod error;
+mod heads;
+mod ledger;
+mod place;
 mod sqlite;
+mod stored;
+mod verify;
 
 pub use candidate::{Candidate, MAX_JSON_DEPTH};
 pub use error::StoreError;
-pub use sqlite::{Options, SqliteStore, Verified};
+pub use sqlite::{Options, SqliteStore};
+pub use verify::Verified;
 
 use std::future::Future;
 use tidelog_core::protocol::{LogHead, PushResponse};
@@ -173,13 +180,18 @@ pub trait LogStore: std::fmt::Debug + Send + Sync + 'static {
         cap: PageCap,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
-    /// Reads a stream. One that does not exist has version 0 and no events.
+    /// Reads a stream. One that does not exist has version 0 and no events; a limit of 0 asks for its version alone.
     fn stream(
         &self,
         log: &LogName,
         stream: &StreamId,
         range: StreamRange,
     ) -> impl Future<Output = Result<StreamPage, StoreError>> + Send;
+
+    /// Recomputes everything that follows from a log's commits and compares it with what is stored.
+    ///
+    /// [`StoreError::Damaged`] names the first position that is wrong.
+    fn verify(&self, log: &LogName) -> impl Future<Output = Result<Verified, StoreError>> + Send;
 
     /// Wakes whenever the head of this log has moved. The value is a hint; read the log to know.
     fn watch(&self, log: &LogName) -> watch::Receiver<Position>;

@@ -1,7 +1,7 @@
 //! `tidelog verify`.
 
 use super::{Failure, output};
-use crate::store::SqliteStore;
+use crate::store::{LogStore, SqliteStore};
 use clap::Args;
 use std::path::PathBuf;
 use tidelog_core::LogName;
@@ -22,7 +22,8 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
         super::existing(&self.db)?;
-        let verified = SqliteStore::open(&self.db)?.verify(&self.log)?;
+        let store = SqliteStore::open(&self.db)?;
+        let verified = super::runtime()?.block_on(store.verify(&self.log))?;
         output::line(format_args!(
             "log {} is whole: {} events in {} commits over {} streams, chain {}",
             self.log,

@@ -6,23 +6,22 @@
 //!
 //! Nothing is kept in memory between transactions, so other processes (`tidelog import`) may write to the same file.
 
-mod admission;
-mod notify;
+mod ledger;
 mod reader;
 mod rows;
 mod schema;
 mod verify;
 mod writer;
 
-use super::{After, LogState, LogStore, Page, PageCap, Push, StoreError, StreamPage, StreamRange};
-pub use verify::Verified;
-
-use notify::Heads;
+use super::heads::Heads;
+use super::{
+    After, LogState, LogStore, Page, PageCap, Push, StoreError, StreamPage, StreamRange, Verified,
+};
 use reader::Readers;
 use std::path::Path;
 use std::sync::Arc;
 use tidelog_core::protocol::PushResponse;
-use tidelog_core::{LogName, Position, StreamId, Version};
+use tidelog_core::{LogName, Position, StreamId};
 use tokio::sync::watch;
 use writer::Writer;
 
@@ -37,7 +36,6 @@ pub struct Options {
 /// Logs in one SQLite file. Cheap to clone; the writer ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    path: Arc<Path>,
     writer: Arc<Writer>,
     readers: Arc<Readers>,
     heads: Heads,
@@ -66,25 +64,10 @@ impl SqliteStore {
         let heads = Heads::default();
         let writer = Writer::start(connection, heads.clone())?;
         Ok(Self {
-            path: Arc::from(path),
             writer: Arc::new(writer),
             readers: Arc::new(Readers::new(path)),
             heads,
         })
-    }
-
-    /// The newest version of a stream; 0 if it does not exist.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn version(&self, log: &LogName, stream: &StreamId) -> Result<Version, StoreError> {
-        let (log, stream) = (log.clone(), stream.clone());
-        self.read(move |connection| {
-            let row = rows::log(connection, &log)?;
-            let stream = rows::stream(connection, row.id, &stream)?;
-            Ok(stream.map_or(Version::NONE, |row| row.head.version))
-        })
-        .await
     }
 
     /// Runs a read on a connection of its own, away from the async threads.
@@ -134,6 +117,12 @@ impl LogStore for SqliteStore {
     ) -> Result<StreamPage, StoreError> {
         let (log, stream) = (log.clone(), stream.clone());
         self.read(move |connection| reader::stream(connection, &log, &stream, range))
+            .await
+    }
+
+    async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| verify::verify(connection, &log))
             .await
     }
 

@@ -226,11 +226,19 @@ impl<'a> Importer<'a> {
         if let Some(head) = self.heads.get(stream) {
             return Ok(*head);
         }
-        let head = self.runtime.block_on(self.store.version(&self.log, stream));
-        let head = head.map_err(|error| LineError {
+        let nothing = StreamRange {
+            from: None,
+            direction: Direction::Forward,
+            limit: 0,
+        };
+        let page = self
+            .runtime
+            .block_on(self.store.stream(&self.log, stream, nothing));
+        let page = page.map_err(|error| LineError {
             line: line.line,
             wrong: error.to_string(),
         })?;
+        let head = page.version;
         self.heads.insert(stream.clone(), head);
         Ok(head)
     }

@@ -1,11 +1,11 @@
 //! Rows as values: what both the writer and the readers look up.
 
-use crate::store::{LogState, StoreError, Stored};
+use crate::store::{LogState, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tidelog_core::protocol::LogHead;
 use tidelog_core::{
-    Attempt, ChainHash, CommitId, Epoch, EventId, LogName, Position, Recorded, StreamHead,
-    StreamId, Timestamp, Version, frame,
+    Attempt, ChainHash, CommitId, Epoch, EventId, LogName, Position, StreamHead, StreamId,
+    Timestamp, Version,
 };
 
 /// A log's row.
@@ -83,38 +83,20 @@ pub(super) fn stream(
     Ok(row.optional()?)
 }
 
-/// Decodes the frame of a commit's row.
-pub(super) fn stored(
-    log: &LogName,
+/// The chain hash at a position; `None` if no commit ends there.
+pub(super) fn chain_at(
+    connection: &Connection,
+    log: i64,
     position: Position,
-    chain: ChainHash,
-    bytes: &[u8],
-) -> Result<(Stored, ChainHash), StoreError> {
-    let damaged = |detail: String| StoreError::Damaged {
-        log: log.clone(),
-        position,
-        detail,
-    };
-    let frame = frame::decode(bytes).map_err(|error| damaged(error.to_string()))?;
-    let frame::Body::Recorded(mut commits) = frame.body else {
-        return Err(damaged("the stored frame is a local one".into()));
-    };
-    let recorded: Recorded = match (commits.pop(), commits.is_empty()) {
-        (Some(recorded), true) => recorded,
-        _ => return Err(damaged("the stored frame does not hold one commit".into())),
-    };
-    if recorded.position != position {
-        return Err(damaged(format!(
-            "the stored frame is of position {}",
-            recorded.position
-        )));
+) -> Result<Option<ChainHash>, StoreError> {
+    let sql = "SELECT last, chain FROM commits WHERE log = ?1 AND first <= ?2
+               ORDER BY first DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params![log, to_sql(position.value())])?;
+    match found.next()? {
+        Some(row) if from_sql(row.get(0)?) == position.value() => {
+            Ok(Some(ChainHash::from_bytes(blob(row, 1)?)))
+        }
+        _ => Ok(None),
     }
-    Ok((
-        Stored {
-            recorded,
-            chain,
-            bytes: bytes.len(),
-        },
-        frame.chain_before,
-    ))
 }

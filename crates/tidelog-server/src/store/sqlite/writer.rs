@@ -1,8 +1,8 @@
 //! The thread that writes.
 
-use super::admission;
-use super::notify::Heads;
+use super::ledger;
 use crate::clock;
+use crate::store::heads::Heads;
 use crate::store::{LogState, Push, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -218,7 +218,7 @@ impl Loop {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut results = Vec::with_capacity(pushes.len());
         for push in pushes {
-            match admission::push(&transaction, push, now) {
+            match ledger::push(&transaction, push, now) {
                 // The disk or the database: nothing of this transaction can be trusted.
                 Err(error @ (StoreError::Full | StoreError::Unavailable { .. })) => {
                     return Err(error);
@@ -239,7 +239,7 @@ impl Loop {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let row = admission::create(&transaction, log, now, Epoch::mint(now, random))?;
+        let row = ledger::create(&transaction, log, now, Epoch::mint(now, random))?;
         transaction.commit()?;
         Ok(row.state)
     }

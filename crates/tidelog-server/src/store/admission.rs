@@ -1,0 +1,102 @@
+//! One push: gather the facts, let core decide, store what it accepts. The same for every database.
+
+use super::ledger::{Entry, Ledger};
+use super::place::Place;
+use super::{After, Candidate, Numbering, Push, StoreError};
+use tidelog_core::authority::{Admission, Facts, admit};
+use tidelog_core::hash::commit_digest;
+use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
+use tidelog_core::{Commit, Recorded, StreamId, Subject, Timestamp, frame};
+
+/// Decides on all commits of a push, one after the other.
+///
+/// # Errors
+/// What the ledger says: then nothing of the transaction may stay. [`StoreError::ReplicaBound`],
+/// [`StoreError::CursorMismatch`] and [`StoreError::CursorAhead`] are said before anything is written.
+pub(super) fn push(
+    ledger: &mut impl Ledger,
+    push: &Push,
+    now: Timestamp,
+) -> Result<PushResponse, StoreError> {
+    let before = ledger.state();
+    let place = Place::of(before, After::Cursor(push.cursor))?;
+    if let Some(position) = place.to_look_up() {
+        place.confirm(before, ledger.chain_at(position)?)?;
+    }
+    let bound = ledger.owner(push.replica)?;
+    if bound.as_ref().is_some_and(|subject| *subject != push.actor) {
+        return Err(StoreError::ReplicaBound {
+            replica: push.replica,
+        });
+    }
+    let mut results = Vec::with_capacity(push.commits.len());
+    for Candidate { commit, rejection } in &push.commits {
+        let mut commit = commit.clone();
+        if push.numbering == Numbering::Store {
+            commit.seq = ledger.last_seq(push.replica)?.next();
+        }
+        let (id, attempt) = (commit.id, commit.attempt);
+        let verdict = match rejection {
+            Some(rejection) => Verdict::Rejected(rejection.clone()),
+            None => decide(ledger, commit, push.actor.as_ref(), now)?.into(),
+        };
+        results.push(CommitResult {
+            id,
+            attempt,
+            verdict,
+        });
+    }
+    let after = ledger.state();
+    if bound.is_none() && after.head.position > before.head.position {
+        ledger.bind(push.replica, push.actor.as_ref())?;
+    }
+    Ok(PushResponse {
+        epoch: after.epoch,
+        head: after.head,
+        results,
+    })
+}
+
+fn decide(
+    ledger: &mut impl Ledger,
+    commit: Commit,
+    actor: Option<&Subject>,
+    now: Timestamp,
+) -> Result<Admission, StoreError> {
+    let LogHead { position, chain } = ledger.state().head;
+    let facts = Facts {
+        head: position,
+        actor: actor.cloned(),
+        known: ledger.known(commit.id)?,
+        seq_taken_by: ledger.seq_taken_by(commit.replica, commit.seq)?,
+    };
+    let streams = ledger.streams(&touched(&commit))?;
+    let admission = admit(&commit, &facts, |stream| streams.get(stream).copied());
+    if let Admission::Accept(receipt) = &admission {
+        let recorded = Recorded {
+            position: receipt.first,
+            recorded_at: now.max(ledger.recorded_at()),
+            actor: facts.actor,
+            versions: receipt.versions.clone(),
+            commit,
+        };
+        let epoch = ledger.state().epoch;
+        ledger.store(Entry {
+            digest: commit_digest(&recorded.commit),
+            chain: chain.after(&recorded),
+            frame: frame::encode_recorded(epoch, chain, std::slice::from_ref(&recorded)),
+            recorded,
+        })?;
+    }
+    Ok(admission)
+}
+
+/// The streams that a commit writes or has conditions on, each once.
+pub(super) fn touched(commit: &Commit) -> Vec<&StreamId> {
+    let written = commit.events.iter().map(|event| &event.stream);
+    let read = commit.conditions.iter().map(|condition| &condition.stream);
+    let mut touched: Vec<&StreamId> = written.chain(read).collect();
+    touched.sort_unstable();
+    touched.dedup();
+    touched
+}

@@ -1,0 +1,12 @@
+//! The contract of stores, for each of them, and what each promises beside it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and a page of another length is a failure"
+)]
+
+mod commits;
+#[macro_use]
+mod suite;
+mod sqlite;

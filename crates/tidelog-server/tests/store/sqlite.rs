@@ -1,0 +1,59 @@
+//! SQLite: the suite, and what only a file can be: full, kept open by nobody, somebody else's.
+
+use crate::commits::{commit, event, log, push};
+use crate::suite::Database;
+use tempfile::TempDir;
+use tidelog_core::Position;
+use tidelog_server::store::{LogStore, Options, SqliteStore, StoreError};
+
+/// A file in a folder of its own. Each handle has a writer of its own, as another process would.
+struct File(TempDir);
+
+impl Database for File {
+    type Store = SqliteStore;
+
+    async fn fresh() -> Self {
+        Self(TempDir::new().expect("a directory"))
+    }
+
+    async fn open(&self) -> SqliteStore {
+        SqliteStore::open(self.0.path().join("a.db")).expect("a store")
+    }
+}
+
+store_suite!(File);
+
+#[tokio::test]
+async fn a_full_disk_stores_nothing_of_a_push_and_smaller_ones_go_on() {
+    let directory = TempDir::new().expect("a directory");
+    let mut options = Options::default();
+    options.max_pages = Some(120);
+    let store = SqliteStore::open_with(directory.path().join("a.db"), &options).expect("a store");
+    store.create(&log("a")).await.expect("a log");
+    let mut large = commit(1, 1, &["todo/1"]);
+    large.events[0] = event("todo/1", &format!("\"{}\"", "x".repeat(900 * 1024)));
+    let full = store.push(push("a", vec![large])).await;
+    assert_eq!(full, Err(StoreError::Full));
+    let state = store.state(&log("a")).await.expect("a state");
+    assert_eq!(state.head.position, Position::START);
+    let small = push("a", vec![commit(1, 1, &["todo/1"])]);
+    let small = store.push(small).await.expect("an answer");
+    assert_eq!(small.head.position, Position::new(1));
+    store.verify(&log("a")).await.expect("a whole log");
+}
+
+#[test]
+fn files_of_others_are_not_touched() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("a.db");
+    for sql in [
+        "CREATE TABLE theirs (x)",
+        "PRAGMA application_id = 1414087749; PRAGMA user_version = 99",
+    ] {
+        rusqlite::Connection::open(&path)
+            .and_then(|file| file.execute_batch(sql))
+            .expect("a database");
+        let error = SqliteStore::open(&path).expect_err("not ours");
+        assert!(matches!(error, StoreError::NotOurs { .. }), "{error}");
+    }
+}
