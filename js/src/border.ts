@@ -415,7 +415,9 @@ export interface LogCore {
   importFrames(bytes: Uint8Array): Promise<Imported & { readonly skipped: number }>;
   /** The position at which this tab should save snapshots now; 0 for not now. */
   snapshotDue(): number;
-  /** The same, whether or not it is worth it yet: 0 only if this tab cannot. */
+  /** Resolves when nothing is being written and nothing waits to be. */
+  atRest(): Promise<void>;
+  /** The same as `snapshotDue`, whether or not it is worth it yet: 0 if this tab cannot, or not before it is at rest. */
   snapshotNow(): number;
   /** False: not written, for the log went on or another tab was faster. */
   saveSnapshot(position: number, folds: readonly FoldSnapshot[]): Promise<boolean>;

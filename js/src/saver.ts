@@ -7,6 +7,9 @@ import type { ConfirmedFold } from "./confirmed.js";
 import type { Mirror } from "./mirror.js";
 import { deadline, nextTask, whenIdle } from "./slices.js";
 
+/** So often a save is tried that somebody asked for, while events are confirmed meanwhile. */
+const TRIES = 3;
+
 /** What the saver needs of the engine. */
 export interface SaverHost {
   readonly mirror: Mirror;
@@ -61,12 +64,13 @@ export class Saver {
   /** Saves now. False if this tab cannot, or if events were confirmed faster than it could. */
   async now(): Promise<boolean> {
     await this.#saving?.catch(() => undefined);
-    for (let tries = 0; tries < 3; tries++) {
+    for (let tries = 0; tries < TRIES; tries++) {
+      await this.#host.openCore()?.atRest();
+      // What was written is told here before it can be saved.
+      await nextTask();
       const core = this.#host.openCore();
       const position = core?.snapshotNow() ?? 0;
-      if (core === undefined || position === 0) return false;
-      if (await this.#save(core, position)) return true;
-      await nextTask();
+      if (core && position > 0 && (await this.#save(core, position))) return true;
     }
     return false;
   }

@@ -69,6 +69,8 @@ export class FakeDevice {
   /** Set: a save waits for what is confirmed meanwhile, or is refused. */
   beforeSave: () => void = () => undefined;
   refuseSave = false;
+  /** A transaction is under way, so nothing is saved. */
+  writing = false;
   /** Positions up to here are on the server only. */
   pruned = 0;
   online = true;
@@ -441,7 +443,12 @@ export class FakeCore implements LogCore {
     return this.device.position - this.device.heads >= 1000 ? this.snapshotNow() : 0;
   }
 
+  async atRest(): Promise<void> {
+    this.device.writing = false;
+  }
+
   snapshotNow(): number {
+    if (this.device.writing) return 0;
     return this.options.snapshots ? this.device.position : 0;
   }
 

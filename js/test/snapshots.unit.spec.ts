@@ -242,6 +242,15 @@ describe("saving", () => {
     expect(rowsOf(again)).toHaveLength(11);
   });
 
+  it("waits until nothing is being written", async () => {
+    const device = await savedDevice(10);
+    const { log, core } = await openLog(device);
+    core.pull(added("late"));
+    device.writing = true;
+    await expect(log.storage.snapshot()).resolves.toBe(true);
+    expect(device.heads).toBe(11);
+  });
+
   it("that is refused twice is whole the next time", async () => {
     const device = await savedDevice(10);
     const { log, core } = await openLog(device);

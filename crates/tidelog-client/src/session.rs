@@ -44,6 +44,8 @@ const LOOK_EVERY: u32 = 64;
 const READ_BYTES: usize = 512 * 1024;
 /// So many events of one stream are read at once.
 const READ_EVENTS: usize = 1_000;
+/// So often a snapshot is tried that somebody asked for, while events are confirmed meanwhile.
+const SAVE_TRIES: u32 = 3;
 
 /// What changed since a subscriber was called last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,17 +298,22 @@ impl<M: Model> Session<M> {
         Ok(())
     }
 
-    /// Saves a snapshot now, however little is new. False if this tab cannot: the model does not write states, another tab leads, or
-    /// the log is not at rest.
+    /// Saves a snapshot now, however little is new. False if this tab cannot: the model does not write states, another tab leads,
+    /// nothing is confirmed, or events are confirmed faster than it can save.
     ///
     /// # Errors
     /// [`ClientError::Store`] if it cannot be written.
     pub async fn snapshot(&self) -> Result<bool, ClientError> {
-        self.inner.finish();
-        match self.inner.log.snapshot_now() {
-            Some(position) => self.inner.save(position).await,
-            None => Ok(false),
+        for _ in 0..SAVE_TRIES {
+            self.inner.log.at_rest().await;
+            self.inner.finish();
+            if let Some(position) = self.inner.log.snapshot_now()
+                && self.inner.save(position).await?
+            {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 
     /// Decides a command on what is shown and applies its events at once.

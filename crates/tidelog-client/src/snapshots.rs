@@ -96,6 +96,12 @@ impl Log {
             .then_some(position)
     }
 
+    /// Waits until nothing is being written and nothing waits to be: [`Log::snapshot_now`] says none meanwhile. Take what
+    /// [`Log::poll_notice`] gives afterwards.
+    pub async fn at_rest(&self) {
+        self.runtime.settled().await;
+    }
+
     /// Saves the states of all folds of the app as one set. Each must have applied exactly the events up to `position`. False
     /// if it was not written, because the log has gone on or another tab was faster: then try again when the next
     /// one is due, with everything that has changed since the last set that was written.

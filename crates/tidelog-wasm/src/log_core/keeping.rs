@@ -48,6 +48,16 @@ impl LogCore {
         now.map_or(0.0, |position| number(position.value()))
     }
 
+    /// Resolves when nothing is being written and nothing waits to be.
+    #[wasm_bindgen(js_name = atRest)]
+    pub fn at_rest(&self) -> Promise {
+        let log = self.inner.clone();
+        promise(async move {
+            log.at_rest().await;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
     /// Saves the folds' states at a position; false if that was not done.
     ///
     /// # Errors
