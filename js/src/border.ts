@@ -290,7 +290,12 @@ export type Notice =
   | { readonly kind: "reset"; readonly reason: string; readonly after: number };
 
 export type CoreDecision =
-  | { readonly events: readonly DraftEvent[]; readonly occurredAt: number }
+  | {
+      readonly events: readonly DraftEvent[];
+      /** Of a command: the other streams it was decided on. What the commit expects is that of these and its own, and no more. */
+      readonly reads?: readonly string[];
+      readonly occurredAt: number;
+    }
   | { readonly refused: { readonly code: string; readonly message: string } }
   | { readonly unknownCommand: true }
   /** It cannot be merged: a person is to look at it. */

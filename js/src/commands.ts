@@ -11,12 +11,14 @@ import {
 import { decide, payloadToJson, type Question, toJson } from "./decide.js";
 import { unblocked } from "./deciding.js";
 import type { StreamDefinition } from "./define.js";
+import type { Find, Shown } from "./elsewhere.js";
 import type { Engine } from "./engine.js";
 import { coreErrorToTidelogError, tidelogError } from "./errors.js";
 import { newId } from "./ids.js";
 import type { AppendOptions } from "./log-types.js";
 import { conflictToReason, emptyReceipt, refusedReceipt } from "./receipts.js";
 import type { Rows } from "./rows.js";
+import { checkStreamId, streamOf } from "./stream-id.js";
 import type { Expected, RawEvent, Receipt } from "./types.js";
 
 export class Commands {
@@ -33,7 +35,7 @@ export class Commands {
   run({ definition, key, stream }: Target, command: string, args: unknown, seen?: number): Receipt {
     const core = this.#engine.current();
     const { mirror } = this.#engine;
-    const rows = this.#rowsOf(stream);
+    const rows = this.#rowsOf(definition.kind);
     const folded = this.#engine.pure(definition.kind, () => rows.shownFold(key, mirror.queue));
     const { state, version } = unblocked(folded);
     const id = newId();
@@ -45,12 +47,12 @@ export class Commands {
     const json = argsToJson(args);
     // What a rerun will see, so that a command which depends on more than JSON shows it at once.
     const question = { definition, stream, key, command, commitId: id, now, state, version };
-    const answer = this.#decide({ ...question, args: jsonToArgs(json) });
+    const answer = this.#decide({ ...question, args: jsonToArgs(json), find: this.#shown });
     if ("refused" in answer) return refusedReceipt(id, answer.refused);
     return this.#append(core, {
       id,
       occurredAt: now,
-      conditions: [{ stream, expected: version === 0 ? "noStream" : version }],
+      conditions: [{ stream, version }, ...answer.reads].map(shownToCondition),
       events: answer.events,
       command: { stream, name: command, args: json },
       policy: seen === undefined ? definition.policyOf(command) : "ask",
@@ -77,6 +79,14 @@ export class Commands {
     if (events.length === 0) throw tidelogError("empty_commit");
     return events.map((event) => this.#rawToDraft(event, options));
   }
+
+  /** Another stream that a command looks at. */
+  readonly #shown: Find = (kind, key) => {
+    const rows = this.#rowsOf(kind);
+    const stream = streamOf(kind, key);
+    const { state, version } = unblocked(rows.shownFold(key, this.#engine.mirror.queue));
+    return { definition: rows.definition, stream, state, version };
+  };
 
   #append(core: LogCore, draft: Draft): Receipt {
     const { id } = draft;
@@ -105,7 +115,7 @@ export class Commands {
   #rawToDraft(event: RawEvent, options: AppendOptions): DraftEvent {
     const { stream, type } = event;
     checkStreamId(stream);
-    const known = this.#rowsOf(stream).definition;
+    const known = this.#rowsOf(kindOf(stream)).definition;
     const declared = known.events.get(type);
     if (declared === undefined && !known.open)
       throw tidelogError("unknown_event_type", { type, stream });
@@ -124,12 +134,16 @@ export class Commands {
     };
   }
 
-  #rowsOf(stream: string): Rows {
-    const kind = kindOf(stream);
+  #rowsOf(kind: string): Rows {
     const rows = this.#engine.mirror.rows(kind);
     if (rows === undefined) throw tidelogError("unknown_stream_kind", { kind });
     return rows;
   }
+}
+
+/** What a commit expects of a stream that it was decided on. */
+function shownToCondition({ stream, version }: Pick<Shown, "stream" | "version">) {
+  return { stream, expected: version === 0 ? ("noStream" as const) : version };
 }
 
 /** The stream that a command is for. */
@@ -170,24 +184,6 @@ function expectedToNumber(expected: Expected): number {
   if (typeof expected === "number") return expected;
   if (expected === "noStream") return 0;
   return expected === "exists" ? EXPECT_EXISTS : EXPECT_ANY;
-}
-
-/** `kind/key`. Throws `invalid_stream`. */
-export function streamOf(kind: string, key: string): string {
-  const stream = `${kind}/${key}`;
-  checkStreamId(stream);
-  return stream;
-}
-
-function checkStreamId(stream: unknown): void {
-  const valid =
-    typeof stream === "string" &&
-    /^[^/]+\/./su.test(stream) &&
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-    !/[\u0000-\u001f\u007f]/.test(stream) &&
-    // No UTF-16 unit takes more than three bytes.
-    (stream.length * 3 <= 256 || new TextEncoder().encode(stream).length <= 256);
-  if (!valid) throw tidelogError("invalid_stream", { stream });
 }
 
 function expectedToConditions(events: readonly DraftEvent[], expected: AppendOptions["expected"]) {

@@ -6,11 +6,13 @@ import { draftToEvent, keyOf, kindOf, parkedEventToEvent } from "./batch.js";
 import type { DraftEvent, LogCore, MergeNotice, QuestionNotice, RerunNotice } from "./border.js";
 import { decide, emittedToDraft } from "./decide.js";
 import type { Sides } from "./define.js";
+import type { Find } from "./elsewhere.js";
 import type { Engine } from "./engine.js";
 import { messageOf, TidelogError, tidelogError } from "./errors.js";
 import type { Folded } from "./fold.js";
 import { readStream } from "./reading.js";
 import type { Rows } from "./rows.js";
+import { streamOf } from "./stream-id.js";
 import type { RecordedEvent } from "./types.js";
 
 /** Nothing else is decided or written meanwhile, so a merge that asks the server for the past does not wait for long. */
@@ -65,15 +67,20 @@ export class Deciding {
       const args = JSON.parse(command.args) ?? undefined;
       const key = keyOf(stream);
       const now = occurredAt;
+      const find = this.#findBefore(core, id);
       const asked = { definition, stream, key, command: name, commitId: id, now, state, version };
       const answer = this.#engine.pure(`${definition.kind}.${name}`, () =>
-        decide({ ...asked, args }),
+        decide({ ...asked, args, find }),
       );
       if ("events" in answer) {
-        core.decide(id, question, { ...answer, occurredAt });
-        const events = answer.events.map((event) => draftToEvent(event, 0, { id, occurredAt }));
-        this.#engine.pure(definition.kind, () => rows.foldOnto(folded, events));
-        const end = events.length > 0 ? `${id}/${attempt}/${events.length - 1}` : before;
+        const { events } = answer;
+        const reads = answer.reads.map((read) => read.stream);
+        core.decide(id, question, { events, reads, occurredAt });
+        const own = events.filter((event) => event.stream === stream);
+        const more = own.map((event) => draftToEvent(event, 0, { id, occurredAt }));
+        this.#engine.pure(definition.kind, () => rows.foldOnto(folded, more));
+        const last = events.findLastIndex((event) => event.stream === stream);
+        const end = last < 0 ? before : `${id}/${attempt}/${last}`;
         if (end !== undefined) this.#decided.set(stream, { end, folded });
       } else {
         core.decide(id, question, answer);
@@ -81,6 +88,17 @@ export class Deciding {
     } catch (thrown) {
       core.decide(id, question, refusalOf(thrown, "command_failed"));
     }
+  }
+
+  /** Other streams as they are without a commit and what comes after it. */
+  #findBefore(core: LogCore, id: string): Find {
+    return (kind, key) => {
+      const rows = this.#engine.mirror.rows(kind);
+      if (rows === undefined) throw tidelogError("unknown_stream_kind", { kind });
+      const stream = streamOf(kind, key);
+      const { state, version } = unblocked(this.#theirs(core, rows, id, stream));
+      return { definition: rows.definition, stream, state, version };
+    };
   }
 
   #foldedBefore(core: LogCore, rows: Rows, { id, command, before }: RerunNotice): Folded {

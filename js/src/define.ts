@@ -12,6 +12,15 @@ export interface Emitted {
   /** Name of the event in its stream's definition, without the prefix. */
   readonly event: string;
   readonly data: unknown;
+  readonly stream?: undefined;
+}
+
+/** An event on another stream than the command's own: `context.read(list, key).emit.added(data)`. */
+export interface EmittedElsewhere {
+  readonly event: string;
+  readonly data: unknown;
+  /** `kind/key` */
+  readonly stream: string;
 }
 
 /** A command's no: `refuse("exists")`. */
@@ -19,11 +28,14 @@ export interface Refusal {
   readonly refused: { readonly code: string; readonly message: string };
 }
 
-/** What a command decides. An empty list is "nothing to do" and appends nothing. */
-export type Decision = Emitted | readonly Emitted[] | Refusal;
+type AnyEmitted = Emitted | EmittedElsewhere;
 
-/** What a command may know besides the state. The same on every rerun, except `version`. */
-export interface CommandContext {
+/** What a command decides. An empty list is "nothing to do" and appends nothing. */
+export type Decision = AnyEmitted | readonly AnyEmitted[] | Refusal;
+
+/** What a command may know besides the state. The same on every rerun, except `version` and what is read. */
+// biome-ignore lint/suspicious/noExplicitAny: a context of whatever kind
+export interface CommandContext<State = any, Events extends Schemas = any> {
   /** Milliseconds since 1970 when the command was first given. */
   readonly now: number;
   /** Version of the stream that the command decides on; 0 if it does not exist. */
@@ -31,6 +43,30 @@ export interface CommandContext {
   readonly key: string;
   /** A new UUID for each call, derived from the commit's id. */
   id(): string;
+  /**
+   * Another stream as it is shown, of the same kind. The commit then expects it unchanged, as it does its own:
+   * if others are faster there, it follows the command's policy. Throws `unknown_stream_kind`,
+   * `invalid_stream`, `stream_blocked`, which is what the command then fails with.
+   */
+  read(key: string): OtherStream<State, Events>;
+  /** The same, of another kind that the log declares. */
+  read<Def extends StreamDefinition>(
+    definition: Def,
+    key: string,
+  ): OtherStream<StateOf<Def>, EventsOf<Def>>;
+}
+
+/** A stream that a command looks at besides its own. */
+export interface OtherStream<State, Events extends Schemas> {
+  readonly key: string;
+  /** `initial` if it does not exist. */
+  readonly state: State;
+  /** 0 if it does not exist. */
+  readonly version: number;
+  /** Events on this stream, in the same commit as the command's own. */
+  readonly emit: {
+    readonly [Name in keyof Events]: (data: InputOf<Events[Name]>) => EmittedElsewhere;
+  };
 }
 
 /** What two sides made of a stream, for `merge`. */
@@ -105,7 +141,7 @@ export interface StreamOptions<
     readonly [name: string]: (
       state: NoInfer<State>,
       args: never,
-      context: CommandContext,
+      context: CommandContext<NoInfer<State>, NoInfer<Events>>,
     ) => Decision;
   };
   /** For all commands or each. Default `"rerun"`. */
@@ -138,8 +174,15 @@ export type StepFunction<State = unknown> = (
 ) => State;
 
 /** What {@link stream} gives: pass it to `createLog` and `rows`. */
-// biome-ignore lint/suspicious/noExplicitAny: the bound of every definition
-export interface StreamDefinition<Kind extends string = string, State = any, Commands = any> {
+export interface StreamDefinition<
+  Kind extends string = string,
+  // biome-ignore lint/suspicious/noExplicitAny: the bound of every definition
+  State = any,
+  // biome-ignore lint/suspicious/noExplicitAny: the bound of every definition
+  Commands = any,
+  // biome-ignore lint/suspicious/noExplicitAny: the bound of every definition
+  Events extends Schemas = any,
+> {
   readonly kind: Kind;
   readonly version: number;
   readonly initial: State;
@@ -154,12 +197,20 @@ export interface StreamDefinition<Kind extends string = string, State = any, Com
   readonly policyOf: (command: string) => Policy;
   readonly merge: ((sides: Sides<State>) => Emitted | readonly Emitted[] | undefined) | undefined;
   /** For inference only; never set. */
-  readonly "~types"?: { readonly state: State; readonly commands: Commands };
+  readonly "~types"?: {
+    readonly state: State;
+    readonly commands: Commands;
+    readonly events: Events;
+  };
 }
 
 /** The state of a definition. */
 export type StateOf<Def> =
   Def extends StreamDefinition<string, infer State, infer _> ? State : never;
+
+/** The schemas of a definition's events. */
+export type EventsOf<Def> =
+  Def extends StreamDefinition<string, infer _S, infer _C, infer Events> ? Events : never;
 
 /** Declares a kind of stream. Throws `invalid_definition`. */
 export function stream<
@@ -171,11 +222,12 @@ export function stream<
 >(
   kind: Kind,
   options: StreamOptions<Events, State, Commands>,
-): StreamDefinition<Kind, State, Commands> {
+): StreamDefinition<Kind, State, Commands, Events> {
   return checkStream(kind, options as unknown as UncheckedStream) as StreamDefinition<
     Kind,
     State,
-    Commands
+    Commands,
+    Events
   >;
 }
 

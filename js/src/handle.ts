@@ -1,9 +1,10 @@
 /** Handles: `log.todo(key)`, with a method for each command of the kind. */
-import { type Commands, streamOf } from "./commands.js";
+import type { Commands } from "./commands.js";
 import type { StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
 import type { AppendOptions, HistoryOptions, ReadStreamOptions } from "./log-types.js";
 import { collect, readStream } from "./reading.js";
+import { streamOf } from "./stream-id.js";
 import type { RawEvent, Receipt, RecordedEvent } from "./types.js";
 
 type Call = (args?: unknown) => Receipt;

@@ -3,7 +3,7 @@
  * `ready()`.
  */
 import type { CoreFactory } from "./border.js";
-import { Commands, streamOf } from "./commands.js";
+import { Commands } from "./commands.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import { Engine } from "./engine.js";
 import { coreErrorToTidelogError, tidelogError } from "./errors.js";
@@ -19,6 +19,7 @@ import { collect, readLog, readStream } from "./reading.js";
 import { rebuild, verify } from "./rebuild.js";
 import type { Rows } from "./rows.js";
 import { persistQuietly, retainToCore, storageOf } from "./storage.js";
+import { streamOf } from "./stream-id.js";
 import type { Live, Receipt } from "./types.js";
 import { undoCommit } from "./undo.js";
 

@@ -108,3 +108,33 @@ test("a fold function sees every type of the kind", () => {
   });
   expectTypeOf<StateOf<typeof loan>>().toEqualTypeOf<{ last: string; events: number }>();
 });
+
+test("a command reads and writes other streams as their definitions say", () => {
+  const list = stream("list", {
+    events: { filled: z.object({ card: z.string() }) },
+    initial: { cards: 0 },
+    evolve: { filled: (state) => ({ cards: state.cards + 1 }) },
+  });
+  stream("card", {
+    events: { paid: z.object({ amount: z.number() }) },
+    initial: { balance: 0 },
+    evolve: { paid: (state, { amount }) => ({ balance: state.balance + amount }) },
+    commands: ({ emit }) => ({
+      fill: (_state, on: string, context) => {
+        const target = context.read(list, on);
+        expectTypeOf(target.state).toEqualTypeOf<{ cards: number }>();
+        expectTypeOf(target.version).toEqualTypeOf<number>();
+        // @ts-expect-error a payload of the wrong type
+        target.emit.filled({ card: 1 });
+        // @ts-expect-error an event of another kind
+        target.emit.paid({ amount: 1 });
+        return [emit.paid({ amount: -1 }), target.emit.filled({ card: context.key })];
+      },
+      pay: (state, to: string, context) => {
+        const other = context.read(to);
+        expectTypeOf(other.state).toEqualTypeOf<{ balance: number }>();
+        return state.balance > 0 ? other.emit.paid({ amount: 1 }) : [];
+      },
+    }),
+  });
+});

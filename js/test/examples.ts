@@ -69,3 +69,39 @@ export function merging() {
   return page;
 }
 // #endregion
+
+const list = stream("list", {
+  events: { opened: z.object({ room: z.number() }), filled: z.object({ card: z.string() }) },
+  initial: { room: 0, cards: 0 },
+  evolve: {
+    opened: (state, { room }) => ({ ...state, room }),
+    filled: (state) => ({ ...state, cards: state.cards + 1 }),
+  },
+  commands: ({ emit }) => ({ open: (_state, room: number) => emit.opened({ room }) }),
+});
+
+// #region elsewhere
+export function elsewhere() {
+  const card = stream("card", {
+    events: { put: z.object({ list: z.string() }), paid: z.object({ amount: z.number() }) },
+    initial: { list: "", balance: 0 },
+    evolve: {
+      put: (state, { list }) => ({ ...state, list }),
+      paid: (state, { amount }) => ({ ...state, balance: state.balance + amount }),
+    },
+    commands: ({ emit, refuse }) => ({
+      put: (_state, key: string, context) => {
+        const target = context.read(list, key);
+        if (target.version === 0) return refuse("no_list");
+        if (target.state.cards >= target.state.room) return refuse("full");
+        return [emit.put({ list: key }), target.emit.filled({ card: context.key })];
+      },
+      pay: (state, to: string, context) =>
+        state.balance < 1
+          ? refuse("broke")
+          : [emit.paid({ amount: -1 }), context.read(to).emit.paid({ amount: 1 })],
+    }),
+  });
+  return { card, list };
+}
+// #endregion

@@ -59,5 +59,17 @@ it("the examples do what they say", async () => {
   await settled();
   expect(wiki.page("a").state).toEqual({ title: "Mine", body: "Theirs" });
 
+  const board = createLogWith(
+    { name: "board", streams: examples.elsewhere() },
+    new FakeDevice().factory,
+  );
+  await board.ready();
+  expect(board.card("a").put("l").reason?.code).toBe("no_list");
+  board.list("l").open(1);
+  expect(board.card("a").put("l").ok).toBe(true);
+  expect(board.list("l").state.cards).toBe(1);
+  expect(board.card("b").put("l").reason?.code).toBe("full");
+  expect(board.card("a").pay("b").reason?.code).toBe("broke");
+
   expect(await examples.rebuild(log)).toEqual({ "todo.added": 3, "todo.completed": 1 });
 });

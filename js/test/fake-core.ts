@@ -261,7 +261,8 @@ export class FakeCore implements LogCore {
       const parked = this.device.parked.find((info) => info.id === id);
       if ("events" in answer) {
         if (pending) {
-          pending.draft = { ...pending.draft, events: answer.events };
+          const conditions = this.#conditionsOf(pending, answer.reads);
+          pending.draft = { ...pending.draft, conditions, events: answer.events };
           pending.attempt++;
         } else if (parked) {
           this.#unpark(id);
@@ -657,6 +658,23 @@ export class FakeCore implements LogCore {
       }
     }
     this.notify({ kind: "queue" }, { kind: "status" });
+  }
+
+  /** What a commit expects that was decided again: its command's stream and what that read, as they are now. */
+  #conditionsOf({ draft }: Pending, reads: readonly string[] | undefined): Draft["conditions"] {
+    const { conditions, command } = draft;
+    if (reads === undefined || command === undefined) return conditions;
+    const all = this.device.pending;
+    const before = all.slice(
+      0,
+      all.findIndex((pending) => pending.draft === draft),
+    );
+    const written = before.flatMap((pending) => pending.draft.events);
+    return [command.stream, ...reads].map((stream) => {
+      const queued = written.filter((event) => event.stream === stream).length;
+      const version = this.device.version(stream) + queued;
+      return { stream, expected: version === 0 ? "noStream" : version };
+    });
   }
 
   #rerun(id: string, attempt: number, occurredAt: number, command: CoreCommand): void {

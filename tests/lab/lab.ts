@@ -5,6 +5,7 @@ import * as tidelog from "tidelog";
 import { type Counted, counterOf } from "./counter.ts";
 import * as disk from "./disk.ts";
 import { KillPage } from "./kill.ts";
+import { shop } from "./shop.ts";
 
 export interface LabOptions {
   /** Without it the log stays on the device. */
@@ -43,6 +44,7 @@ class Lab {
   readonly counterOf = counterOf;
   readonly disk = disk;
   readonly kill = new KillPage();
+  readonly #shops = new Map<string, ReturnType<typeof shopOf>>();
   #log: ReturnType<typeof logOf> | undefined;
 
   /** Makes the page's log; it opens at its first use. */
@@ -53,6 +55,13 @@ class Lab {
   get log(): ReturnType<typeof logOf> {
     if (this.#log === undefined) throw new Error("make() comes first");
     return this.#log;
+  }
+
+  /** The log of a shop; the same for the same user. */
+  shop(user: string, url: string): ReturnType<typeof shopOf> {
+    const log = this.#shops.get(user) ?? shopOf(user, url);
+    this.#shops.set(user, log);
+    return log;
   }
 
   /** Appends `count` commits of one event each to a stream; the tags go on from its version. Durable when it returns. */
@@ -153,6 +162,10 @@ function logOf({ url, fold = 1, user, snapshots, retain, ...options }: LabOption
     ...(url === undefined ? {} : { sync: syncOf(url, options) }),
   });
   return Object.assign(log, { definition });
+}
+
+function shopOf(user: string, url: string) {
+  return tidelog.createLog({ name: "lab", user, streams: shop, sync: { url } });
 }
 
 function syncOf(url: string, { takeOverAfter, tokenFrom: source }: LabOptions) {

@@ -35,12 +35,16 @@ export interface Call {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** What stands before the server says to a call: nothing, for ever nothing, or something of its own. */
+/**
+ * What stands before the server says to a call: nothing, for ever nothing, or something of its own. `lose`: the server does its
+ * work, and the line is cut before the answer.
+ */
 export type Answers = (
   call: Call,
 ) =>
   | undefined
   | "hang"
+  | "lose"
   | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string };
 
 export class Lab {
@@ -129,8 +133,8 @@ export class Lab {
     const call = { method, url, bytes: Number(headers["content-length"] ?? 0), headers };
     if (!this.#isCut) this.calls.push(call);
     const answer = this.#isCut ? undefined : this.#answers(call);
-    if (answer === undefined) {
-      this.#forward(request, response);
+    if (answer === undefined || answer === "lose") {
+      this.#forward(request, response, answer === "lose");
       return;
     }
     // What has not been read would be lost with the connection, and the answer with it.
@@ -139,7 +143,7 @@ export class Lab {
     response.writeHead(answer.status, answer.headers).end(answer.body);
   }
 
-  #forward(request: IncomingMessage, response: ServerResponse): void {
+  #forward(request: IncomingMessage, response: ServerResponse, isLost: boolean): void {
     if (this.#target === undefined || this.#isCut) {
       response.destroy();
       return;
@@ -147,6 +151,11 @@ export class Lab {
     const { hostname, port } = this.#target;
     const { url: path, method, headers } = request;
     const onward = requestOf({ hostname, port, path, method, headers }, (answer) => {
+      if (isLost) {
+        // The server has said what it did: so it is done.
+        answer.resume().on("end", () => response.destroy());
+        return;
+      }
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
       answer.on("error", () => response.destroy());

@@ -170,6 +170,16 @@ impl Rows {
     }
 }
 
+/// The streams that deciding a command looks at, besides its own.
+#[must_use]
+pub fn reads(command: &Command) -> Vec<StreamId> {
+    match command.name.as_str() {
+        "counter.move" => vec![StreamId::new("counter/0").unwrap()],
+        "seat.take" => vec![seat_rule()],
+        _ => Vec::new(),
+    }
+}
+
 /// The stream that taking a seat looks at.
 #[must_use]
 pub fn seat_rule() -> StreamId {

@@ -1,6 +1,6 @@
 //! A tab: a replica, its connection to the device's database, and an app that folds and decides.
 
-use crate::app::Rows;
+use crate::app::{self, Rows};
 use crate::canary::Canary;
 use crate::disk::{Disk, Fault, Snapshot};
 use crate::hold;
@@ -284,7 +284,16 @@ impl Tab {
                     "{id} is asked at {before:?} and folds end at {head:?}"
                 );
                 self.check_queued_before(id, &command.stream, &shown);
-                self.decide(oracle, question, shown.decide(&command));
+                let mut decision = shown.decide(&command);
+                // Half of the hosts say what they read, the others leave the conditions as they are.
+                if let Decision::Events(events) = &mut decision
+                    && id.as_bytes()[14] % 2 == 0
+                {
+                    let events = core::mem::take(events);
+                    let reads = app::reads(&command);
+                    decision = Decision::Decided { events, reads };
+                }
+                self.decide(oracle, question, decision);
             }
             Notice::Merge {
                 question,
@@ -337,13 +346,19 @@ impl Tab {
 
     fn decide(&mut self, oracle: &mut Oracle, question: Question, decision: Decision) {
         oracle.saw(match &decision {
-            Decision::Events(events) if events.is_empty() => "nothing left to do",
-            Decision::Events(_) => "decided again",
+            Decision::Events(events) | Decision::Decided { events, .. } => {
+                match events.is_empty() {
+                    true => "nothing left to do",
+                    false => "decided again",
+                }
+            }
             Decision::Refused { .. } => "refused",
             Decision::Ask => "not merged",
             Decision::UnknownCommand => "unknown command",
         });
-        if matches!(&decision, Decision::Events(events) if events.is_empty()) {
+        if let Decision::Events(events) | Decision::Decided { events, .. } = &decision
+            && events.is_empty()
+        {
             oracle.satisfied.insert(question.id);
         }
         self.replica.decide(question, decision);

@@ -48,7 +48,15 @@ pub(crate) fn decision(decision: &JsValue, now: Timestamp) -> Result<Decision, D
     let refused = decision.value("refused");
     if !decision.value("events").is_undefined() {
         let occurred_at = decision.value("occurredAt").as_f64().map_or(now, timestamp);
-        Ok(Decision::Events(events(decision, occurred_at)?))
+        let events = events(decision, occurred_at)?;
+        if decision.value("reads").is_undefined() {
+            return Ok(Decision::Events(events));
+        }
+        let mut reads = Vec::new();
+        for stream in decision.list("reads")? {
+            reads.push(StreamId::new(stream.as_string().unwrap_or_default())?);
+        }
+        Ok(Decision::Decided { events, reads })
     } else if !refused.is_undefined() {
         let refused = Fields::of(&refused);
         Ok(Decision::Refused {

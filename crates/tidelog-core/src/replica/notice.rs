@@ -7,7 +7,7 @@ use crate::frame::Columns;
 use crate::id::CommitId;
 use crate::number::{Attempt, Position, Timestamp};
 use crate::store::StoreError;
-use crate::stream::StreamHead;
+use crate::stream::{StreamHead, StreamId};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -128,8 +128,16 @@ pub struct Question {
 /// What a host says to a [`Question`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// These events, decided on the new state. None: nothing is left to do.
+    /// These events, on the conditions that the commit has. None: nothing is left to do.
     Events(Vec<Event>),
+    /// The same, decided on the command's stream and on these others, which the commit expects unchanged from now on instead of
+    /// what it read before.
+    Decided {
+        /// What the command causes.
+        events: Vec<Event>,
+        /// Streams that were read, besides the command's own.
+        reads: Vec<StreamId>,
+    },
     /// The new state does not allow the command.
     Refused {
         /// The decider's code.

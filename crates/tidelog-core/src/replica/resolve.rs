@@ -271,20 +271,23 @@ impl Replica {
         let id = question.id;
         let conflicts = core::mem::take(&mut self.asked_conflicts);
         let index = self.place(id);
-        let reason = match decision {
-            Decision::Events(events) if events.is_empty() => {
-                return self.nothing_to_do(id, index);
-            }
-            Decision::Events(events) => match self.redecided(id, index, events) {
+        let decided = match decision {
+            Decision::Events(events) => Ok((events, None)),
+            Decision::Decided { events, reads } => Ok((events, Some(reads))),
+            Decision::Refused { code, message } => Err(ParkReason::Refused { code, message }),
+            Decision::Ask => Err(ParkReason::Conflict),
+            Decision::UnknownCommand => Err(ParkReason::UnknownCommand),
+        };
+        let reason = match decided {
+            Ok((events, _)) if events.is_empty() => return self.nothing_to_do(id, index),
+            Ok((events, reads)) => match self.redecided(id, index, events, reads) {
                 Ok(()) => return,
                 Err(error) => ParkReason::Refused {
                     code: String::from("invalid_commit"),
                     message: error.to_string(),
                 },
             },
-            Decision::Refused { code, message } => ParkReason::Refused { code, message },
-            Decision::Ask => ParkReason::Conflict,
-            Decision::UnknownCommand => ParkReason::UnknownCommand,
+            Err(reason) => reason,
         };
         match index {
             Some(index) => self.park(index, reason, conflicts),
@@ -327,12 +330,14 @@ impl Replica {
         self.queue_touched();
     }
 
-    /// Puts newly decided events in the commit's place, or at the end if it was parked.
+    /// Puts newly decided events in the commit's place, or at the end if it was parked. `reads`: other streams that they were
+    /// decided on, if it is known.
     fn redecided(
         &mut self,
         id: CommitId,
         index: Option<usize>,
         events: Vec<Event>,
+        reads: Option<Vec<StreamId>>,
     ) -> Result<(), CommitError> {
         let local = match index.and_then(|index| self.queue.get(index)) {
             Some(entry) => &entry.local,
@@ -342,6 +347,9 @@ impl Replica {
             },
         };
         let mut local = local.clone();
+        if let Some(reads) = reads {
+            replace_reads(&mut local, reads);
+        }
         replace_events(&mut local.commit, events);
         local.commit.attempt = match index {
             Some(_) => local.commit.attempt.next(),
@@ -464,7 +472,7 @@ impl Replica {
     /// changed.
     pub fn replace(&mut self, id: CommitId, events: Vec<Event>) -> Result<(), AppendError> {
         self.parked_local(id)?;
-        self.redecided(id, None, events)?;
+        self.redecided(id, None, events, None)?;
         Ok(())
     }
 
@@ -510,17 +518,33 @@ fn merges(local: &Local, conflicts: &[Conflict]) -> bool {
         && conflicts.iter().all(|conflict| written(&conflict.stream))
 }
 
+/// Leaves the commit with conditions on its command's stream and on these, and on no other.
+fn replace_reads(local: &mut Local, reads: Vec<StreamId>) {
+    let mut read = reads;
+    read.extend(local.command.iter().map(|command| command.stream.clone()));
+    let conditions = &mut local.commit.conditions;
+    conditions.retain(|known| read.contains(&known.stream));
+    for stream in &read {
+        watch(&mut local.commit, stream);
+    }
+}
+
 /// Gives the commit other events. Every stream they write gets a condition.
 fn replace_events(commit: &mut Commit, events: Vec<Event>) {
+    for event in &events {
+        watch(commit, &event.stream);
+    }
     commit.events = events;
-    for event in &commit.events {
-        let conditions = &mut commit.conditions;
-        if conditions.iter().all(|known| known.stream != event.stream) {
-            conditions.push(Condition {
-                stream: event.stream.clone(),
-                expected: Expected::NoStream,
-            });
-        }
+}
+
+/// Makes sure that the commit has a condition on a stream; what it expects there is for [`expect_now`] to say.
+fn watch(commit: &mut Commit, stream: &StreamId) {
+    let conditions = &mut commit.conditions;
+    if conditions.iter().all(|known| &known.stream != stream) {
+        conditions.push(Condition {
+            stream: stream.clone(),
+            expected: Expected::NoStream,
+        });
     }
 }
 

@@ -325,6 +325,56 @@ fn an_answer_to_a_question_that_does_not_stand_changes_nothing() {
 }
 
 #[test]
+fn what_a_command_reads_when_decided_again_is_what_its_commit_expects() {
+    let mut bench = Bench::new(1);
+    let (own, before, now) = (stream("seat/0"), stream("facts/0"), stream("facts/1"));
+    bench.stranger("facts/1", "facts.learnt", "1");
+    bench.sync(0);
+    // A condition on a stream that was only read.
+    let none = |stream| Condition {
+        stream,
+        expected: Expected::NoStream,
+    };
+    let conditions = vec![none(own.clone()), none(before.clone())];
+    let events = vec![event(&own, "seat.taken", "1")];
+    let command = super::app::command(&own, "seat.take", "1");
+    let id = bench.append(0, conditions, events.clone(), Some(command), Policy::Ask);
+    bench.stranger("facts/0", "facts.learnt", "2");
+    bench.sync(0);
+    let replica = bench.replica(0);
+    assert_eq!(replica.parked()[&id].conflicts[0].stream, before);
+    replica.retry(id).unwrap();
+    let question = core::iter::from_fn(|| replica.poll_notice())
+        .find_map(|notice| match notice {
+            Notice::Rerun { question, .. } => Some(question),
+            _ => None,
+        })
+        .unwrap();
+    let reads = vec![now.clone()];
+    replica.decide(question, Decision::Decided { events, reads });
+    let queued = replica.queue().next().unwrap();
+    let conditions = &queued.local.commit.conditions;
+    let expected = |stream| {
+        let mut all = conditions.iter();
+        all.find(|condition| &condition.stream == stream)
+            .map(|condition| condition.expected)
+    };
+    assert_eq!(conditions.len(), 2);
+    assert_eq!(expected(&own), Some(Expected::NoStream));
+    assert!(matches!(
+        expected(&now),
+        Some(Expected::Exact { exact, event: Some(_) }) if exact == Version::new(1)
+    ));
+    // And that is what conflicts from now on, not what it read at first.
+    bench.stranger("facts/0", "facts.learnt", "3");
+    bench.stranger("facts/1", "facts.learnt", "4");
+    bench.sync(0);
+    let parked = &bench.replica(0).parked()[&id];
+    assert_eq!(parked.conflicts.len(), 1);
+    assert_eq!(parked.conflicts[0].stream, now);
+}
+
+#[test]
 fn a_command_while_a_question_stands_sees_what_was_decided_so_far() {
     let mut bench = Bench::new(1);
     let on = stream("todo/0");

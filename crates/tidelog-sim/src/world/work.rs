@@ -70,9 +70,7 @@ impl World {
             .iter()
             .map(|event| event.stream.clone())
             .collect::<Vec<_>>();
-        if command.name.as_str() == "seat.take" {
-            read.push(app::seat_rule());
-        }
+        read.extend(app::reads(&command));
         if dice.percent(15) {
             read.push(variety.event(dice).stream);
         }
