@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 
 /// What must be true of a stream for a commit to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an expected version is \"any\", \"noStream\", \"exists\" or {\"exact\": 3}, with the event's id as \"event\": \"<commit>/<attempt>/<index>\" if it is known"
+)]
 pub enum Expected {
     /// Anything.
     Any,

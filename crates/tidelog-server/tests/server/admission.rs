@@ -348,7 +348,7 @@ fn a_push_of_frames_is_decided_like_one_of_json() {
 }
 
 #[test]
-fn what_only_the_server_may_say_is_refused() {
+fn what_a_commit_does_not_have_or_only_the_server_may_say_is_refused() {
     let server = Server::dev();
     for field in [
         "position",
@@ -365,6 +365,12 @@ fn what_only_the_server_may_say_is_refused() {
             .post("/v1/logs/todos/commits", &body)
             .is_problem(400, "bad_request");
     }
+    let body = json!({ "replica": uuid(), "commits": [commit(1, "todo/1", &json!({ "exakt": 1 }))] });
+    let problem = server
+        .post("/v1/logs/todos/commits", &body)
+        .is_problem(400, "bad_request");
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(r#"{"exact": 3}"#), "{detail}");
     let twice = format!(
         r#"{{"replica":"{0}","replica":"{0}","commits":[]}}"#,
         uuid()
