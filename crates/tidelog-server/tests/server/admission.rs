@@ -365,7 +365,8 @@ fn what_a_commit_does_not_have_or_only_the_server_may_say_is_refused() {
             .post("/v1/logs/todos/commits", &body)
             .is_problem(400, "bad_request");
     }
-    let body = json!({ "replica": uuid(), "commits": [commit(1, "todo/1", &json!({ "exakt": 1 }))] });
+    let body =
+        json!({ "replica": uuid(), "commits": [commit(1, "todo/1", &json!({ "exakt": 1 }))] });
     let problem = server
         .post("/v1/logs/todos/commits", &body)
         .is_problem(400, "bad_request");
