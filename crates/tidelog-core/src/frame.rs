@@ -252,6 +252,16 @@ pub fn header(bytes: &[u8]) -> Result<Header, FrameError> {
     layout::header(bytes)
 }
 
+/// The checksum that a frame, or its header, names.
+pub(crate) fn named_checksum(bytes: &[u8]) -> Option<u32> {
+    layout::named_checksum(bytes)
+}
+
+/// Checks a frame's header, length and checksum, and gives header and checksum: by the latter one knows a frame again.
+pub(crate) fn checked(bytes: &[u8]) -> Result<(Header, u32), FrameError> {
+    layout::checked(bytes)
+}
+
 /// Decodes one whole frame and checks all of it.
 ///
 /// # Errors

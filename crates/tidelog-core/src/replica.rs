@@ -186,7 +186,11 @@ pub struct Replica {
     ids: Set<CommitId>,
     heads: Heads,
     pending: Map<Seq, Vec<Outcome>>,
+    /// The checksums of pending frames whose commits are known. Such a frame never changes while its database stays open.
+    known_frames: Map<Seq, u32>,
     parked: Map<CommitId, Parked>,
+    /// The parked commits as they were when they were loaded last.
+    known_parked: Map<CommitId, Vec<u8>>,
     departing: Vec<Departing>,
     /// Parked commits whose command waits to be decided again.
     retries: VecDeque<CommitId>,
@@ -198,7 +202,7 @@ pub struct Replica {
     unjudged: bool,
     /// How far it has been judged, where that rests.
     walk: Option<Walk>,
-    /// `heads` and `ids` are of the queue as it was before it was judged this far.
+    /// `heads` are not those of the queue as it is: it is being judged, or will be.
     heads_stale: bool,
     /// The id this database gets because its profile was copied.
     new_id: Option<ReplicaId>,
@@ -228,7 +232,9 @@ impl Replica {
             ids: Set::new(),
             heads: Heads::default(),
             pending: Map::new(),
+            known_frames: Map::new(),
             parked: Map::new(),
+            known_parked: Map::new(),
             departing: Vec::new(),
             retries: VecDeque::new(),
             asked: None,
@@ -287,7 +293,7 @@ impl Replica {
             events: draft.events,
         };
         commit.check()?;
-        let versions = self.heads.put(&commit, &self.confirmed);
+        let versions = self.heads.put_counting(&commit, &self.confirmed);
         self.ids.insert(commit.id);
         self.queue.push(Entry {
             local: Local {
@@ -512,15 +518,26 @@ impl Replica {
 
     fn rebuild_heads(&mut self) {
         self.heads_stale = false;
-        self.heads = Heads::default();
         self.ids = self.queue.iter().map(Entry::id).collect();
+        self.heads = Heads::default();
         for entry in &self.queue {
             self.heads.put(&entry.local.commit, &self.confirmed);
         }
     }
 
+    /// The queue, or what is confirmed below it, is another. The walk that judges it finds the heads on its way, so they are
+    /// not made twice if it is due.
+    fn renew_heads(&mut self) {
+        if self.is_judged() {
+            self.rebuild_heads();
+        } else {
+            self.ids = self.queue.iter().map(Entry::id).collect();
+            self.heads_stale = true;
+        }
+    }
+
     fn queue_changed(&mut self) {
-        self.rebuild_heads();
+        self.renew_heads();
         self.notices.push_back(Notice::Queue);
         self.status_changed();
     }

@@ -97,6 +97,15 @@ impl<'a> Decoder<'a> {
         self.names.text(lane, what, parse)
     }
 
+    /// A stream and the number of its name.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "a lane's number is below the number of lanes"
+    )]
+    fn stream(&mut self, field: Field) -> Result<(u64, StreamId), FrameError> {
+        self.names.stream(&mut self.lanes[self.layout.lane(field)])
+    }
+
     #[allow(
         clippy::indexing_slicing,
         reason = "a lane's number is below the number of lanes"
@@ -137,8 +146,7 @@ impl<'a> Decoder<'a> {
         self.room(Field::VersionsStream, count, "number of streams")?;
         let mut versions = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
-            let (number, stream) =
-                self.name(Field::VersionsStream, "stream", StreamId::from_shared)?;
+            let (number, stream) = self.stream(Field::VersionsStream)?;
             let first = match self.layout {
                 Layout::Rows => self.lane(Field::VersionsFirst).varint("first version")?,
                 Layout::Lanes => {
@@ -199,7 +207,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn command(&mut self) -> Result<Command, FrameError> {
-        let (_, stream) = self.name(Field::Local, "stream", StreamId::from_shared)?;
+        let (_, stream) = self.stream(Field::Local)?;
         let (_, name) = self.name(Field::Local, "command", EventType::from_shared)?;
         let lane = self.lane(Field::Local);
         let length = lane.length("length of arguments")?;
@@ -248,8 +256,7 @@ impl<'a> Decoder<'a> {
         self.room(Field::ConditionStream, count, "number of conditions")?;
         let mut conditions = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
-            let (number, stream) =
-                self.name(Field::ConditionStream, "stream", StreamId::from_shared)?;
+            let (number, stream) = self.stream(Field::ConditionStream)?;
             let from = match layout {
                 Layout::Rows => End::default(),
                 Layout::Lanes => *self.ends.of(number),
@@ -310,7 +317,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn event(&mut self, id: EventId) -> Result<Event, FrameError> {
-        let (number, stream) = self.name(Field::Stream, "stream", StreamId::from_shared)?;
+        let (number, stream) = self.stream(Field::Stream)?;
         if self.layout == Layout::Lanes {
             self.ends.of(number).event = Some(id);
         }

@@ -138,8 +138,17 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
     Ok(header)
 }
 
-/// Checks all of a frame but what stands in its sections: header, length, checksum.
-pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
+/// The checksum that a frame, or its header, names.
+pub(super) fn named_checksum(bytes: &[u8]) -> Option<u32> {
+    bytes
+        .get(12..)?
+        .first_chunk()
+        .copied()
+        .map(u32::from_le_bytes)
+}
+
+/// Checks header, length and checksum of a frame; gives the header and the checksum.
+pub(super) fn checked(bytes: &[u8]) -> Result<(Header, u32), FrameError> {
     let header = header(bytes)?;
     if bytes.len() < header.length {
         return Err(FrameError::Truncated {
@@ -157,7 +166,14 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
     if actual != expected {
         return Err(FrameError::Checksum { expected, actual });
     }
-    reader.take(HEADER_BYTES - 16, "header")?;
+    Ok((header, actual))
+}
+
+/// Checks all of a frame but what stands in its sections: header, length, checksum.
+pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
+    let (header, _) = checked(bytes)?;
+    let mut reader = Reader::new(bytes);
+    reader.take(HEADER_BYTES, "header")?;
     if header.recorded && header.first.checked_add(u64::from(header.events)).is_none() {
         return Err(reader.bad("first position"));
     }

@@ -2,6 +2,7 @@
 
 use super::FrameError;
 use crate::id::{CommitId, ReplicaId};
+use crate::stream::StreamId;
 use crate::text::TextError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -51,6 +52,11 @@ impl<'a> Reader<'a> {
 
     /// LEB128 of at most 64 bits, in its shortest form.
     pub(crate) fn varint(&mut self, field: &'static str) -> Result<u64, FrameError> {
+        // Most have one byte.
+        if let Some(byte @ 0..0x80) = self.bytes.get(self.at) {
+            self.at += 1;
+            return Ok(u64::from(*byte));
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte(field)?;
@@ -129,6 +135,8 @@ impl<'a> Reader<'a> {
 #[derive(Debug)]
 pub(crate) struct Names {
     texts: Vec<Arc<str>>,
+    /// The streams among the texts, as far as they were asked for: most stand in several places.
+    streams: Vec<Option<StreamId>>,
     replicas: Vec<ReplicaId>,
 }
 
@@ -149,7 +157,12 @@ impl Names {
             texts.push(Arc::from(text));
         }
         section.end("dictionary")?;
-        Ok(Self { texts, replicas })
+        let streams = alloc::vec![None; texts.len()];
+        Ok(Self {
+            texts,
+            streams,
+            replicas,
+        })
     }
 
     pub(crate) fn replica(&self, number: usize) -> Option<ReplicaId> {
@@ -166,6 +179,21 @@ impl Names {
         let at = from.length(field)?;
         let text = self.texts.get(at).ok_or_else(|| from.bad(field))?;
         Ok((at as u64, parse(text)?))
+    }
+
+    /// A stream and the number of its name.
+    pub(crate) fn stream(&mut self, from: &mut Reader<'_>) -> Result<(u64, StreamId), FrameError> {
+        let at = from.length("stream")?;
+        let (text, known) = self
+            .texts
+            .get(at)
+            .zip(self.streams.get_mut(at))
+            .ok_or_else(|| from.bad("stream"))?;
+        let stream = match known {
+            Some(stream) => stream.clone(),
+            None => known.insert(StreamId::from_shared(text)?).clone(),
+        };
+        Ok((at as u64, stream))
     }
 
     pub(crate) fn optional<T>(

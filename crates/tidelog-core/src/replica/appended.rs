@@ -8,10 +8,9 @@
 //! Invariant: what was told is never written by who was told, and every write of this tab names the generation it takes the
 //! store to have; so a word that was not true ends at the next write or load, which find the store as it is.
 
-use super::queue::{Entry, Location, State};
+use super::queue::{Entry, Location, State, stored};
 use super::write::Sought;
 use super::{Notice, Replica};
-use crate::commit::Local;
 use crate::frame::{self, Body};
 use crate::id::ReplicaId;
 use crate::number::{Generation, Seq};
@@ -92,7 +91,8 @@ impl Replica {
                     return None;
                 }
                 next = next.next();
-                entries.push(stored(local, Location { first, index }));
+                let location = Some(Location { first, index });
+                entries.push(stored(local, State::Pending, location));
             }
         }
         (next == appended.next_seq && !entries.is_empty()).then_some(entries)
@@ -132,16 +132,5 @@ impl Replica {
         }
         self.notices.push_back(Notice::Queue);
         self.status_changed();
-    }
-}
-
-const fn stored(local: Local, location: Location) -> Entry {
-    Entry {
-        local,
-        state: State::Pending,
-        location: Some(location),
-        refused: None,
-        only_copy: false,
-        revived: false,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::confirmed::InconsistentLog;
 use super::parked::Parked;
-use super::queue::{Entry, Location, State};
+use super::queue::{Entry, Location, State, find_from, stored};
 use super::write::{Busy, Sought};
 use super::{Departing, Notice, ReceiptState, Replica, ResetReason};
 #[cfg(feature = "canaries")]
@@ -12,7 +12,7 @@ use crate::hash::ChainHash;
 use crate::id::CommitId;
 use crate::map::{Map, Set};
 use crate::number::{Position, Timestamp};
-use crate::store::{Loaded, Outcome, PendingFrame, StoreError};
+use crate::store::{Loaded, Outcome, ParkedRecord, PendingFrame, StoreError};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -28,7 +28,7 @@ impl Replica {
         self.cancel_question();
         let (before, generation) = (self.head.generation, loaded.head.generation);
         let result = self.take_in(loaded);
-        self.rebuild_heads();
+        self.renew_heads();
         match result {
             Ok(()) => {
                 self.disk.retry_at = None;
@@ -117,7 +117,7 @@ impl Replica {
         self.id = loaded.replica;
         self.head = loaded.head;
         self.chain_known = true;
-        self.install_parked(&loaded)?;
+        self.install_parked(core::mem::take(&mut loaded.parked))?;
         self.install_pending(&loaded.pending)?;
         if self.last_generation_heard > self.head.generation {
             self.last_generation_heard = self.head.generation;
@@ -126,7 +126,8 @@ impl Replica {
         self.opened = true;
         self.unjudged = true;
         self.disk.error = None;
-        self.queue_changed();
+        self.notices.push_back(Notice::Queue);
+        self.status_changed();
         Ok(())
     }
 
@@ -175,20 +176,26 @@ impl Replica {
         Ok(true)
     }
 
-    pub(super) fn install_parked(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
-        let mut parked = Map::new();
-        for record in &loaded.parked {
-            let record_of = Parked::decode(&record.record);
-            parked.insert(
-                record.id,
-                record_of.map_err(|error| corrupt("parked", &error))?,
-            );
-        }
-        if parked != self.parked {
-            self.notices.push_back(Notice::Parked);
-        }
-        let before = core::mem::replace(&mut self.parked, parked);
-        let kept = |id: &CommitId| before.contains_key(id) && before.get(id) == self.parked.get(id);
+    pub(super) fn install_parked(&mut self, records: Vec<ParkedRecord>) -> Result<(), StoreError> {
+        let before = if self.are_known(&records) {
+            None
+        } else {
+            let mut parked = Map::new();
+            for ParkedRecord { id, record } in &records {
+                let record = Parked::decode(record).map_err(|error| corrupt("parked", &error))?;
+                parked.insert(*id, record);
+            }
+            if parked != self.parked {
+                self.notices.push_back(Notice::Parked);
+            }
+            let records = records.into_iter();
+            self.known_parked = records.map(|known| (known.id, known.record)).collect();
+            Some(core::mem::replace(&mut self.parked, parked))
+        };
+        let kept = |id: &CommitId| match &before {
+            None => self.parked.contains_key(id),
+            Some(before) => before.contains_key(id) && before.get(id) == self.parked.get(id),
+        };
         self.retries.retain(kept);
         // What was taken from the list here, but resolved in another tab.
         let mut undone = Vec::new();
@@ -210,40 +217,60 @@ impl Replica {
         Ok(())
     }
 
+    /// Are these the records that the parked commits were decoded from? On most loads they are.
+    fn are_known(&self, records: &[ParkedRecord]) -> bool {
+        let known = |ParkedRecord { id, record }: &ParkedRecord| {
+            self.parked.contains_key(id) && self.known_parked.get(id) == Some(record)
+        };
+        records.len() == self.parked.len() && records.iter().all(known)
+    }
+
     /// The disk's truth about what is pending, with what this tab has in memory on top of it.
     pub(super) fn install_pending(&mut self, frames: &[PendingFrame]) -> Result<(), StoreError> {
         let mut disk: Vec<Entry> = Vec::new();
+        let known_before = core::mem::take(&mut self.known_frames);
         self.pending.clear();
         for pending in frames {
-            let decoded = frame::decode(&pending.frame).map_err(|e| corrupt("pending", &e))?;
-            let Body::Local(locals) = decoded.body else {
-                return Err(corrupt("pending", &InconsistentLog::NotRecorded));
-            };
-            if locals.len() != pending.outcomes.len() {
-                return Err(corrupt("outcome", &"it does not fit its frame"));
+            let checked = frame::checked(&pending.frame);
+            let (header, checksum) = checked.map_err(|error| corrupt("pending", &error))?;
+            let known = known_before.get(&pending.first) == Some(&checksum)
+                && header.commits as usize == pending.outcomes.len()
+                && self.take_known(pending, &mut disk);
+            if !known {
+                take_stored(pending, &mut disk)?;
             }
+            self.known_frames.insert(pending.first, checksum);
             self.pending.insert(pending.first, pending.outcomes.clone());
-            let commits = locals.into_iter().zip(&pending.outcomes).enumerate();
-            disk.extend(commits.filter_map(|(index, (local, outcome))| {
-                Some(Entry {
-                    local,
-                    state: match outcome {
-                        Outcome::Pending => State::Pending,
-                        Outcome::Acked(position) => State::Acked(*position),
-                        Outcome::Settled => return None,
-                    },
-                    location: Some(Location {
-                        first: pending.first,
-                        index,
-                    }),
-                    refused: None,
-                    only_copy: false,
-                    revived: false,
-                })
-            }));
         }
         self.merge(disk);
         Ok(())
+    }
+
+    /// The commits of a frame that was decoded before, as far as they wait for something: none is added unless all of them are
+    /// in the queue as they lie there.
+    fn take_known(&self, pending: &PendingFrame, disk: &mut Vec<Entry>) -> bool {
+        let found = disk.len();
+        let mut from = found;
+        for (index, outcome) in pending.outcomes.iter().enumerate() {
+            let Some(state) = state_of(*outcome) else {
+                continue;
+            };
+            let location = Some(Location {
+                first: pending.first,
+                index,
+            });
+            let place = find_from(&self.queue, from, |entry| {
+                entry.location == location
+                    && matches!(entry.state, State::Pending | State::Acked(_))
+            });
+            let Some((place, entry)) = place.and_then(|at| Some((at, self.queue.get(at)?))) else {
+                disk.truncate(found);
+                return false;
+            };
+            from = place + 1;
+            disk.push(stored(entry.local.clone(), state, location));
+        }
+        true
     }
 
     fn merge(&mut self, disk: Vec<Entry>) {
@@ -442,6 +469,7 @@ impl Replica {
         self.head = crate::store::Head::default();
         self.chain_known = true;
         self.pending.clear();
+        self.known_frames.clear();
         self.sync.restart();
         for entry in &mut self.queue {
             // It was said of another history.
@@ -478,6 +506,35 @@ impl Replica {
             after: Position::START,
         });
         self.queue_changed();
+    }
+}
+
+/// The commits of a pending frame that wait for something.
+fn take_stored(pending: &PendingFrame, disk: &mut Vec<Entry>) -> Result<(), StoreError> {
+    let decoded = frame::decode(&pending.frame).map_err(|error| corrupt("pending", &error))?;
+    let Body::Local(locals) = decoded.body else {
+        return Err(corrupt("pending", &InconsistentLog::NotRecorded));
+    };
+    if locals.len() != pending.outcomes.len() {
+        return Err(corrupt("outcome", &"it does not fit its frame"));
+    }
+    let commits = locals.into_iter().zip(&pending.outcomes).enumerate();
+    disk.extend(commits.filter_map(|(index, (local, outcome))| {
+        let location = Location {
+            first: pending.first,
+            index,
+        };
+        Some(stored(local, state_of(*outcome)?, Some(location)))
+    }));
+    Ok(())
+}
+
+/// How far a commit has come that waits for something.
+const fn state_of(outcome: Outcome) -> Option<State> {
+    match outcome {
+        Outcome::Pending => Some(State::Pending),
+        Outcome::Acked(position) => Some(State::Acked(position)),
+        Outcome::Settled => None,
     }
 }
 

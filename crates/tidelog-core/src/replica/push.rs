@@ -1,6 +1,6 @@
 //! Pushing: which commits go when, and what the verdicts mean.
 
-use super::queue::{State, touched};
+use super::queue::{State, find_from, touched};
 use super::retry::Lane;
 use super::{ParkReason, Replica, Request, SyncError};
 use crate::authority::{Rejection, RejectionCode};
@@ -133,6 +133,7 @@ impl Replica {
         for parked in leaving.filter_map(|departing| departing.parked.as_ref()) {
             held.extend(touched(&parked.local.commit));
         }
+        let acking: Set<CommitId> = self.sync.acks.iter().map(|(id, ..)| *id).collect();
         let mut places = Vec::new();
         let mut bytes = 0;
         let room = &self.sync.room;
@@ -141,8 +142,7 @@ impl Replica {
                 continue;
             }
             let commit = &entry.local.commit;
-            let acking = self.sync.acks.iter().any(|(id, ..)| *id == commit.id);
-            if acking {
+            if acking.contains(&commit.id) {
                 continue;
             }
             let alone = entry.touched().any(|stream| {
@@ -206,13 +206,16 @@ impl Replica {
         }
         let head = response.head.position;
         let mut answered = 0_usize;
+        let (mut next_sent, mut next_queued) = (0, 0);
         for result in response.results {
-            if !sent.commits.contains(&(result.id, result.attempt)) {
+            let attempt = (result.id, result.attempt);
+            let Some(at) = find_from(&sent.commits, next_sent, |sent| *sent == attempt) else {
                 continue;
-            }
+            };
+            next_sent = at + 1;
             answered += 1;
             self.sync.room.answered(result.id);
-            let index = self.queue.iter().position(|entry| {
+            let index = find_from(&self.queue, next_queued, |entry| {
                 entry.id() == result.id
                     && entry.attempt() == result.attempt
                     && entry.state == State::Pending
@@ -224,6 +227,7 @@ impl Replica {
                 index
             };
             let Some(index) = index else { continue };
+            next_queued = index;
             match result.verdict {
                 Verdict::Accepted { positions, .. } | Verdict::Duplicate { positions, .. } => {
                     self.sync

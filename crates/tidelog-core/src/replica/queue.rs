@@ -4,7 +4,7 @@ use super::Queued;
 use super::confirmed::Confirmed;
 use crate::commit::{Commit, Local};
 use crate::condition::Conflict;
-use crate::id::CommitId;
+use crate::id::{CommitId, EventId};
 use crate::map::StreamMap;
 use crate::number::{Attempt, Position, Seq, Version};
 use crate::stream::{StreamHead, StreamId};
@@ -44,6 +44,26 @@ pub(super) struct Entry {
     pub(super) only_copy: bool,
     /// Brought back from the parked list, where its record stays until this is written.
     pub(super) revived: bool,
+}
+
+/// A commit as it lies on disk.
+pub(super) const fn stored(local: Local, state: State, location: Option<Location>) -> Entry {
+    Entry {
+        local,
+        state,
+        location,
+        refused: None,
+        only_copy: false,
+        revived: false,
+    }
+}
+
+/// The place of an item in a list that is mostly asked for in its own order: what is looked for stands at `from` or a little
+/// behind it, so that to find all of a list takes about as long as to walk it.
+pub(super) fn find_from<T>(list: &[T], from: usize, is_it: impl Fn(&T) -> bool) -> Option<usize> {
+    let (before, after) = list.split_at(from.min(list.len()));
+    let behind = after.iter().position(&is_it).map(|at| before.len() + at);
+    behind.or_else(|| before.iter().position(is_it))
 }
 
 impl Entry {
@@ -121,20 +141,30 @@ impl Heads {
         self.0.contains_key(stream)
     }
 
+    /// Puts a commit on top.
+    pub(super) fn put(&mut self, commit: &Commit, confirmed: &Confirmed) {
+        for (index, event) in commit.events.iter().enumerate() {
+            self.put_event(&event.stream, commit.event_id(index), confirmed);
+        }
+    }
+
     /// Puts a commit on top. Gives the version of each of its events.
-    pub(super) fn put(&mut self, commit: &Commit, confirmed: &Confirmed) -> Vec<Version> {
+    pub(super) fn put_counting(&mut self, commit: &Commit, confirmed: &Confirmed) -> Vec<Version> {
         let events = commit.events.iter().enumerate();
         events
-            .map(|(index, event)| {
-                let before = self.of(&event.stream, confirmed);
-                let version = before.map_or(Version::NONE, |head| head.version).next();
-                let head = StreamHead {
-                    version,
-                    last: commit.event_id(index),
-                };
-                self.0.insert(event.stream.clone(), head);
-                version
-            })
+            .map(|(index, event)| self.put_event(&event.stream, commit.event_id(index), confirmed))
             .collect()
+    }
+
+    fn put_event(&mut self, stream: &StreamId, last: EventId, confirmed: &Confirmed) -> Version {
+        if let Some(head) = self.0.get_mut(stream) {
+            let version = head.version.next();
+            *head = StreamHead { version, last };
+            return version;
+        }
+        let before = confirmed.head(stream);
+        let version = before.map_or(Version::NONE, |head| head.version).next();
+        self.0.insert(stream.clone(), StreamHead { version, last });
+        version
     }
 }

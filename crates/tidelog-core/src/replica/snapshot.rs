@@ -73,7 +73,7 @@ impl Replica {
             }
         }
         self.go_on_from(checkpoint, ends);
-        self.install_parked(loaded)?;
+        self.install_parked(loaded.parked.clone())?;
         self.install_pending(&loaded.pending)
     }
 

@@ -14,7 +14,7 @@
 
 use super::pull::Page;
 use super::push::{Room, Sent};
-use super::queue::State;
+use super::queue::{State, find_from};
 use super::retry::Lane;
 use super::write::Busy;
 use super::{Notice, ReceiptState, Replica, Request, StoreRequest, SyncError};
@@ -250,15 +250,21 @@ impl Replica {
 
     /// The first verdicts are on disk.
     pub(super) fn acked(&mut self, count: usize) {
+        let (mut next, mut changed) = (0, false);
         for (id, attempt, position) in self.sync.acks.drain(..count).collect::<Vec<_>>() {
-            let entry = self.queue.iter_mut().find(|entry| {
+            let place = find_from(&self.queue, next, |entry| {
                 entry.id() == id && entry.attempt() == attempt && entry.state == State::Pending
             });
-            if let Some(entry) = entry {
+            let Some(place) = place else { continue };
+            next = place + 1;
+            if let Some(entry) = self.queue.get_mut(place) {
                 entry.state = State::Acked(position);
                 self.receipt(id, ReceiptState::Acked(position));
-                self.notices.push_back(Notice::Queue);
+                changed = true;
             }
+        }
+        if changed {
+            self.notices.push_back(Notice::Queue);
         }
     }
 
@@ -271,7 +277,7 @@ impl Replica {
             // Nothing is left to send, so what kept it from being sent is over.
             self.sync.push.succeeded();
         }
-        self.rebuild_heads();
+        self.renew_heads();
         self.status_changed();
     }
 

@@ -3,11 +3,12 @@
 use super::Replica;
 use super::frames::{Frames, mark, put_outcomes, settle};
 use super::pull::Page;
-use super::queue::{Location, State};
+use super::queue::{Location, State, find_from};
 use super::repair::Repair;
 use super::written::RETRY_MILLIS;
 #[cfg(feature = "canaries")]
 use crate::canary::Canary;
+use crate::frame::HEADER_BYTES;
 use crate::id::CommitId;
 use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
@@ -244,11 +245,13 @@ impl Replica {
         let mut ops = Vec::new();
         let mut head = self.head;
         let acks = self.sync.acks.len();
+        let mut next = 0;
         for (id, attempt, position) in &self.sync.acks {
-            let entry = self
-                .queue
-                .iter()
-                .find(|e| e.id() == *id && e.attempt() == *attempt);
+            let place = find_from(&self.queue, next, |entry| {
+                entry.id() == *id && entry.attempt() == *attempt
+            });
+            next = place.map_or(next, |place| place + 1);
+            let entry = place.and_then(|place| self.queue.get(place));
             if let Some(location) = entry.and_then(|entry| entry.location) {
                 #[cfg(feature = "canaries")]
                 if self.planted(Canary::AckedIsSettled) {
@@ -309,13 +312,15 @@ impl Replica {
         durability: Durability,
     ) -> (WriteBatch, Vec<StoreOp>, Head) {
         head.generation = self.head.generation.next();
-        // Only the bookkeeping of pending frames is needed when it is done.
+        // Only the bookkeeping of pending frames is needed when it is done, and their headers.
         let kept = ops.iter().filter_map(|op| match op {
             StoreOp::AddPending {
-                first, outcomes, ..
+                first,
+                frame,
+                outcomes,
             } => Some(StoreOp::AddPending {
                 first: *first,
-                frame: Vec::new(),
+                frame: frame.get(..HEADER_BYTES).unwrap_or_default().to_vec(),
                 outcomes: outcomes.clone(),
             }),
             StoreOp::PutOutcomes { .. } => Some(op.clone()),

@@ -5,6 +5,7 @@ use super::write::Busy;
 use super::{Notice, ReceiptState, Replica, ResetReason};
 #[cfg(feature = "canaries")]
 use crate::canary::Canary;
+use crate::frame;
 use crate::id::CommitId;
 use crate::map::{Map, Set};
 use crate::number::Timestamp;
@@ -106,6 +107,7 @@ impl Replica {
         for departing in self.departing.drain(..count).collect::<Vec<_>>() {
             match departing.parked {
                 Some(parked) => {
+                    self.known_parked.remove(&departing.id);
                     self.parked.insert(departing.id, parked);
                     self.receipt(departing.id, ReceiptState::Parked);
                 }
@@ -121,8 +123,13 @@ impl Replica {
         for op in ops {
             match op {
                 StoreOp::AddPending {
-                    first, outcomes, ..
+                    first,
+                    frame,
+                    outcomes,
                 } => {
+                    if let Some(checksum) = frame::named_checksum(&frame) {
+                        self.known_frames.insert(first, checksum);
+                    }
                     self.pending.insert(first, outcomes);
                 }
                 StoreOp::PutOutcomes { first, outcomes } => {
@@ -241,6 +248,8 @@ impl Replica {
         match result {
             Ok(()) => {
                 self.disk.reopen = false;
+                // It may be another database, with other frames under the same keys.
+                self.known_frames.clear();
                 self.disk.load = true;
                 self.disk.error = None;
             }

@@ -3,7 +3,7 @@
 use super::app::event;
 use super::bench::{Bench, stream};
 use super::disk::Fault;
-use tidelog_core::replica::{AppendError, Appended, Draft, ReceiptState};
+use tidelog_core::replica::{AppendError, Appended, Draft, ReceiptState, StoreRequest};
 use tidelog_core::store::StoreError;
 use tidelog_core::{Condition, Expected, Policy, ReplicaId, Version};
 
@@ -272,4 +272,28 @@ fn what_is_told_goes_before_what_is_not_written() {
     assert_eq!(bench.heard(1, late), Some(&ReceiptState::Parked));
     bench.hint(0);
     assert_eq!(bench.shown(0), bench.shown(1));
+}
+
+#[test]
+fn a_pending_frame_is_checked_at_each_load_even_if_it_is_known() {
+    let mut bench = Bench::new(1);
+    let known = bench.note(0, "facts/0", "1");
+    bench.save(0);
+    for damaged in [false, true, false] {
+        bench.now += 60_000;
+        let time = bench.time();
+        bench.replica(0).handle_kick(time);
+        let Some(StoreRequest::Load { after }) = bench.replica(0).poll_store(time) else {
+            panic!("a kicked replica looks at its store");
+        };
+        let mut loaded = bench.disk.load(after, usize::MAX);
+        *loaded.pending[0].frame.last_mut().unwrap() ^= u8::from(damaged);
+        bench.replica(0).handle_loaded(time, loaded);
+        bench.drain(0);
+        let error = bench.replica(0).status().store_error;
+        assert_eq!(error.is_some(), damaged, "{error:?}");
+        let queued: Vec<_> = bench.replica(0).queue().collect();
+        assert_eq!(queued.len(), 1);
+        assert_eq!(queued[0].local.commit.id, known);
+    }
 }

@@ -1,6 +1,7 @@
-//! Parked commits as bytes.
+//! Parked commits, in a list and as bytes.
 
 use super::app::{any_command, any_event};
+use super::bench::Bench;
 use super::dice::Dice;
 use tidelog_core::condition::Conflict;
 use tidelog_core::replica::{ParkReason, Parked};
@@ -93,5 +94,21 @@ fn no_bytes_make_the_decoder_panic() {
         let _whatever = Parked::decode(&bytes);
         let noise: Vec<u8> = (0..dice.below(60)).map(|_| dice.number() as u8).collect();
         let _whatever = Parked::decode(&noise);
+    }
+}
+
+#[test]
+fn a_commit_that_another_tab_parked_again_is_the_new_one() {
+    let mut bench = Bench::new(2);
+    let id = bench.note(0, "facts/0", "1");
+    bench.stranger("facts/0", "facts.learnt", "2");
+    for attempt in [1, 1_000] {
+        bench.sync(0);
+        bench.hint(1);
+        let parked = &bench.replica(1).parked()[&id];
+        assert_eq!(parked.local.commit.attempt.value(), attempt);
+        bench.replica(0).rebase(id).unwrap();
+        bench.save(0);
+        bench.stranger("facts/0", "facts.learnt", "3");
     }
 }
