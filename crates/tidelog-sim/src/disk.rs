@@ -10,6 +10,7 @@ pub use content::{Content, Pending, Snapshot, Stored};
 
 use crate::canary::Canary;
 use crate::hold;
+use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::commit_digest;
@@ -273,15 +274,12 @@ impl Disk {
             StoreOp::AddLog { .. }
                 if self.canary == Some(Canary::CursorBeforeEvents) && self.writes % 8 == 7 => {}
             StoreOp::AddLog { first, frame } => {
-                let Body::Recorded(commits) = frame::decode(frame).unwrap().body else {
-                    panic!("a local frame in the log");
-                };
+                let ids = reading::recorded(frame).ids();
                 hold!(
                     3,
                     content.log_end().next() == *first,
                     "the log has a gap before {first}"
                 );
-                let ids: Vec<_> = commits.iter().map(|recorded| recorded.commit.id).collect();
                 touched.extend(&ids);
                 content.enter_log(*first, frame, ids);
             }

@@ -3,7 +3,7 @@
 //! - [`options`]: what a seed draws, a swarm of hazards above all; as a text it is a replay file;
 //! - [`world`]: a step of everything, and at the end healing and rest;
 //! - [`disk`], [`server`] and [`network`] are models of their contracts, [`tab`] is a host of one replica that folds and
-//!   decides ([`app`]);
+//!   decides ([`app`]), [`reading`] how they read frames;
 //! - [`oracle`]: what was promised, checked after every step for what the step changed, now and then for everything;
 //! - [`run`] plays a world to its end, [`shrink`] finds a smaller one that fails alike, [`sometimes`] lists rare states;
 //! - [`canary`]: planted bugs; [`exhaustive`]: every short story with a crash at every effect;
@@ -40,6 +40,7 @@ pub mod exhaustive;
 pub mod network;
 pub mod options;
 pub mod oracle;
+pub mod reading;
 pub mod run;
 pub mod server;
 pub mod shrink;

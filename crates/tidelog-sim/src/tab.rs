@@ -5,8 +5,8 @@ use crate::canary::Canary;
 use crate::disk::{Disk, Fault, Snapshot};
 use crate::hold;
 use crate::oracle::{Oracle, word};
+use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
-use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{
     Appended, Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
 };
@@ -223,12 +223,10 @@ impl Tab {
     fn handle(&mut self, notice: Notice, oracle: &mut Oracle) {
         match notice {
             Notice::Confirmed { frame, skip, .. } => {
-                let decoded = frame::decode(frame.bytes()).unwrap();
-                let Body::Recorded(commits) = &decoded.body else {
-                    panic!("a local frame is confirmed");
-                };
-                let known = commits.partition_point(|commit| commit.position <= self.position);
-                let (known, new) = commits.split_at(known);
+                let run = reading::recorded(frame.bytes());
+                let commits = &run.commits;
+                let before = commits.partition_point(|commit| commit.position <= self.position);
+                let (known, new) = commits.split_at(before);
                 let events: usize = known.iter().map(|known| known.commit.events.len()).sum();
                 hold!(
                     9,
@@ -238,13 +236,15 @@ impl Tab {
                 if skip > 0 {
                     oracle.saw("straddled");
                 }
-                let before = known.iter().fold(decoded.chain_before, |chain, recorded| {
-                    chain.after(recorded)
-                });
-                hold!(3, self.chain == before, "the chain has a gap");
+                hold!(
+                    3,
+                    self.chain == run.chain_after(before),
+                    "the chain has a gap"
+                );
                 for recorded in new {
                     self.fold(recorded);
                 }
+                self.chain = run.chain_after(commits.len());
                 oracle.trace.mark(self.position.value());
             }
             Notice::Reset { after, .. } => {
@@ -385,7 +385,6 @@ impl Tab {
             self.position
         );
         self.position = recorded.last_position();
-        self.chain = self.chain.after(recorded);
         let id = recorded.commit.id;
         hold!(9, self.confirmed.insert(id), "{id} is confirmed twice");
         for (index, event) in recorded.commit.events.iter().enumerate() {

@@ -13,6 +13,7 @@ use crate::disk::{Content, Crash, Disk};
 use crate::network::{Flight, Page};
 use crate::options::{Hazard, Options};
 use crate::oracle::Oracle;
+use crate::reading;
 use crate::server::Server;
 use crate::tab::Tab;
 use crate::trace::Trace;
@@ -81,6 +82,7 @@ impl World {
     /// The world of these options, which keeps the newest `lines` of its story in words.
     #[must_use]
     pub fn new(options: Options, lines: usize) -> Self {
+        reading::forget();
         let mut dice = Dice::new(options.seed);
         let mut server = Server::new(Epoch::from_bytes(dice.id()));
         server.canary = options.canary;

@@ -1,9 +1,10 @@
 //! What is in a database.
 
 use crate::app::Rows;
+use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use tidelog_core::frame::{self, Body};
+use tidelog_core::frame;
 use tidelog_core::store::{Head, Outcome};
 use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq};
 
@@ -143,12 +144,9 @@ impl Content {
     #[must_use]
     pub fn kept_aside(&self) -> BTreeSet<CommitId> {
         let frames = self.lost.iter().filter(|_| self.renamed);
-        let bodies = frames.map(|bytes| frame::decode(bytes).unwrap().body);
-        let commits = bodies.flat_map(|body| match body {
-            Body::Recorded(commits) => commits,
-            Body::Local(_) => panic!("a local frame among the lost"),
-        });
-        commits.map(|recorded| recorded.commit.id).collect()
+        frames
+            .flat_map(|bytes| reading::recorded(bytes).ids())
+            .collect()
     }
 
     /// Every commit is in one place.

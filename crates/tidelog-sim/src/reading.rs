@@ -1,0 +1,79 @@
+//! Frames of the confirmed log as the models read them.
+//!
+//! The device and each of its tabs read the same bytes, so a frame is decoded once in a world and its chain hashes are made
+//! once. What the replicas do with the bytes is their own affair: they check and decode them each time.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use tidelog_core::frame::{self, Body};
+use tidelog_core::{ChainHash, CommitId, Recorded};
+
+/// No more frames than this are remembered.
+const MOST: usize = 4_096;
+
+/// The commits of a frame.
+#[derive(Debug)]
+pub struct Run {
+    /// In the order of their positions.
+    pub commits: Vec<Recorded>,
+    /// Before the first commit, and after each.
+    chains: Vec<ChainHash>,
+}
+
+impl Run {
+    /// The chain hash behind the first `commits`.
+    #[must_use]
+    pub fn chain_after(&self, commits: usize) -> ChainHash {
+        self.chains[commits]
+    }
+
+    /// The ids of its commits.
+    #[must_use]
+    pub fn ids(&self) -> Vec<CommitId> {
+        let commits = self.commits.iter();
+        commits.map(|recorded| recorded.commit.id).collect()
+    }
+}
+
+/// Frames by their checksums. A frame is known by all of its bytes, because the checksum of one that was damaged stays.
+type Known = BTreeMap<[u8; 4], Vec<(Rc<[u8]>, Rc<Run>)>>;
+
+thread_local! {
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+/// Another world begins.
+pub(crate) fn forget() {
+    KNOWN.with_borrow_mut(BTreeMap::clear);
+}
+
+/// The commits of a recorded frame, which has to be whole.
+#[must_use]
+pub fn recorded(bytes: &[u8]) -> Rc<Run> {
+    let checksum = *bytes[12..].first_chunk().unwrap();
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() > MOST {
+            known.clear();
+        }
+        let alike = known.entry(checksum).or_default();
+        if let Some((_, run)) = alike.iter().find(|(known, _)| **known == *bytes) {
+            return Rc::clone(run);
+        }
+        let run = Rc::new(decode(bytes));
+        alike.push((bytes.into(), Rc::clone(&run)));
+        run
+    })
+}
+
+fn decode(bytes: &[u8]) -> Run {
+    let decoded = frame::decode(bytes).unwrap();
+    let Body::Recorded(commits) = decoded.body else {
+        panic!("a local frame where confirmed commits are");
+    };
+    let mut chains = vec![decoded.chain_before];
+    for recorded in &commits {
+        chains.push(chains[chains.len() - 1].after(recorded));
+    }
+    Run { commits, chains }
+}
