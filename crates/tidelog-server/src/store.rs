@@ -1,17 +1,23 @@
 //! What the server asks of a database.
 
 mod admission;
+mod any;
 mod candidate;
 mod error;
 mod heads;
 mod ledger;
 mod place;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod stored;
 mod verify;
 
+pub use any::{AnyStore, StoreAddress};
 pub use candidate::{Candidate, MAX_JSON_DEPTH};
 pub use error::StoreError;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use sqlite::{Options, SqliteStore};
 pub use verify::Verified;
 

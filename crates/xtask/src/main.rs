@@ -56,7 +56,10 @@ fn command(arguments: &[String]) -> Outcome<ExitCode> {
         None => ("", arguments),
     };
     match name {
-        "setup" => setup::all(&project)?,
+        "setup" => {
+            setup::all(&project)?;
+            setup::postgres(&project)?;
+        }
         "build" => {
             setup::for_build(&project)?;
             build::all(&project)?;

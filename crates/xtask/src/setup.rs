@@ -6,7 +6,7 @@ use crate::project::Project;
 use crate::run::{check, command, read, say};
 use crate::{Outcome, packages, stamp};
 
-/// Everything: the wasm target, npm packages and a browser.
+/// Everything but PostgreSQL: the wasm target, npm packages and a browser.
 pub(crate) fn all(project: &Project) -> Outcome {
     for_build(project)?;
     browser(project)
@@ -34,6 +34,19 @@ pub(crate) fn browser(project: &Project) -> Outcome {
         return Ok(());
     }
     packages::install(project, &missing)
+}
+
+/// PostgreSQL's programs: the server's tests start clusters of their own with them.
+pub(crate) fn postgres(project: &Project) -> Outcome {
+    let versions = std::fs::read_dir("/usr/lib/postgresql");
+    let is_there = versions.is_ok_and(|mut versions| {
+        versions.any(|entry| entry.is_ok_and(|entry| entry.path().join("bin/initdb").exists()))
+    });
+    if is_there {
+        say("postgres: PostgreSQL is there");
+        return Ok(());
+    }
+    packages::install(project, &["postgresql"])
 }
 
 /// The standard library for wasm, and its sources if they can be had.

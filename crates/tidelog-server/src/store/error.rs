@@ -60,8 +60,8 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
-    /// The file is no Tidelog database, or one of a newer build.
-    #[error("the database file cannot be opened: {detail}")]
+    /// It is no Tidelog database, or one of a newer build.
+    #[error("the database cannot be opened: {detail}")]
     NotOurs {
         /// What is wrong and what to do.
         detail: String,

@@ -6,7 +6,14 @@
     reason = "a test fails by panicking, and a page of another length is a failure"
 )]
 
+#[cfg(feature = "postgres")]
+#[path = "../cluster/mod.rs"]
+mod cluster;
 mod commits;
 #[macro_use]
 mod suite;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod proxy;
 mod sqlite;

@@ -43,6 +43,14 @@ async fn a_full_disk_stores_nothing_of_a_push_and_smaller_ones_go_on() {
 }
 
 #[test]
+fn a_database_that_would_not_last_is_refused() {
+    for path in ["", ":memory:"] {
+        let error = SqliteStore::open(path).expect_err("refused");
+        assert!(matches!(error, StoreError::NotOurs { .. }), "{error}");
+    }
+}
+
+#[test]
 fn files_of_others_are_not_touched() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("a.db");

@@ -44,6 +44,7 @@ pub(crate) fn clippy(project: &Project, _: &[String]) -> Outcome<Tally> {
 
 /// Unit, integration and property tests, natively. `extra` replaces `--workspace`.
 pub(crate) fn unit(project: &Project, extra: &[String]) -> Outcome<Tally> {
+    setup::postgres(project)?;
     test(project, &["--lib", "--bins", "--tests"], extra)
 }
 

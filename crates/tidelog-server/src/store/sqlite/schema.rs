@@ -66,6 +66,11 @@ CREATE TABLE replicas (
 
 /// Opens the connection that writes, and makes the tables of a new file.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    // Names that SQLite takes for a database that is gone when it is closed.
+    if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
+        let detail = "a log is kept in a file: give its path".into();
+        return Err(StoreError::NotOurs { detail });
+    }
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

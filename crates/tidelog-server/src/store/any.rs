@@ -1,0 +1,154 @@
+//! A store that is chosen when the program starts.
+
+#[cfg(feature = "postgres")]
+use super::PostgresStore;
+use super::{
+    After, LogState, LogStore, Page, PageCap, Push, SqliteStore, StoreError, StreamPage,
+    StreamRange, Verified,
+};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::{LogName, Position, StreamId};
+use tokio::sync::watch;
+
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreAddress {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database: a URL, which may hold a password.
+    Postgres(String),
+}
+
+impl FromStr for StoreAddress {
+    type Err = std::convert::Infallible;
+
+    /// `postgres://…` and `postgresql://…` are PostgreSQL; anything else is a file, with `sqlite:` before it or without.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_postgres = ["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        Ok(match is_postgres {
+            true => Self::Postgres(text.to_owned()),
+            false => Self::Sqlite(text.strip_prefix("sqlite:").unwrap_or(text).into()),
+        })
+    }
+}
+
+/// A URL is not shown: it may hold a password.
+impl fmt::Debug for StoreAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for StoreAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(_) => f.write_str("the PostgreSQL database"),
+        }
+    }
+}
+
+/// Either of the stores that Tidelog brings. Servers that know theirs when they are written use it directly.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AnyStore {
+    /// An SQLite file.
+    Sqlite(SqliteStore),
+    /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresStore),
+}
+
+impl AnyStore {
+    /// Opens or makes a database.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`] and `PostgresStore::connect`; [`StoreError::NotOurs`] for a PostgreSQL database if this
+    /// build cannot use any.
+    pub async fn open(address: &StoreAddress) -> Result<Self, StoreError> {
+        match address {
+            StoreAddress::Sqlite(path) => Ok(Self::Sqlite(SqliteStore::open(Path::new(path))?)),
+            #[cfg(feature = "postgres")]
+            StoreAddress::Postgres(url) => Ok(Self::Postgres(PostgresStore::connect(url).await?)),
+            #[cfg(not(feature = "postgres"))]
+            StoreAddress::Postgres(_) => Err(StoreError::NotOurs {
+                detail: "this tidelog was built without PostgreSQL (the feature `postgres`)".into(),
+            }),
+        }
+    }
+}
+
+/// Asks whichever store it is.
+macro_rules! either {
+    ($store:expr, $it:ident => $answer:expr) => {
+        match $store {
+            AnyStore::Sqlite($it) => $answer,
+            #[cfg(feature = "postgres")]
+            AnyStore::Postgres($it) => $answer,
+        }
+    };
+}
+
+impl LogStore for AnyStore {
+    async fn create(&self, log: &LogName) -> Result<LogState, StoreError> {
+        either!(self, it => it.create(log).await)
+    }
+
+    async fn state(&self, log: &LogName) -> Result<LogState, StoreError> {
+        either!(self, it => it.state(log).await)
+    }
+
+    async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
+        either!(self, it => it.push(push).await)
+    }
+
+    async fn page(&self, log: &LogName, after: After, cap: PageCap) -> Result<Page, StoreError> {
+        either!(self, it => it.page(log, after, cap).await)
+    }
+
+    async fn stream(
+        &self,
+        log: &LogName,
+        stream: &StreamId,
+        range: StreamRange,
+    ) -> Result<StreamPage, StoreError> {
+        either!(self, it => it.stream(log, stream, range).await)
+    }
+
+    async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
+        either!(self, it => it.verify(log).await)
+    }
+
+    fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
+        either!(self, it => it.watch(log))
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        either!(self, it => it.ready().await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StoreAddress;
+
+    #[test]
+    fn an_address_says_which_store_and_is_not_shown() {
+        let of = |text: &str| -> StoreAddress { text.parse().expect("always one") };
+        for file in ["a.db", "sqlite:a.db"] {
+            assert_eq!(of(file), StoreAddress::Sqlite("a.db".into()));
+        }
+        for url in [
+            "postgres://me:secret@host/db",
+            "postgresql://me:secret@host/db",
+        ] {
+            assert_eq!(of(url), StoreAddress::Postgres(url.into()));
+            assert!(!format!("{0} {0:?}", of(url)).contains("secret"));
+        }
+    }
+}

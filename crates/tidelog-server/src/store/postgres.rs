@@ -1,0 +1,186 @@
+//! The store on PostgreSQL, for any number of processes on one database.
+//!
+//! A log is one row, and whoever stores locks that row first: so commits of a log are decided one group after the other,
+//! whichever process has them, while other logs go on beside it. Every push that waits for a log joins the next group: one
+//! transaction of five round trips, with one statement that looks up and one that writes. It is answered when `COMMIT`
+//! has returned, with `synchronous_commit` on.
+//!
+//! What goes wrong on the way is tried again for a few seconds and then said ([`StoreError::Unavailable`]). A `COMMIT`
+//! without an answer is not guessed at: the group is decided again under the same lock, where a commit that did arrive is
+//! found by its id.
+//!
+//! Heads are told to other processes by NOTIFY after the commit, many in one ([`news`]), and looked at now and then in
+//! case a message was lost. Nothing is kept in memory between transactions.
+//!
+//! Through a pooler only in session mode: LISTEN and prepared statements belong to a connection.
+
+mod failure;
+mod group;
+mod held;
+mod news;
+mod reader;
+mod schema;
+mod verify;
+
+use super::heads::Heads;
+use super::{
+    After, LogState, LogStore, Page, PageCap, Push, StoreError, StreamPage, StreamRange, Verified,
+};
+use crate::clock;
+use failure::Patience;
+use group::Groups;
+use news::News;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use std::sync::Arc;
+use std::time::Duration;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::{Epoch, LogName, Position, StreamId};
+use tokio::sync::watch;
+
+/// How many groups are stored at once, and how many reads run at once; more wait their turn.
+const CONNECTIONS: u32 = 8;
+/// How long a request waits for a connection.
+const TURN: Duration = Duration::from_secs(5);
+/// A connection that has been idle for longer is tried out before it is used.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Set on each connection: an answer means that the bytes are on disk, and nobody holds a log's row for ever, not even a
+/// process that has vanished in the middle.
+const SESSION: &str = "
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+SET lock_timeout = '5s';
+SET statement_timeout = '30s';
+SET idle_in_transaction_session_timeout = '10s';
+";
+
+/// Logs in one PostgreSQL database, in a schema of their own (`tidelog`). Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PostgresStore {
+    writers: PgPool,
+    readers: PgPool,
+    groups: Arc<Groups>,
+    heads: Heads,
+}
+
+impl PostgresStore {
+    /// Connects, and makes the tables of a database that has none.
+    ///
+    /// The address is a URL, `postgres://user@host/database`; what it leaves out comes from `PGPASSWORD`, `PGSSLMODE` and
+    /// their like, and from `~/.pgpass`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOurs`] for an address that cannot be read, a database that is not in UTF-8 or one of a newer
+    /// build; [`StoreError::Unavailable`] if it cannot be reached.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse().map_err(|error| {
+            // An error of the parser may repeat what it could not read, which may be a password.
+            let _: sqlx::Error = error;
+            StoreError::NotOurs {
+                detail: "its address is not a URL such as postgres://user@host/database".into(),
+            }
+        })?;
+        let options = options.application_name("tidelog");
+        schema::prepare(&options).await?;
+        let writers = pool(options.clone(), CONNECTIONS);
+        let heads = Heads::default();
+        let news = News::start(options.clone(), heads.clone());
+        Ok(Self {
+            groups: Arc::new(Groups::new(writers.clone(), heads.clone(), news)),
+            writers,
+            readers: pool(options, CONNECTIONS),
+            heads,
+        })
+    }
+}
+
+/// Connections are opened when they are needed.
+fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(TURN)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > FRESH {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(SESSION).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+impl LogStore for PostgresStore {
+    async fn create(&self, log: &LogName) -> Result<LogState, StoreError> {
+        let random = clock::random().map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })?;
+        let now = clock::now();
+        let epoch = Epoch::mint(now, random);
+        let mut patience = Patience::default();
+        loop {
+            match schema::create(&self.writers, log, epoch, now).await {
+                Ok(()) => return self.state(log).await,
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
+    }
+
+    async fn state(&self, log: &LogName) -> Result<LogState, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match reader::state(&self.readers, log).await {
+                Ok(state) => return Ok(state),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
+    }
+
+    async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
+        Groups::push(&self.groups, push).await
+    }
+
+    async fn page(&self, log: &LogName, after: After, cap: PageCap) -> Result<Page, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match reader::page(&self.readers, log, after, cap).await {
+                Ok(page) => return Ok(page),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
+    }
+
+    async fn stream(
+        &self,
+        log: &LogName,
+        stream: &StreamId,
+        range: StreamRange,
+    ) -> Result<StreamPage, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match reader::stream(&self.readers, log, stream, range).await {
+                Ok(page) => return Ok(page),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
+    }
+
+    async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
+        Ok(verify::verify(&self.readers, log).await?)
+    }
+
+    fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
+        self.heads.watch(log)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        schema::ready(&self.writers).await?;
+        Ok(())
+    }
+}

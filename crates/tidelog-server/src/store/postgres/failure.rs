@@ -1,0 +1,129 @@
+//! What PostgreSQL and the way to it can fail with, and how long that is borne.
+
+use crate::store::StoreError;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long something that may pass is tried again before the caller is told.
+const PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a statement did not do what it should.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: StoreError,
+    /// May the same succeed in a moment? Then nothing is known to be wrong with what was asked.
+    pub(super) passes: bool,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self {
+            error,
+            passes: false,
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .unwrap_or_default();
+        let passes = match &error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(_) => passes(&code),
+            _ => false,
+        };
+        let error = match &*code {
+            "53100" => StoreError::Full,
+            _ => StoreError::Unavailable {
+                detail: error.to_string(),
+            },
+        };
+        Self { error, passes }
+    }
+}
+
+/// Does what this SQLSTATE says pass by itself?
+fn passes(code: &str) -> bool {
+    matches!(
+        code,
+        // Serialization failure, deadlock, a lock held for too long.
+        "40001" | "40P01" | "55P03"
+        // Too many connections; shutting down, crashed, starting up; cut off for having been idle.
+        | "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03"
+    ) || code.starts_with("08")
+}
+
+/// How often and how long something is tried again.
+#[derive(Debug)]
+pub(super) struct Patience {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            until: Instant::now() + PATIENCE,
+            pause: FIRST_PAUSE,
+        }
+    }
+}
+
+impl Patience {
+    /// Waits for a moment after what passes.
+    ///
+    /// # Errors
+    /// What does not pass, or has not for too long.
+    pub(super) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
+        if !failure.passes || Instant::now() + self.pause >= self.until {
+            return Err(failure.error);
+        }
+        tracing::debug!(detail = ?failure.error, "tried again");
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Patience, passes};
+    use crate::store::StoreError;
+
+    #[test]
+    fn what_says_that_the_question_is_wrong_is_not_asked_again() {
+        for code in ["40001", "40P01", "08006", "57P03", "53300"] {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["23505", "42P01", "28P01", "53100", "22021", ""] {
+            assert!(!passes(code), "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends() {
+        let failure = || Failure {
+            error: StoreError::Busy,
+            passes: true,
+        };
+        let (mut patience, mut tries) = (Patience::default(), 0);
+        while patience.after(failure()).await.is_ok() {
+            tries += 1;
+        }
+        assert!((8..30).contains(&tries), "{tries}");
+        let lasting = Failure::from(StoreError::Full);
+        let mut patience = Patience::default();
+        assert_eq!(patience.after(lasting).await, Err(StoreError::Full));
+    }
+}

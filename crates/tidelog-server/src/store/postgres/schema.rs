@@ -1,0 +1,180 @@
+//! The database's layout: made once, by whichever process comes first.
+
+use super::failure::Failure;
+use crate::store::StoreError;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Connection, Row};
+use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
+
+/// The newest layout that this build reads.
+const LAYOUT: i64 = 1;
+/// `TIDE`, `LAYO`: whoever makes or changes the layout holds this advisory lock.
+const LAYOUT_LOCK: i64 = 0x5449_4445_4c41_594f;
+
+/// Layout 1. As in SQLite, a commit is stored as a recorded frame of its own, and the columns beside it are what is looked
+/// up. The large tables are partitioned by log. A stream's id is the position of its first event, so no sequence is
+/// asked for it. Texts compare byte for byte. Rows that are updated leave room on their page, so that no index changes.
+const LAYOUT_1: &str = r#"
+CREATE SCHEMA IF NOT EXISTS tidelog;
+CREATE TABLE tidelog.layout (layout bigint NOT NULL);
+CREATE TABLE tidelog.logs (
+  id          bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+  name        text COLLATE "C" NOT NULL UNIQUE,
+  epoch       bytea NOT NULL,
+  head        bigint NOT NULL,
+  chain       bytea NOT NULL,
+  recorded_at bigint NOT NULL,
+  created_at  bigint NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE tidelog.commits (
+  log         bigint NOT NULL,
+  first       bigint NOT NULL,
+  last        bigint NOT NULL,
+  id          bytea NOT NULL,
+  attempt     bigint NOT NULL,
+  replica     bytea NOT NULL,
+  seq         bigint NOT NULL,
+  digest      bytea NOT NULL,
+  chain       bytea NOT NULL,
+  recorded_at bigint NOT NULL,
+  actor       text COLLATE "C",
+  frame       bytea NOT NULL,
+  PRIMARY KEY (log, first),
+  UNIQUE (log, id),
+  UNIQUE (log, replica, seq)
+) PARTITION BY HASH (log);
+CREATE TABLE tidelog.streams (
+  log          bigint NOT NULL,
+  name         text COLLATE "C" NOT NULL,
+  id           bigint NOT NULL,
+  version      bigint NOT NULL,
+  last_commit  bytea NOT NULL,
+  last_attempt bigint NOT NULL,
+  last_index   bigint NOT NULL,
+  PRIMARY KEY (log, name)
+) PARTITION BY HASH (log);
+CREATE TABLE tidelog.stream_commits (
+  log      bigint NOT NULL,
+  stream   bigint NOT NULL,
+  first    bigint NOT NULL,
+  last     bigint NOT NULL,
+  position bigint NOT NULL,
+  PRIMARY KEY (log, stream, first)
+) PARTITION BY HASH (log);
+CREATE TABLE tidelog.replicas (
+  log     bigint NOT NULL,
+  replica bytea NOT NULL,
+  subject text COLLATE "C",
+  PRIMARY KEY (log, replica)
+) PARTITION BY HASH (log);
+DO $$
+BEGIN
+  FOR n IN 0..7 LOOP
+    EXECUTE format('CREATE TABLE tidelog.commits_%s PARTITION OF tidelog.commits
+      FOR VALUES WITH (MODULUS 8, REMAINDER %s)', n, n);
+    EXECUTE format('CREATE TABLE tidelog.streams_%s PARTITION OF tidelog.streams
+      FOR VALUES WITH (MODULUS 8, REMAINDER %s) WITH (fillfactor = 70)', n, n);
+    EXECUTE format('CREATE TABLE tidelog.stream_commits_%s PARTITION OF tidelog.stream_commits
+      FOR VALUES WITH (MODULUS 8, REMAINDER %s)', n, n);
+    EXECUTE format('CREATE TABLE tidelog.replicas_%s PARTITION OF tidelog.replicas
+      FOR VALUES WITH (MODULUS 8, REMAINDER %s)', n, n);
+  END LOOP;
+END
+$$;
+"#;
+
+/// Makes the tables of an empty database; refuses one of a newer build.
+pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| Failure::from(error).error;
+    let mut connection = options.connect().await.map_err(failed)?;
+    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    if encoding != "UTF8" {
+        let detail = format!("the database is in {encoding}; make one with ENCODING 'UTF8'");
+        return Err(StoreError::NotOurs { detail });
+    }
+    if layout(&mut connection).await.map_err(failed)? != Some(LAYOUT) {
+        make(&mut connection).await?;
+    }
+    // A connection that is not closed properly leaves a line in the server's log.
+    connection.close().await.map_err(failed)
+}
+
+async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| Failure::from(error).error;
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(LAYOUT_LOCK)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    match layout(&mut transaction).await.map_err(failed)? {
+        // Somebody else was quicker.
+        Some(LAYOUT) => {}
+        Some(found) => {
+            let detail = format!(
+                "it has layout {found}, and this build reads up to {LAYOUT}; use a newer tidelog"
+            );
+            return Err(StoreError::NotOurs { detail });
+        }
+        None => {
+            sqlx::raw_sql(LAYOUT_1)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+            sqlx::query("INSERT INTO tidelog.layout VALUES ($1)")
+                .bind(LAYOUT)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        }
+    }
+    transaction.commit().await.map_err(failed)
+}
+
+/// The layout that the database has; `None` if it has none of ours.
+async fn layout(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('tidelog.layout') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !there {
+        return Ok(None);
+    }
+    let row = sqlx::query("SELECT max(layout) FROM tidelog.layout")
+        .fetch_one(connection)
+        .await?;
+    row.try_get(0)
+}
+
+/// Makes a log if there is none of this name.
+pub(super) async fn create(
+    pool: &PgPool,
+    log: &LogName,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let sql = "INSERT INTO tidelog.logs (name, epoch, head, chain, recorded_at, created_at)
+               VALUES ($1, $2, 0, $3, 0, $4) ON CONFLICT (name) DO NOTHING";
+    sqlx::query(sql)
+        .bind(log.as_str())
+        .bind(&epoch.as_bytes()[..])
+        .bind(&ChainHash::default().as_bytes()[..])
+        .bind(now.millis())
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Fails if the database cannot be reached, or takes no writes: a standby, or one that was set to read only.
+pub(super) async fn ready(pool: &PgPool) -> Result<(), Failure> {
+    let sql = "SELECT current_setting('transaction_read_only') = 'on' FROM tidelog.layout";
+    let read_only: bool = sqlx::query_scalar(sql).fetch_one(pool).await?;
+    match read_only {
+        false => Ok(()),
+        true => Err(Failure::from(StoreError::Unavailable {
+            detail: "the database takes no writes".into(),
+        })),
+    }
+}

@@ -1,0 +1,414 @@
+//! PostgreSQL: the suite, and what can only happen to a database on the other side of a connection.
+
+use crate::cluster::{self, Fsync};
+use crate::commits::{ALL, accepted, commit, log, push, verdicts};
+use crate::proxy::{Cut, Proxy};
+use crate::suite::{Database, verify_all};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tidelog_core::Position;
+use tidelog_server::store::{After, LogStore, PostgresStore, StoreError};
+
+/// A database in the cluster of this test process. Each handle has connections of its own, as another process would.
+struct Fresh(cluster::Database);
+
+impl Database for Fresh {
+    type Store = PostgresStore;
+
+    async fn fresh() -> Self {
+        Self(cluster::Database::fresh(Fsync(false)))
+    }
+
+    async fn open(&self) -> PostgresStore {
+        PostgresStore::connect(&self.0.url())
+            .await
+            .expect("a store")
+    }
+}
+
+store_suite!(Fresh);
+
+/// A database with the log `a` and a handle on it.
+async fn with_log() -> (Fresh, PostgresStore) {
+    let database = Fresh::fresh().await;
+    let store = database.open().await;
+    store.create(&log("a")).await.expect("a log");
+    (database, store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_start_at_once_make_the_tables_once() {
+    let database = Fresh::fresh().await;
+    let starts: Vec<_> = (0..8)
+        .map(|_| {
+            let url = database.0.url();
+            tokio::spawn(async move { PostgresStore::connect(&url).await })
+        })
+        .collect();
+    for start in starts {
+        let store = start.await.expect("a task").expect("a store");
+        store.create(&log("a")).await.expect("a log");
+    }
+    assert_eq!(database.0.sql("SELECT count(*) FROM tidelog.logs"), "1");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_build_or_another_encoding_is_refused() {
+    let database = Fresh::fresh().await;
+    drop(database.open().await);
+    database.0.sql("UPDATE tidelog.layout SET layout = 99");
+    let ascii = cluster::Database::with(Fsync(false), "ENCODING 'SQL_ASCII'");
+    for (url, word) in [(database.0.url(), "layout 99"), (ascii.url(), "SQL_ASCII")] {
+        match PostgresStore::connect(&url).await {
+            Err(StoreError::NotOurs { detail }) => assert!(detail.contains(word), "{detail}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        database.0.sql("SELECT max(layout) FROM tidelog.layout"),
+        "99"
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_not_repeated() {
+    for url in ["postgres://me:secret@host:port/x", "secret"] {
+        let error = PostgresStore::connect(url).await.expect_err("refused");
+        assert!(matches!(error, StoreError::NotOurs { .. }), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+}
+
+/// The answer to a COMMIT is lost; the commit may have arrived or not. Either way the push is stored once and answered as
+/// what it is, and the next one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_an_answer_is_found_by_its_id() {
+    let (database, other) = with_log().await;
+    for (n, cut) in (1..).zip([Cut::BeforeCommit, Cut::AfterCommit, Cut::AfterCommit]) {
+        let proxy = Proxy::start(&database.0);
+        let store = PostgresStore::connect(&proxy.url()).await.expect("a store");
+        proxy.cut(cut);
+        let response = store.push(push("a", vec![commit(n, 1, &["todo/1"])])).await;
+        let response = response.expect("an answer");
+        assert_eq!(verdicts(&response), "a", "{cut:?}");
+        assert_eq!(proxy.cuts(), 1, "the connection was cut");
+        assert_eq!(response.head.position.value(), n * 2 - 1, "{cut:?}");
+        let next = store.push(push("a", vec![commit(n, 2, &["todo/1"])])).await;
+        assert_eq!(verdicts(&next.expect("an answer")), "a");
+    }
+    let again = other.push(push("a", vec![commit(2, 1, &["todo/1"])])).await;
+    assert_eq!(verdicts(&again.expect("an answer")), "d");
+    verify_all(&database).await;
+}
+
+/// Connections are cut again and again while many write through two handles: nobody is told of it, and each commit is
+/// there once, where its receipt says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_connections_lose_and_repeat_nothing() {
+    const WRITERS: u64 = 6;
+    const EACH: u64 = 30;
+    let (database, store) = with_log().await;
+    let handles = [store, database.open().await];
+    let (acknowledged, mut counted) = tokio::sync::mpsc::unbounded_channel();
+    let writers: Vec<_> = (1..=WRITERS)
+        .map(|n| {
+            let store = handles[usize::try_from(n % 2).expect("small")].clone();
+            let acknowledged = acknowledged.clone();
+            tokio::spawn(async move {
+                let mut places = BTreeMap::new();
+                for seq in 1..=EACH {
+                    let one = commit(n, seq, &[&format!("todo/{n}"), "todo/all"]);
+                    let response = store.push(push("a", vec![one])).await.expect("an answer");
+                    let (first, _) = accepted(&response).expect("accepted");
+                    places.insert(first, commit(n, seq, &[]).id);
+                    // The test may count no longer.
+                    let _ = acknowledged.send(());
+                }
+                places
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        for _ in 0..20 {
+            counted.recv().await.expect("an acknowledgement");
+        }
+        database.0.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+    }
+    let mut places = BTreeMap::new();
+    for writer in writers {
+        places.append(&mut writer.await.expect("a task"));
+    }
+    let start = After::Position(Position::START);
+    let page = handles[0]
+        .page(&log("a"), start, ALL)
+        .await
+        .expect("a page");
+    let stored: BTreeMap<_, _> = page
+        .commits
+        .iter()
+        .map(|one| (one.recorded.position, one.recorded.commit.id))
+        .collect();
+    assert_eq!(stored, places);
+    verify_all(&database).await;
+}
+
+/// Whoever holds a log's row for too long makes others wait, and then be told that they may try again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_held_for_too_long_is_unavailable_and_then_goes_on() {
+    let (database, store) = with_log().await;
+    store.create(&log("b")).await.expect("a log");
+    let mut holder = sqlx::PgPool::connect(&database.0.url())
+        .await
+        .expect("a pool")
+        .begin()
+        .await
+        .expect("a transaction");
+    sqlx::query("SELECT * FROM tidelog.logs WHERE name = 'a' FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .expect("a lock");
+    let held = tokio::spawn({
+        let store = store.clone();
+        async move { store.push(push("a", vec![commit(1, 1, &["todo/1"])])).await }
+    });
+    // Another log, and reading this one, do not wait for it.
+    let other = store.push(push("b", vec![commit(1, 1, &["todo/1"])])).await;
+    assert_eq!(verdicts(&other.expect("an answer")), "a");
+    assert!(store.state(&log("a")).await.is_ok());
+    let held = held.await.expect("a task");
+    assert!(
+        matches!(held, Err(StoreError::Unavailable { .. })),
+        "{held:?}"
+    );
+    holder.rollback().await.expect("released");
+    let again = store.push(push("a", vec![commit(1, 1, &["todo/1"])])).await;
+    assert_eq!(verdicts(&again.expect("an answer")), "a");
+}
+
+/// A message of another process that is lost is made up for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_wakes_without_messages_too() {
+    let (database, store) = with_log().await;
+    let mut watch = store.watch(&log("a"));
+    // A head that nobody told of.
+    database
+        .0
+        .sql("UPDATE tidelog.logs SET head = 7 WHERE name = 'a'");
+    watch
+        .wait_for(|head| head.value() == 7)
+        .await
+        .expect("news");
+    database.0.sql(
+        "UPDATE tidelog.logs SET head = 0 WHERE name = 'a';
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+    );
+    let other = database.open().await;
+    other
+        .push(push("a", vec![commit(1, 1, &["todo/1"])]))
+        .await
+        .expect("an answer");
+    watch
+        .wait_for(|head| head.value() == 1)
+        .await
+        .expect("news");
+}
+
+/// A server that does not fsync its commits by default is told to.
+#[tokio::test]
+async fn a_commit_is_on_disk_whatever_the_database_defaults_to() {
+    let database = Fresh::fresh().await;
+    let name = &database.0.name;
+    database.0.sql(&format!(
+        "ALTER DATABASE {name} SET synchronous_commit = off"
+    ));
+    database.0.sql(&format!(
+        "ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+    ));
+    let store = database.open().await;
+    store.create(&log("a")).await.expect("a log");
+    database.0.sql(
+        "CREATE TABLE seen (synchronous_commit text, isolation text);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO seen VALUES (current_setting('synchronous_commit'), current_setting('transaction_isolation'));
+           RETURN NULL;
+         END $$;
+         CREATE TRIGGER see AFTER UPDATE ON tidelog.logs FOR EACH ROW EXECUTE FUNCTION see()",
+    );
+    store
+        .push(push("a", vec![commit(1, 1, &["todo/1"])]))
+        .await
+        .expect("an answer");
+    assert_eq!(database.0.sql("SELECT * FROM seen"), "on|read committed");
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_not_ready() {
+    let (database, _) = with_log().await;
+    let name = &database.0.name;
+    database.0.sql(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on"
+    ));
+    let store = database.open().await;
+    let ready = store.ready().await;
+    assert!(
+        matches!(ready, Err(StoreError::Unavailable { .. })),
+        "{ready:?}"
+    );
+    assert!(store.state(&log("a")).await.is_ok(), "reading goes on");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_stores_nothing() {
+    let (database, store) = with_log().await;
+    database.0.sql(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full';
+         END $$;
+         CREATE TRIGGER fail AFTER UPDATE ON tidelog.logs FOR EACH ROW EXECUTE FUNCTION fail()",
+    );
+    let one = || push("a", vec![commit(1, 1, &["todo/1"])]);
+    assert_eq!(store.push(one()).await, Err(StoreError::Full));
+    database.0.sql("DROP TRIGGER fail ON tidelog.logs");
+    assert_eq!(verdicts(&store.push(one()).await.expect("an answer")), "a");
+    verify_all(&database).await;
+}
+
+/// A push that the database cannot store fails alone; those in its group are stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_that_cannot_be_stored_fails_alone() {
+    let (database, store) = with_log().await;
+    database
+        .0
+        .sql("ALTER TABLE tidelog.commits ADD CHECK (seq <> 13)");
+    let pushes: Vec<_> = (1..=30)
+        .map(|n| {
+            let store = store.clone();
+            let seq = if n % 10 == 0 { 13 } else { 1 };
+            tokio::spawn(async move {
+                (
+                    seq,
+                    store
+                        .push(push("a", vec![commit(n, seq, &["todo/1"])]))
+                        .await,
+                )
+            })
+        })
+        .collect();
+    for pushed in pushes {
+        let (seq, answer) = pushed.await.expect("a task");
+        match answer {
+            Err(StoreError::Unavailable { .. }) => assert_eq!(seq, 13),
+            answer => assert!(seq == 1 && accepted(&answer.expect("an answer")).is_some()),
+        }
+    }
+    let state = store.state(&log("a")).await.expect("a state");
+    assert_eq!(state.head.position.value(), 27);
+    verify_all(&database).await;
+}
+
+#[tokio::test]
+async fn verify_names_the_first_bad_position() {
+    let (database, store) = with_log().await;
+    for seq in 1..=5 {
+        let one = push("a", vec![commit(1, seq, &["todo/1", "todo/2"])]);
+        store.push(one).await.expect("an answer");
+    }
+    for (sql, position) in [
+        (
+            "UPDATE tidelog.commits SET frame = set_byte(frame, length(frame) - 9, 33) WHERE first = 5",
+            5,
+        ),
+        (
+            "UPDATE tidelog.commits SET actor = 'somebody' WHERE first = 5",
+            5,
+        ),
+        (
+            "UPDATE tidelog.commits SET chain = decode(repeat('00', 32), 'hex') WHERE first = 5",
+            5,
+        ),
+        ("UPDATE tidelog.commits SET seq = 9999 WHERE first = 5", 5),
+        ("DELETE FROM tidelog.commits WHERE first = 5", 5),
+        ("DELETE FROM tidelog.stream_commits WHERE position = 5", 5),
+        ("DELETE FROM tidelog.commits WHERE first = 9", 9),
+        (
+            "UPDATE tidelog.streams SET version = version + 1 WHERE name = 'todo/2'",
+            11,
+        ),
+        (
+            "INSERT INTO tidelog.stream_commits VALUES (1, 1, 99, 99, 99)",
+            11,
+        ),
+        (
+            "INSERT INTO tidelog.streams VALUES (1, 'todo/9', 99, 1, decode(repeat('00', 16), 'hex'), 1, 0)",
+            11,
+        ),
+        ("UPDATE tidelog.logs SET head = head - 1", 11),
+        (
+            "UPDATE tidelog.logs SET chain = decode(repeat('00', 32), 'hex')",
+            11,
+        ),
+    ] {
+        let copy = cluster::Database::with(Fsync(false), "");
+        drop(PostgresStore::connect(&copy.url()).await.expect("a store"));
+        let tables = ["logs", "commits", "streams", "stream_commits", "replicas"];
+        let script: Vec<String> = tables
+            .iter()
+            .map(|table| {
+                let rows = database.0.sql(&format!(
+                    "SELECT string_agg(quote_literal(r::text), ',') FROM tidelog.{table} AS r"
+                ));
+                let insert = "OVERRIDING SYSTEM VALUE SELECT (x::tidelog";
+                format!(
+                    "INSERT INTO tidelog.{table} {insert}.{table}).* FROM unnest(ARRAY[{rows}]::text[]) AS x"
+                )
+            })
+            .collect();
+        copy.sql(&script.join(";\n"));
+        let store = PostgresStore::connect(&copy.url()).await.expect("a store");
+        store.verify(&log("a")).await.expect("a whole copy");
+        copy.sql(sql);
+        match store.verify(&log("a")).await {
+            Err(StoreError::Damaged {
+                position: found, ..
+            }) => {
+                assert_eq!(found, Position::new(position), "{sql}");
+            }
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+}
+
+/// More than one group, and more than one page: what waits together is cut into transactions of a bounded size.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_pushes_than_a_group_holds_are_all_stored() {
+    let (database, store) = with_log().await;
+    let pushes: Vec<_> = (1..=600)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(
+                async move { store.push(push("a", vec![commit(n, 1, &["todo/1"])])).await },
+            )
+        })
+        .collect();
+    for pushed in pushes {
+        assert_eq!(
+            verdicts(&pushed.await.expect("a task").expect("an answer")),
+            "a"
+        );
+    }
+    let head = store.state(&log("a")).await.expect("a state").head;
+    assert_eq!(head.position.value(), 600);
+    verify_all(&database).await;
+    // The caller gives up: the push goes on, and the log is served as before.
+    let given_up = store.push(push("a", vec![commit(601, 1, &["todo/1"])]));
+    // Its first poll puts it into the queue.
+    drop(tokio::time::timeout(Duration::ZERO, given_up).await);
+    let next = store
+        .push(push("a", vec![commit(602, 1, &["todo/1"])]))
+        .await;
+    assert_eq!(next.expect("an answer").head.position.value(), 602);
+}
