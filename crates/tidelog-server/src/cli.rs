@@ -6,13 +6,13 @@ mod import;
 mod ndjson;
 mod output;
 mod serve;
+mod target;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use std::path::Path;
 use std::process::ExitCode;
 
-/// Tidelog's sync server: append-only event logs in one SQLite file, over HTTP.
+/// Tidelog's sync server: append-only event logs in one SQLite file or a PostgreSQL database, over HTTP.
 ///
 /// A log is a named database of events. Replicas in browsers push commits to it and pull everybody's commits from it in
 /// one order; a commit built on a version that is no longer the newest is answered with a conflict, never lost.
@@ -24,6 +24,7 @@ use std::process::ExitCode;
 Examples:
   tidelog serve --db tidelog.db --listen 127.0.0.1:8080 --dev --log todos
   tidelog serve --db tidelog.db --listen 0.0.0.0:8080 --log todos --tokens tokens.txt --www dist
+  TIDELOG_STORE=postgres://tidelog@db.internal/tidelog tidelog serve --listen 0.0.0.0:8080 --tokens tokens.txt
   tidelog import --db tidelog.db --log loans loan-applications.ndjson.gz
   tidelog import --db tidelog.db --log loans --generate 10000
   tidelog export --db tidelog.db --log loans -o loans.ndjson
@@ -72,17 +73,6 @@ enum Failure {
     Refused(String),
     /// It was begun and failed.
     Failed(String),
-}
-
-/// Refuses a database that is not there: only `serve` and `import` make one.
-fn existing(db: &Path) -> Result<(), Failure> {
-    match db.is_file() {
-        true => Ok(()),
-        false => Err(Failure::Refused(format!(
-            "there is no database {}",
-            db.display()
-        ))),
-    }
 }
 
 /// A runtime for commands that do one thing after the other.

@@ -1,7 +1,7 @@
-//! Tidelog's sync server: one process, one SQLite file, many logs.
+//! Tidelog's sync server: many logs in one SQLite file, or in a PostgreSQL database that any number of processes share.
 //!
-//! - [`store`]: what the server asks of a database, as a contract, and its SQLite implementation: one writer thread,
-//!   group commit across logs, answers only after the transaction is on disk;
+//! - [`store`]: what the server asks of a database, as a contract, and two that keep it: SQLite (one writer thread, group
+//!   commit across logs) and, by the feature `postgres`, PostgreSQL. Both answer only after the transaction is on disk;
 //! - [`http`]: the protocol as an axum [`Router`](axum::Router) over any store, so it can be mounted in other servers;
 //! - [`cli`]: the program `tidelog` (serve, import, export, verify).
 //!

@@ -1,9 +1,10 @@
 //! `tidelog export`.
 
 use super::ndjson::Line;
+use super::target::Target;
 use super::{Failure, output};
 use crate::http::pages;
-use crate::store::{After, LogStore, Page, PageCap, SqliteStore};
+use crate::store::{After, LogStore, Page, PageCap};
 use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,9 +14,8 @@ use tidelog_core::{LogName, Position};
 /// Write a whole log to a file or to standard output.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// The SQLite file.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// The log.
     #[arg(long, value_name = "NAME")]
     log: LogName,
@@ -41,9 +41,8 @@ const PAGE: PageCap = PageCap {
 
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
-        super::existing(&self.db)?;
-        let store = SqliteStore::open(&self.db)?;
         let runtime = super::runtime()?;
+        let store = runtime.block_on(self.target.open_existing())?;
         let target: Box<dyn Write> = match &self.output {
             Some(path) => Box::new(File::create(path).map_err(Failure::failed)?),
             None => Box::new(std::io::stdout().lock()),

@@ -4,8 +4,9 @@ mod chunks;
 mod progress;
 mod source;
 
+use super::target::Target;
 use super::{Failure, output};
-use crate::store::{LogStore, SqliteStore};
+use crate::store::LogStore;
 use chunks::Importer;
 use clap::Args;
 use progress::Progress;
@@ -19,9 +20,8 @@ use tidelog_core::LogName;
 /// that was interrupted is finished by running it again.
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// The SQLite file; made if it is missing.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// The log; made if it is missing.
     #[arg(long, value_name = "NAME")]
     log: LogName,
@@ -40,7 +40,7 @@ impl Import {
     pub(super) fn run(self) -> Result<(), Failure> {
         let (source, progress) = self.source()?;
         let runtime = super::runtime()?;
-        let store = SqliteStore::open(&self.db)?;
+        let store = runtime.block_on(self.target.open())?;
         runtime.block_on(store.create(&self.log))?;
         let mut importer = Importer::new(&store, &runtime, self.log.clone(), &progress);
         let done = importer.run(source.take(self.limit.unwrap_or(usize::MAX)));

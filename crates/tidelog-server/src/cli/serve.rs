@@ -1,8 +1,9 @@
 //! `tidelog serve`.
 
+use super::target::Target;
 use super::{Failure, output};
 use crate::http::{Access, App, Origins, Settings, Tokens, router};
-use crate::store::{LogStore, SqliteStore};
+use crate::store::LogStore;
 use axum::http::HeaderValue;
 use clap::Args;
 use std::io::IsTerminal;
@@ -19,9 +20,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Serve logs over HTTP until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// The SQLite file; made if it is missing.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// Where to listen, such as 127.0.0.1:8080; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -118,7 +118,7 @@ impl Serve {
         // Signals are listened for before anybody is told that the server runs.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-        let store = SqliteStore::open(&self.db)?;
+        let store = self.target.open().await?;
         for log in &self.logs {
             store.create(log).await?;
         }

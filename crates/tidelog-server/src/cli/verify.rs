@@ -1,9 +1,9 @@
 //! `tidelog verify`.
 
+use super::target::Target;
 use super::{Failure, output};
-use crate::store::{LogStore, SqliteStore};
+use crate::store::LogStore;
 use clap::Args;
-use std::path::PathBuf;
 use tidelog_core::LogName;
 
 /// Check every byte of a log: frames, hash chain, positions, versions and heads.
@@ -11,9 +11,8 @@ use tidelog_core::LogName;
 /// Exits with 1 and names the first bad position if anything is wrong.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The SQLite file.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
+    #[command(flatten)]
+    target: Target,
     /// The log.
     #[arg(long, value_name = "NAME")]
     log: LogName,
@@ -21,9 +20,9 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
-        super::existing(&self.db)?;
-        let store = SqliteStore::open(&self.db)?;
-        let verified = super::runtime()?.block_on(store.verify(&self.log))?;
+        let runtime = super::runtime()?;
+        let store = runtime.block_on(self.target.open_existing())?;
+        let verified = runtime.block_on(store.verify(&self.log))?;
         output::line(format_args!(
             "log {} is whole: {} events in {} commits over {} streams, chain {}",
             self.log,

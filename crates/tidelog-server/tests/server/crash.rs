@@ -13,56 +13,86 @@ const WRITERS: usize = 6;
 const ACKNOWLEDGED: usize = 60;
 
 /// A replica that pushes one commit after the other, and the same again until it has an answer.
-struct Writer {
+pub(crate) struct Writer {
     replica: String,
     seq: u64,
     waiting: Option<Value>,
+    /// Sends again what was answered with 503: nothing is wrong but the moment.
+    is_patient: bool,
     /// Commit → positions.
-    receipts: BTreeMap<String, Value>,
+    pub(crate) receipts: BTreeMap<String, Value>,
 }
 
 impl Writer {
+    fn new() -> Self {
+        Self {
+            replica: uuid(),
+            seq: 0,
+            waiting: None,
+            is_patient: false,
+            receipts: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn patient() -> Self {
+        Self {
+            is_patient: true,
+            ..Self::new()
+        }
+    }
+
     /// Pushes until the server is gone.
-    fn push_on(&mut self, base: &str, acknowledged: &Sender<()>) {
-        loop {
-            let seq = &mut self.seq;
-            let commit = self.waiting.get_or_insert_with(|| {
-                *seq += 1;
-                commit(*seq, &format!("todo/{}", *seq % 3), &json!("any"))
-            });
-            let body = json!({ "replica": self.replica, "commits": [commit] }).to_string();
-            let url = format!("{base}/v1/logs/todos/commits");
-            let headers = [("content-type", "application/json")];
-            let Ok(answer) = send("POST", &url, &headers, Some(body.as_bytes())) else {
-                return;
-            };
-            assert_eq!(answer.status, 200, "{}", text(&answer.body));
-            let result = answer.json()["results"][0].clone();
-            assert!(
-                result["verdict"] == "accepted" || result["verdict"] == "duplicate",
-                "{result}"
-            );
-            let id = result["id"].as_str().expect("an id").to_owned();
-            let before = self.receipts.insert(id, result["positions"].clone());
-            assert_eq!(before, None);
-            self.waiting = None;
+    pub(crate) fn push_on(&mut self, base: &str, acknowledged: &Sender<()>) {
+        while self.push(base) {
             // After the kill nobody counts any more.
             let _ = acknowledged.send(());
         }
+    }
+
+    /// Pushes until nobody listens to the acknowledgements, at least once.
+    pub(crate) fn push_until_unheard(&mut self, base: &str, acknowledged: &Sender<()>) {
+        loop {
+            assert!(self.push(base), "the server is there");
+            if acknowledged.send(()).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Pushes what waits for an answer, or a new commit, until it is stored. Returns whether the server was there.
+    fn push(&mut self, base: &str) -> bool {
+        let seq = &mut self.seq;
+        let commit = self.waiting.get_or_insert_with(|| {
+            *seq += 1;
+            commit(*seq, &format!("todo/{}", *seq % 3), &json!("any"))
+        });
+        let body = json!({ "replica": self.replica, "commits": [commit] }).to_string();
+        let url = format!("{base}/v1/logs/todos/commits");
+        let headers = [("content-type", "application/json")];
+        let answer = loop {
+            match send("POST", &url, &headers, Some(body.as_bytes())) {
+                Err(_gone) => return false,
+                Ok(answer) if self.is_patient && answer.status == 503 => {}
+                Ok(answer) => break answer,
+            }
+        };
+        assert_eq!(answer.status, 200, "{}", text(&answer.body));
+        let result = answer.json()["results"][0].clone();
+        assert!(
+            result["verdict"] == "accepted" || result["verdict"] == "duplicate",
+            "{result}"
+        );
+        let id = result["id"].as_str().expect("an id").to_owned();
+        let before = self.receipts.insert(id, result["positions"].clone());
+        assert_eq!(before, None);
+        self.waiting = None;
+        true
     }
 }
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
-    let writer = |_| {
-        Mutex::new(Writer {
-            replica: uuid(),
-            seq: 0,
-            waiting: None,
-            receipts: BTreeMap::new(),
-        })
-    };
-    let writers: Vec<Mutex<Writer>> = (0..WRITERS).map(writer).collect();
+    let writers: Vec<Mutex<Writer>> = (0..WRITERS).map(|_| Mutex::new(Writer::new())).collect();
     let mut directory = TempDir::new().expect("a directory");
     for _ in 0..ROUNDS {
         let server = Server::start(directory, &["--dev", "--log", "todos"]);
@@ -105,7 +135,7 @@ fn what_was_acknowledged_survives_kill_9() {
 }
 
 /// Every commit of the log with its positions; each is there once.
-fn stored(server: &Server) -> BTreeMap<String, Value> {
+pub(crate) fn stored(server: &Server) -> BTreeMap<String, Value> {
     let mut stored = BTreeMap::new();
     let mut after = 0;
     loop {

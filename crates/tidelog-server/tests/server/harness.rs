@@ -101,16 +101,23 @@ impl Server {
     }
 
     pub(crate) fn start(directory: TempDir, arguments: &[&str]) -> Self {
-        let mut child = Command::new(BIN)
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--verbosity",
-                "info",
-                "--db",
-            ])
-            .arg(directory.path().join("tidelog.db"))
+        let mut command = Command::new(BIN);
+        command.arg("serve").arg("--db");
+        command.arg(directory.path().join("tidelog.db"));
+        Self::spawn(command, directory, arguments)
+    }
+
+    /// In development mode with the log `todos`, on the database of this address.
+    pub(crate) fn on(store: &str) -> Self {
+        let mut command = Command::new(BIN);
+        command.arg("serve").env("TIDELOG_STORE", store);
+        let directory = TempDir::new().expect("a directory");
+        Self::spawn(command, directory, &["--dev", "--log", "todos"])
+    }
+
+    fn spawn(mut command: Command, directory: TempDir, arguments: &[&str]) -> Self {
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0", "--verbosity", "info"])
             .args(arguments)
             .current_dir(directory.path())
             .stdout(Stdio::piped())
@@ -219,6 +226,13 @@ pub(crate) fn run(arguments: &[&str], db: &Path) -> Output {
     let mut command = Command::new(BIN);
     let (name, rest) = arguments.split_first().expect("a command");
     command.arg(name).arg("--db").arg(db).args(rest);
+    command.output().expect("the program runs")
+}
+
+/// Runs a command of the program on the database of this address.
+pub(crate) fn run_on(store: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(BIN);
+    command.args(arguments).args(["--store", store]);
     command.output().expect("the program runs")
 }
 

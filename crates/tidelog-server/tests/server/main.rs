@@ -5,14 +5,26 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking, and JSON of another shape is a failure"
 )]
+#![cfg_attr(
+    not(feature = "postgres"),
+    expect(
+        dead_code,
+        reason = "some helpers are for several processes on one database"
+    )
+)]
 
 mod access;
 mod admission;
 mod caps;
 mod cli;
+#[cfg(feature = "postgres")]
+#[path = "../cluster/mod.rs"]
+mod cluster;
 mod crash;
 mod harness;
 mod live;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod pull;
 mod streams;
 mod www;

@@ -7,7 +7,7 @@
 use super::progress::Progress;
 use super::source::{LineError, Numbered};
 use crate::derived::derived_uuid;
-use crate::store::{Candidate, Direction, LogStore, Numbering, Push, SqliteStore, StreamRange};
+use crate::store::{Candidate, Direction, LogStore, Numbering, Push, StreamRange};
 use std::collections::BTreeMap;
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, Verdict};
@@ -39,8 +39,8 @@ struct Sending {
     is_known: bool,
 }
 
-pub(super) struct Importer<'a> {
-    store: &'a SqliteStore,
+pub(super) struct Importer<'a, S> {
+    store: &'a S,
     runtime: &'a Runtime,
     log: LogName,
     progress: &'a Progress,
@@ -50,9 +50,9 @@ pub(super) struct Importer<'a> {
     counts: Counts,
 }
 
-impl<'a> Importer<'a> {
+impl<'a, S: LogStore> Importer<'a, S> {
     pub(super) fn new(
-        store: &'a SqliteStore,
+        store: &'a S,
         runtime: &'a Runtime,
         log: LogName,
         progress: &'a Progress,

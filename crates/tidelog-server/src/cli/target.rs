@@ -1,0 +1,52 @@
+//! Which database a command is about.
+
+use super::Failure;
+use crate::store::{AnyStore, StoreAddress};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// The SQLite file; `serve` and `import` make it if it is missing.
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+    /// The database instead of --db: `postgres://user@host/database`, or an SQLite file.
+    ///
+    /// Any number of servers may share one PostgreSQL database. What a URL leaves out comes from PGPASSWORD, PGSSLMODE
+    /// and their like; give a password that way, or by this option's variable, since arguments can be seen by others.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TIDELOG_STORE",
+        hide_env_values = true
+    )]
+    store: Option<StoreAddress>,
+}
+
+impl Target {
+    /// Opens the database; makes it if it is missing.
+    pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
+        Ok(AnyStore::open(&self.address()?).await?)
+    }
+
+    /// Opens the database if it is there: only `serve` and `import` make one.
+    pub(super) async fn open_existing(&self) -> Result<AnyStore, Failure> {
+        match self.address()? {
+            StoreAddress::Sqlite(path) if !path.is_file() => Err(Failure::Refused(format!(
+                "there is no database {}",
+                path.display()
+            ))),
+            _ => self.open().await,
+        }
+    }
+
+    /// A file that was named on the command line goes before what may only be the environment's.
+    fn address(&self) -> Result<StoreAddress, Failure> {
+        let file = self.db.clone().map(StoreAddress::Sqlite);
+        file.or_else(|| self.store.clone()).ok_or_else(|| {
+            Failure::Refused(
+                "which database? Give --db FILE, or --store URL (or TIDELOG_STORE)".into(),
+            )
+        })
+    }
+}
