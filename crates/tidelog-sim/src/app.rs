@@ -2,6 +2,7 @@
 //! only read, and notes of a schema that older builds cannot fold.
 
 use crate::dice::Dice;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tidelog_core::replica::Decision;
@@ -26,68 +27,112 @@ pub struct Row {
     newer: bool,
 }
 
-/// Every stream's row.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+impl Row {
+    fn apply(&mut self, event: &Event, id: EventId) {
+        self.version = self.version.next();
+        self.last = Some(id);
+        let data = event.data.text().unwrap_or_default();
+        self.newer |= event.schema > SchemaVersion::FIRST;
+        match event.event_type.as_str() {
+            "counter.added" => {
+                let by = data.parse::<i64>().unwrap();
+                self.count += by;
+                self.added = Some(by);
+            }
+            "counter.undone" => {
+                self.count -= data.parse::<i64>().unwrap();
+                self.added = None;
+            }
+            "todo.renamed" | "seat.taken" | "note.written" => self.title = String::from(data),
+            "todo.done" => self.done = true,
+            "facts.learnt" => {
+                self.facts.insert(String::from(data));
+            }
+            other => panic!("an event that nobody wrote: {other}"),
+        }
+    }
+}
+
+/// Every stream's row: what is confirmed, and over it what is not.
+#[derive(Debug, Clone, Default)]
 pub struct Rows {
-    rows: BTreeMap<StreamId, Rc<Row>>,
+    /// Copies share it until one of them folds on.
+    confirmed: Rc<BTreeMap<StreamId, Rc<Row>>>,
+    over: BTreeMap<StreamId, Row>,
     /// An older build: it knows no notes and no schema after the first.
     pub old: bool,
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        let streams = self.streams().chain(other.streams());
+        streams.into_iter().all(|stream| self.agree(other, stream))
+    }
 }
 
 impl Rows {
     /// As an older build or the newest one sees them.
     #[must_use]
     pub fn of_build(old: bool) -> Self {
-        let rows = BTreeMap::new();
-        Self { rows, old }
+        Self {
+            old,
+            ..Self::default()
+        }
     }
 
-    pub fn apply(&mut self, event: &Event, id: EventId) {
-        let row = Rc::make_mut(self.rows.entry(event.stream.clone()).or_default());
-        row.version = row.version.next();
-        row.last = Some(id);
-        let data = event.data.text().unwrap_or_default();
-        row.newer |= event.schema > SchemaVersion::FIRST;
-        match event.event_type.as_str() {
-            "counter.added" => {
-                let by = data.parse::<i64>().unwrap();
-                row.count += by;
-                row.added = Some(by);
+    /// A confirmed event.
+    pub fn fold(&mut self, event: &Event, id: EventId) {
+        let confirmed = Rc::make_mut(&mut self.confirmed);
+        match confirmed.get_mut(&event.stream) {
+            Some(row) => Rc::make_mut(row).apply(event, id),
+            None => {
+                let mut row = Row::default();
+                row.apply(event, id);
+                confirmed.insert(event.stream.clone(), Rc::new(row));
             }
-            "counter.undone" => {
-                row.count -= data.parse::<i64>().unwrap();
-                row.added = None;
-            }
-            "todo.renamed" | "seat.taken" | "note.written" => row.title = String::from(data),
-            "todo.done" => row.done = true,
-            "facts.learnt" => {
-                row.facts.insert(String::from(data));
-            }
-            other => panic!("an event that nobody wrote: {other}"),
         }
+    }
+
+    /// An event over what is confirmed.
+    pub fn apply(&mut self, event: &Event, id: EventId) {
+        if let Some(row) = self.over.get_mut(&event.stream) {
+            return row.apply(event, id);
+        }
+        let row = self.confirmed.get(&event.stream);
+        let mut row = row.map_or_else(Row::default, |row| Row::clone(row));
+        row.apply(event, id);
+        self.over.insert(event.stream.clone(), row);
+    }
+
+    fn get(&self, stream: &StreamId) -> Option<&Row> {
+        let over = self.over.get(stream);
+        over.or_else(|| self.confirmed.get(stream).map(Rc::as_ref))
     }
 
     #[must_use]
     pub fn head(&self, stream: &StreamId) -> Option<StreamHead> {
-        let row = self.rows.get(stream)?;
+        let row = self.get(stream)?;
         let last = row.last?;
         let version = row.version;
         Some(StreamHead { version, last })
     }
 
-    /// Every stream that has a row.
+    /// Every stream that has a row, those with a confirmed event first.
     pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
-        self.rows.keys()
+        let fresh = self.over.keys();
+        let fresh = fresh.filter(|stream| !self.confirmed.contains_key(*stream));
+        self.confirmed.keys().chain(fresh)
     }
 
     /// Do both show the same of a stream?
     #[must_use]
     pub fn agree(&self, other: &Self, stream: &StreamId) -> bool {
-        self.rows.get(stream) == other.rows.get(stream)
+        self.get(stream) == other.get(stream)
     }
 
-    fn row(&self, stream: &StreamId) -> Rc<Row> {
-        self.rows.get(stream).cloned().unwrap_or_default()
+    fn row(&self, stream: &StreamId) -> Cow<'_, Row> {
+        self.get(stream)
+            .map_or_else(|| Cow::Owned(Row::default()), Cow::Borrowed)
     }
 
     /// What becomes of events that collided with others: they are kept, unless a counter would leave its bounds. The last

@@ -13,7 +13,6 @@ use crate::hold;
 use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
-use tidelog_core::hash::commit_digest;
 use tidelog_core::store::{
     Durability, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp, WriteBatch,
     Written,
@@ -369,7 +368,7 @@ impl Disk {
 }
 
 fn note(written: &mut BTreeMap<(CommitId, Attempt), Digest>, rolled_back: bool, commit: &Commit) {
-    let digest = commit_digest(commit);
+    let digest = reading::digest(commit);
     let known = written.insert((commit.id, commit.attempt), digest);
     hold!(
         5,

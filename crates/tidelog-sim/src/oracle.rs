@@ -5,10 +5,10 @@
 
 use crate::disk::Disk;
 use crate::hold;
+use crate::reading;
 use crate::server::Server;
 use crate::trace::Trace;
 use std::collections::{BTreeMap, BTreeSet};
-use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, Verdict};
 use tidelog_core::replica::ReceiptState;
 use tidelog_core::{
@@ -216,7 +216,7 @@ impl Oracle {
             let sent = self.sent.get(&(commit.id, commit.attempt));
             hold!(
                 6,
-                self.rolled_back || sent.is_none_or(|sent| *sent == commit_digest(commit)),
+                self.rolled_back || sent.is_none_or(|sent| *sent == reading::digest(commit)),
                 "{} is not on the server as it was sent",
                 commit.id
             );

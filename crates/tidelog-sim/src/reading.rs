@@ -1,15 +1,17 @@
-//! Frames of the confirmed log as the models read them.
+//! Frames and commits as the models read them.
 //!
-//! The device and each of its tabs read the same bytes, so a frame is decoded once in a world and its chain hashes are made
-//! once. What the replicas do with the bytes is their own affair: they check and decode them each time.
+//! The device and each of its tabs read the same bytes, so a frame of the confirmed log is decoded once in a world and its chain
+//! hashes are made once; and a commit that is written, sent, sent again and stored is hashed once. What the replicas and the
+//! admission rule do with the same is their own affair: they check, decode and hash each time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use tidelog_core::frame::{self, Body};
-use tidelog_core::{ChainHash, CommitId, Recorded};
+use tidelog_core::hash::commit_digest;
+use tidelog_core::{Attempt, ChainHash, Commit, CommitId, Digest, Recorded};
 
-/// No more frames than this are remembered.
+/// No more frames, and no more commits, than this are remembered.
 const MOST: usize = 4_096;
 
 /// The commits of a frame.
@@ -39,13 +41,38 @@ impl Run {
 /// Frames by their checksums. A frame is known by all of its bytes, because the checksum of one that was damaged stays.
 type Known = BTreeMap<[u8; 4], Vec<(Rc<[u8]>, Rc<Run>)>>;
 
+/// The digests of commits by id and attempt. A commit is known by all that its digest covers.
+type Hashed = BTreeMap<(CommitId, Attempt), Vec<(Commit, Digest)>>;
+
 thread_local! {
     static KNOWN: RefCell<Known> = RefCell::default();
+    static HASHED: RefCell<Hashed> = RefCell::default();
 }
 
 /// Another world begins.
 pub(crate) fn forget() {
     KNOWN.with_borrow_mut(BTreeMap::clear);
+    HASHED.with_borrow_mut(BTreeMap::clear);
+}
+
+/// The digest of a commit.
+#[must_use]
+pub fn digest(commit: &Commit) -> Digest {
+    HASHED.with_borrow_mut(|hashed| {
+        if hashed.len() > MOST {
+            hashed.clear();
+        }
+        let alike = hashed.entry((commit.id, commit.attempt)).or_default();
+        let known = alike.iter().find(|(known, _)| {
+            known.conditions == commit.conditions && known.events == commit.events
+        });
+        if let Some((_, digest)) = known {
+            return *digest;
+        }
+        let digest = commit_digest(commit);
+        alike.push((commit.clone(), digest));
+        digest
+    })
 }
 
 /// The commits of a recorded frame, which has to be whole.

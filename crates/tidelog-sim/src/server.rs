@@ -5,10 +5,10 @@
 
 use crate::canary::Canary;
 use crate::hold;
+use crate::reading;
 use std::collections::BTreeMap;
 use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit};
 use tidelog_core::frame;
-use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
 use tidelog_core::{
     Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Expected, Position, Recorded,
@@ -168,7 +168,7 @@ impl Server {
             Some(Canary::DuplicateBySeq) => {
                 if let Some(other) = facts.seq_taken_by.take() {
                     facts.known = self.known.get(&other).cloned().map(|known| Known {
-                        digest: commit_digest(commit),
+                        digest: reading::digest(commit),
                         ..known
                     });
                 }
@@ -179,7 +179,7 @@ impl Server {
             }
             Some(Canary::OtherBytesTaken) => {
                 if let Some(known) = &mut facts.known {
-                    known.digest = commit_digest(commit);
+                    known.digest = reading::digest(commit);
                 }
             }
             _ => {}
@@ -221,7 +221,7 @@ impl Server {
         self.chains.insert(receipt.last, chain);
         let known = Known {
             receipt: receipt.clone(),
-            digest: commit_digest(commit),
+            digest: reading::digest(commit),
             actor: None,
         };
         hold!(

@@ -388,7 +388,7 @@ impl Tab {
         let id = recorded.commit.id;
         hold!(9, self.confirmed.insert(id), "{id} is confirmed twice");
         for (index, event) in recorded.commit.events.iter().enumerate() {
-            self.rows.apply(event, recorded.commit.event_id(index));
+            self.rows.fold(event, recorded.commit.event_id(index));
         }
     }
 

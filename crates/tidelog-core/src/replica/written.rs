@@ -135,6 +135,7 @@ impl Replica {
                 StoreOp::PutOutcomes { first, outcomes } => {
                     if outcomes.iter().all(|outcome| *outcome == Outcome::Settled) {
                         self.pending.remove(&first);
+                        self.known_frames.remove(&first);
                     } else {
                         self.pending.insert(first, outcomes);
                     }

@@ -7,7 +7,7 @@ use crate::hold;
 use crate::network::Flight;
 use crate::options::Hazard;
 use crate::oracle::{Origin, word};
-use tidelog_core::hash::commit_digest;
+use crate::reading;
 use tidelog_core::replica::{AppendError, Decision, Draft, Request};
 use tidelog_core::{CommitId, Condition, Event, Expected, Policy};
 
@@ -170,7 +170,7 @@ impl World {
                     for commit in &commits {
                         let written = &self.devices[device].disk.written;
                         let attempt = (commit.id, commit.attempt);
-                        let digest = commit_digest(commit);
+                        let digest = reading::digest(commit);
                         hold!(
                             2,
                             written.get(&attempt) == Some(&digest),
