@@ -15,7 +15,7 @@ mod problem;
 mod routes;
 mod www;
 
-pub use access::{Access, Scope, TokenError, Tokens};
+pub use access::{Access, JwtKeys, KeysError, Scope, TokenError, Tokens};
 pub use cors::Origins;
 pub use problem::Problem;
 pub use routes::router;

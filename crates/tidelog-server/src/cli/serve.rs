@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use super::{Failure, output};
-use crate::http::{Access, App, Origins, Settings, Tokens, router};
+use crate::http::{Access, App, JwtKeys, Origins, Settings, Tokens, router};
 use crate::store::LogStore;
 use axum::http::HeaderValue;
 use clap::Args;
@@ -37,6 +37,16 @@ pub(super) struct Serve {
     /// Who may do what: lines `log token subject [read|append]`. Needed unless --dev.
     #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     tokens: Option<PathBuf>,
+    /// Instead of --tokens: the JWK set (RFC 7517) with which JSON Web Tokens are checked, read again when it changes. Each key needs kid
+    /// and alg: EdDSA, ES256, RS256 or HS256.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dev", "tokens"], requires_all = ["jwt_issuer", "jwt_audience"])]
+    jwt_keys: Option<PathBuf>,
+    /// Who must have issued a JSON Web Token (iss).
+    #[arg(long, value_name = "ISS", requires = "jwt_keys")]
+    jwt_issuer: Option<String>,
+    /// For whom a JSON Web Token must be (aud).
+    #[arg(long, value_name = "AUD", requires = "jwt_keys")]
+    jwt_audience: Option<String>,
     /// A directory of files to serve beside the protocol, such as a built app.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
@@ -96,10 +106,20 @@ impl Serve {
             }
             return Ok(Access::Dev);
         }
+        if let (Some(file), Some(issuer), Some(audience)) =
+            (&self.jwt_keys, &self.jwt_issuer, &self.jwt_audience)
+        {
+            return JwtKeys::watch(file, issuer, audience)
+                .map(Access::Jwt)
+                .map_err(|error| {
+                    Failure::Refused(format!("--jwt-keys {}: {error}", file.display()))
+                });
+        }
         let Some(path) = &self.tokens else {
             return Err(Failure::Refused(
                 "a server needs to know who may do what. Give --tokens FILE with lines \
-                 `log token subject [read|append]`, or --dev on your own machine"
+                 `log token subject [read|append]`, --jwt-keys FILE with the keys of whoever signs \
+                 JSON Web Tokens, or --dev on your own machine"
                     .into(),
             ));
         };

@@ -1,14 +1,28 @@
 //! Who may do what.
+//!
+//! A caller is known by a bearer token: one of a file's ([`Tokens`]) or one that somebody else signed ([`JwtKeys`]). What it allows is asked log by
+//! log, so that a log that is not the caller's looks like one that does not exist.
+
+mod jwt;
+mod tokens;
+
+pub use jwt::{JwtKeys, KeysError};
+pub use tokens::{TokenError, Tokens};
 
 use super::params::text_param;
 use super::{App, Problem};
+use crate::clock;
 use crate::store::LogStore;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use std::collections::BTreeMap;
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tidelog_core::{Digest, LogName, Subject};
+use jwt::Claims;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tidelog_core::{LogName, StreamId, Subject, Timestamp};
+
+/// How often the token of a connection that stays open is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// How callers are known.
 #[derive(Debug)]
@@ -17,8 +31,10 @@ pub enum Access {
     /// Anybody may do anything, as the subject `dev`; a token, if given, is taken as the name of the subject. For
     /// development on one's own machine only.
     Dev,
-    /// By bearer tokens.
+    /// By the bearer tokens of a file.
     Tokens(Tokens),
+    /// By JSON Web Tokens (RFC 7519) that somebody else signs.
+    Jwt(JwtKeys),
 }
 
 /// What a token allows on a log.
@@ -30,151 +46,164 @@ pub enum Scope {
     Append,
 }
 
-/// Bearer tokens and what they allow. Only digests of tokens are kept.
-#[derive(Default)]
-pub struct Tokens(Vec<(Digest, Grants)>);
+/// The kinds of streams that somebody may append to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    All,
+    Only(BTreeSet<String>),
+}
 
-/// What one token allows, and as whom, by log.
-type Grants = BTreeMap<LogName, (Subject, Scope)>;
+/// As whom a caller appends to a log, and to what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) subject: Subject,
+    kinds: Kinds,
+}
 
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tokens({})", self.0.len())
+impl Grant {
+    const fn whole(subject: Subject) -> Self {
+        let kinds = Kinds::All;
+        Self { subject, kinds }
     }
-}
 
-/// Why a token file cannot be used. Never holds a token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {wrong}. A line is `log token subject [read|append]`")]
-pub struct TokenError {
-    line: usize,
-    wrong: String,
-}
-
-/// The fewest characters of a token.
-const MIN_TOKEN: usize = 16;
-
-impl Tokens {
-    /// Reads a token file: on each line a log, a token, a subject and, optionally, `read` or `append` (the default).
-    /// Empty lines and lines that begin with `#` are left out. The same token may stand on several lines.
-    ///
-    /// # Errors
-    /// [`TokenError`] for the first line that is wrong.
-    pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let mut tokens = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with('#') {
-                tokens.add(line).map_err(|wrong| TokenError {
-                    line: index + 1,
-                    wrong,
-                })?;
+    /// Refuses all of it if it writes one stream of a kind that the caller may not append to.
+    pub(crate) fn check<'a>(
+        &self,
+        mut streams: impl Iterator<Item = &'a StreamId>,
+    ) -> Result<(), Problem> {
+        let Kinds::Only(kinds) = &self.kinds else {
+            return Ok(());
+        };
+        match streams.find(|stream| !kinds.contains(stream.kind())) {
+            None => Ok(()),
+            Some(stream) => {
+                let detail = format!(
+                    "this token may not append to streams of the kind {:?}; nothing was stored",
+                    stream.kind()
+                );
+                Err(forbidden(detail).field("stream", stream.as_str()))
             }
         }
-        Ok(tokens)
     }
+}
 
-    /// Does it allow nothing at all?
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn add(&mut self, line: &str) -> Result<(), String> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (log, token, subject, scope) = match words.as_slice() {
-            [log, token, subject] => (log, token, subject, Scope::Append),
-            [log, token, subject, "append"] => (log, token, subject, Scope::Append),
-            [log, token, subject, "read"] => (log, token, subject, Scope::Read),
-            [_, _, _, _] => return Err("the fourth word is neither `read` nor `append`".into()),
-            _ => return Err(format!("it has {} words, not 3 or 4", words.len())),
-        };
-        if token.chars().count() < MIN_TOKEN {
-            return Err(format!("the token is shorter than {MIN_TOKEN} characters"));
-        }
-        let log = LogName::new(log).map_err(|error| error.to_string())?;
-        let subject = Subject::new(subject).map_err(|error| error.to_string())?;
-        let digest = Digest::of(token.as_bytes());
-        let at = self
-            .0
-            .iter()
-            .position(|(known, _)| *known == digest)
-            .unwrap_or_else(|| {
-                self.0.push((digest, BTreeMap::new()));
-                self.0.len() - 1
-            });
-        let grants = self.0.get_mut(at).map(|(_, grants)| grants);
-        match grants.and_then(|grants| grants.insert(log.clone(), (subject, scope))) {
-            Some(_) => Err(format!("the same token was given for log {log} before")),
-            None => Ok(()),
-        }
-    }
-
-    /// Which of its tokens this is. Every token is looked at in the same way, so the time tells nothing.
-    fn find(&self, token: &str) -> Option<usize> {
-        let digest = Digest::of(token.as_bytes());
-        let mut found = 0_u64;
-        let mut any = Choice::from(0);
-        for (at, (known, _)) in (0_u64..).zip(&self.0) {
-            let same = known.as_bytes().ct_eq(digest.as_bytes());
-            found = u64::conditional_select(&found, &at, same);
-            any |= same;
-        }
-        bool::from(any)
-            .then_some(found)
-            .and_then(|at| usize::try_from(at).ok())
-    }
+fn forbidden(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
 }
 
 /// Somebody whose token, if one is needed, is known.
-#[derive(Debug)]
-pub(crate) enum Caller {
+pub(crate) struct Caller {
+    who: Who,
+    token: Option<String>,
+}
+
+enum Who {
     Dev(Subject),
-    Token(usize),
+    /// One of the file's tokens.
+    Listed(usize),
+    Signed(Claims),
+}
+
+impl Who {
+    fn known(access: &Access, token: Option<&str>) -> Result<Self, Problem> {
+        let needed = || {
+            token.ok_or_else(|| {
+                Problem::unauthorized(
+                    "this server needs a token: send `Authorization: Bearer <token>`",
+                )
+            })
+        };
+        match access {
+            Access::Dev => Subject::new(token.unwrap_or("dev"))
+                .map(Self::Dev)
+                .map_err(|_why| Problem::unauthorized("the token is not a valid subject name")),
+            Access::Tokens(tokens) => tokens
+                .find(needed()?)
+                .map(Self::Listed)
+                .ok_or_else(|| Problem::unauthorized("this token is not known here")),
+            Access::Jwt(keys) => keys
+                .verify(needed()?)
+                .map(Self::Signed)
+                .map_err(|why| Problem::unauthorized(&why)),
+        }
+    }
+
+    /// As whom and how far it may go on a log.
+    fn grant(&self, access: &Access, log: &LogName) -> Option<(Grant, Scope)> {
+        match (self, access) {
+            (Self::Dev(subject), Access::Dev) => {
+                Some((Grant::whole(subject.clone()), Scope::Append))
+            }
+            (Self::Listed(at), Access::Tokens(tokens)) => {
+                let (subject, scope) = tokens.grant(*at, log)?;
+                Some((Grant::whole(subject.clone()), scope))
+            }
+            (Self::Signed(claims), _) => {
+                let (kinds, scope) = claims.grant(log)?;
+                let subject = claims.subject().clone();
+                Some((Grant { subject, kinds }, scope))
+            }
+            _ => None,
+        }
+    }
+
+    /// When the token ends by itself.
+    const fn expires(&self) -> Option<Timestamp> {
+        match self {
+            Self::Signed(claims) => Some(claims.expires()),
+            _ => None,
+        }
+    }
 }
 
 impl Caller {
     fn known<S: LogStore>(app: &App<S>, headers: &HeaderMap) -> Result<Self, Problem> {
         let token = bearer(headers)?;
-        match (&app.settings().access, token) {
-            (Access::Dev, token) => Subject::new(token.unwrap_or("dev"))
-                .map(Self::Dev)
-                .map_err(|_why| Problem::unauthorized("the token is not a valid subject name")),
-            (Access::Tokens(_), None) => Err(Problem::unauthorized(
-                "this server needs a token: send `Authorization: Bearer <token>`",
-            )),
-            (Access::Tokens(tokens), Some(token)) => tokens
-                .find(token)
-                .map(Self::Token)
-                .ok_or_else(|| Problem::unauthorized("this token is not known here")),
-        }
+        Ok(Self {
+            who: Who::known(&app.settings().access, token)?,
+            token: token.map(str::to_owned),
+        })
     }
 
-    /// The log of this name and who the caller is there.
+    /// The log of this name and what the caller may do there.
     pub(crate) fn on<S: LogStore>(
         &self,
         app: &App<S>,
         log: &str,
         scope: Scope,
-    ) -> Result<(LogName, Subject), Problem> {
+    ) -> Result<(LogName, Grant), Problem> {
         let name = LogName::new(log).map_err(|_why| Problem::unknown_log(log))?;
-        let granted = match (self, &app.settings().access) {
-            (Self::Dev(subject), Access::Dev) => Some((subject, Scope::Append)),
-            (Self::Token(at), Access::Tokens(tokens)) => tokens
-                .0
-                .get(*at)
-                .and_then(|(_, grants)| grants.get(&name))
-                .map(|(subject, granted)| (subject, *granted)),
-            _ => None,
-        };
-        match granted {
+        match self.who.grant(&app.settings().access, &name) {
             None => Err(Problem::unknown_log(log)),
-            Some((_, granted)) if granted < scope => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "forbidden",
+            Some((_, granted)) if granted < scope => Err(forbidden(
                 "this token may read this log but not append to it",
             )),
-            Some((subject, _)) => Ok((name, subject.clone())),
+            Some((grant, _)) => Ok((name, grant)),
+        }
+    }
+
+    /// Resolves when the token has expired, or is no longer good: what was opened with it is then closed.
+    pub(crate) fn ended<S: LogStore>(
+        &self,
+        app: &App<S>,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        let (app, token) = (app.clone(), self.token.clone());
+        let mut expires = self.who.expires();
+        async move {
+            loop {
+                let left = expires.map_or(LOOK_AGAIN, |at| {
+                    let millis = at.millis().saturating_sub(clock::now().millis());
+                    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+                });
+                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+                if left <= LOOK_AGAIN && expires.is_some() {
+                    return;
+                }
+                match Who::known(&app.settings().access, token.as_deref()) {
+                    Ok(who) => expires = who.expires(),
+                    Err(_gone) => return,
+                }
+            }
         }
     }
 }
@@ -203,15 +232,15 @@ impl<S: LogStore> FromRequestParts<App<S>> for Reading {
 
 /// The log that a path names, for a caller that may append to it.
 #[derive(Debug)]
-pub(crate) struct Appending(pub(crate) LogName, pub(crate) Subject);
+pub(crate) struct Appending(pub(crate) LogName, pub(crate) Grant);
 
 impl<S: LogStore> FromRequestParts<App<S>> for Appending {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App<S>) -> Result<Self, Problem> {
         let caller = Caller::known(app, &parts.headers)?;
-        let (log, subject) = caller.on(app, &text_param(parts, "log").await?, Scope::Append)?;
-        Ok(Self(log, subject))
+        let (log, grant) = caller.on(app, &text_param(parts, "log").await?, Scope::Append)?;
+        Ok(Self(log, grant))
     }
 }
 

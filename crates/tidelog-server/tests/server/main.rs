@@ -22,6 +22,7 @@ mod cli;
 mod cluster;
 mod crash;
 mod harness;
+mod jwt;
 mod live;
 #[cfg(feature = "postgres")]
 mod postgres;

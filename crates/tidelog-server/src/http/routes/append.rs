@@ -40,12 +40,14 @@ const fn first_schema() -> SchemaVersion {
 
 pub(super) async fn append<S: LogStore>(
     State(app): State<App<S>>,
-    Appending(log, subject): Appending,
+    Appending(log, grant): Appending,
     StreamPath(stream): StreamPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     negotiation::json_only(&headers)?;
+    grant.check(std::iter::once(&stream))?;
+    let subject = grant.subject;
     let expected = expected(&headers)?;
     let asked: Asked = body::decode(body::read(&headers, body).await?, body::json).await?;
     let (id, occurred_at) = identity(&asked)?;

@@ -59,6 +59,7 @@ pub(super) async fn follow<S: LogStore>(
     }
     let lines = stream::select_all(notices)
         .take_until(app.closing())
+        .take_until(caller.ended(&app))
         .map(Ok::<_, Infallible>);
     let media_type = [
         (

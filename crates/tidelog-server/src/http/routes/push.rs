@@ -25,7 +25,7 @@ struct Sent {
 
 pub(super) async fn push<S: LogStore>(
     State(app): State<App<S>>,
-    Appending(log, subject): Appending,
+    Appending(log, grant): Appending,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(HeaderMap, Json<PushResponse>), Problem> {
@@ -50,8 +50,10 @@ pub(super) async fn push<S: LogStore>(
         cursor,
         commits,
     } = sent;
+    let events = commits.iter().flat_map(|sent| &sent.commit.events);
+    grant.check(events.map(|event| &event.stream))?;
     let numbering = Numbering::Replica;
-    let actor = Some(subject);
+    let actor = Some(grant.subject);
     let push = Push {
         log,
         actor,

@@ -1,7 +1,7 @@
 //! `GET /v1/logs/{log}/live`: every commit as a server-sent event, for `EventSource` and `curl`.
 
 use super::pull::recorded_json;
-use crate::http::access::Reading;
+use crate::http::access::{Caller, Reading};
 use crate::http::caps::{HEARTBEAT, PULL_BYTES};
 use crate::http::{App, Problem, params};
 use crate::store::{After, LogStore, PageCap, Stored};
@@ -26,6 +26,7 @@ pub(super) struct Asked {
 pub(super) async fn follow<S: LogStore>(
     State(app): State<App<S>>,
     Reading(log): Reading,
+    caller: Caller,
     headers: HeaderMap,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -37,6 +38,7 @@ pub(super) async fn follow<S: LogStore>(
     let after = params::after(last.or(asked.after.as_deref()))?;
     let watch = app.store().watch(&log);
     let closing = app.closing();
+    let ended = caller.ended(&app);
     let mut follower = Follower {
         app,
         log,
@@ -48,6 +50,7 @@ pub(super) async fn follow<S: LogStore>(
     follower.fill().await?;
     let events = stream::unfold(follower, Follower::step)
         .take_until(closing)
+        .take_until(ended)
         .map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }

@@ -1,0 +1,326 @@
+//! JSON Web Tokens: signed by somebody else, checked with the keys of a JWK set (RFC 7517).
+//!
+//! A key takes tokens of its own algorithm and no other, so a token cannot choose how it is checked. What a token's header says of keys (`jwk`, `jku`,
+//! `x5u`) is not looked at, and nothing is ever fetched because of a token.
+
+use super::{Kinds, Scope};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tidelog_core::{LogName, Subject, Timestamp};
+use tokio::time::Instant;
+
+/// Clocks may differ by so many seconds.
+const LEEWAY: u64 = 30;
+/// The most bytes of a token.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// The fewest bytes of a shared secret: those of its hash (RFC 7518, 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+/// The fewest base64 digits of an RSA modulus: 2,048 bits (RFC 7518, 3.3).
+const MIN_MODULUS_DIGITS: usize = 342;
+/// How often the file is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The keys that tokens are checked with, who must have issued them, and for whom.
+///
+/// A token names its subject in `sub`, must have `exp`, `iss` and `aud`, and says in the claim `tidelog` what it allows, by log: `"read"`,
+/// `"append"` (which includes reading), or the kinds of streams that may be appended to. A name that ends with `*` stands
+/// for all logs that begin so; the longest name that fits a log decides.
+///
+/// ```json
+/// { "sub": "ann", "exp": 1767225600, "iss": "https://id.example", "aud": "tidelog",
+///   "tidelog": { "todos": "append", "news": "read", "acme-*": { "append": ["order", "invoice"] } } }
+/// ```
+pub struct JwtKeys {
+    issuer: String,
+    audience: String,
+    file: Option<PathBuf>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    keys: Arc<[Key]>,
+    stamp: Option<(SystemTime, u64)>,
+    looked: Instant,
+}
+
+struct Key {
+    id: String,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl std::fmt::Debug for JwtKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JwtKeys")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why keys cannot be used. Never holds one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// The text is no JWK set.
+    #[error("this is not a JWK set, {{\"keys\": [ … ]}}: {0}")]
+    NotASet(#[from] serde_json::Error),
+    /// A key is not fit for use.
+    #[error("key {number} {wrong}")]
+    Key {
+        /// Which one, from 1.
+        number: usize,
+        /// What is wrong with it and what to do.
+        wrong: String,
+    },
+    /// There are none.
+    #[error("it holds no key, so nobody could do anything")]
+    None,
+}
+
+impl JwtKeys {
+    /// Keys that stay as they are.
+    ///
+    /// # Errors
+    /// [`KeysError`] if the text is not a JWK set, or one of its keys is not fit for use.
+    pub fn parse(set: &str, issuer: &str, audience: &str) -> Result<Self, KeysError> {
+        Ok(Self::new(parse(set)?, issuer, audience))
+    }
+
+    /// Keys of a file, which is read again when it changes: put the new key in, then sign with it, then take the old one out. If it cannot be read
+    /// any more, the keys that were read last stay in use and the log says so.
+    ///
+    /// # Errors
+    /// [`KeysError`] if it cannot be read, is not a JWK set, or one of its keys is not fit for use.
+    pub fn watch(file: &Path, issuer: &str, audience: &str) -> Result<Self, KeysError> {
+        let stamp = stamp(file);
+        let mut keys = Self::parse(&fs::read_to_string(file)?, issuer, audience)?;
+        keys.file = Some(file.to_owned());
+        if let Ok(current) = keys.current.get_mut() {
+            current.stamp = stamp;
+        }
+        Ok(keys)
+    }
+
+    fn new(keys: Arc<[Key]>, issuer: &str, audience: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            file: None,
+            current: Mutex::new(Current {
+                keys,
+                stamp: None,
+                looked: Instant::now(),
+            }),
+        }
+    }
+
+    /// What the token says, if it is one of the issuer's for us and good now. The error is for its owner, who may read it.
+    pub(super) fn verify(&self, token: &str) -> Result<Claims, String> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(format!("the token is longer than {MAX_TOKEN_BYTES} bytes"));
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|error| wrong(error.kind()))?;
+        let plain = header.typ.as_deref().is_none_or(|typ| {
+            typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt")
+        });
+        if !plain || header.crit.is_some() {
+            return Err("this is not an access token".into());
+        }
+        let keys = self.keys();
+        let key = match (header.kid, keys.as_ref()) {
+            (Some(id), keys) => keys.iter().find(|key| key.id == id),
+            // Without a name there is nothing to choose from but a single key.
+            (None, [key]) => Some(key),
+            (None, _) => None,
+        };
+        let key = key.ok_or("the token is signed with a key that is not known here")?;
+        let mut validation = Validation::new(key.algorithm);
+        validation.leeway = LEEWAY;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
+            .map(|data| data.claims)
+            .map_err(|error| wrong(error.kind()))
+    }
+
+    fn keys(&self) -> Arc<[Key]> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &self.file
+            && current.looked.elapsed() >= LOOK_AGAIN
+        {
+            current.looked = Instant::now();
+            let stamp = stamp(file);
+            if stamp != current.stamp {
+                current.stamp = stamp;
+                let read = fs::read_to_string(file).map_err(KeysError::from);
+                match read.and_then(|text| parse(&text)) {
+                    Ok(keys) => current.keys = keys,
+                    Err(error) => {
+                        tracing::error!(%error, "the key file is not fit for use; the old keys stay");
+                    }
+                }
+            }
+        }
+        Arc::clone(&current.keys)
+    }
+}
+
+/// What tells that a file is another than it was.
+fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn wrong(kind: &ErrorKind) -> String {
+    match kind {
+        ErrorKind::ExpiredSignature => "the token has expired: get a new one".into(),
+        ErrorKind::ImmatureSignature => "the token is not valid yet".into(),
+        ErrorKind::InvalidIssuer => "the token is of another issuer".into(),
+        ErrorKind::InvalidAudience => "the token is for another audience".into(),
+        ErrorKind::MissingRequiredClaim(claim) => format!("the token does not have {claim}"),
+        ErrorKind::Json(error) => format!("the token's claims are not as they should be: {error}"),
+        _ => "the token is not valid here".into(),
+    }
+}
+
+fn parse(set: &str) -> Result<Arc<[Key]>, KeysError> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<serde_json::Value>,
+    }
+    let Set { keys } = serde_json::from_str(set)?;
+    let mut parsed: Vec<Key> = Vec::new();
+    for (number, value) in (1..).zip(keys) {
+        let key =
+            usable(value).and_then(|key| match parsed.iter().any(|known| known.id == key.id) {
+                true => Err("has the kid of another one".into()),
+                false => Ok(key),
+            });
+        parsed.push(key.map_err(|wrong| KeysError::Key { number, wrong })?);
+    }
+    match parsed.is_empty() {
+        true => Err(KeysError::None),
+        false => Ok(parsed.into()),
+    }
+}
+
+fn usable(value: serde_json::Value) -> Result<Key, String> {
+    if value.get("d").is_some() {
+        return Err("is a private one: a server needs the public part only, without d".into());
+    }
+    let jwk: Jwk = serde_json::from_value(value).map_err(|error| format!("is no JWK: {error}"))?;
+    if !matches!(
+        jwk.common.public_key_use,
+        None | Some(PublicKeyUse::Signature)
+    ) {
+        return Err("is not for signatures (use)".into());
+    }
+    let id = jwk.common.key_id.clone().ok_or("has no kid")?;
+    let algorithm = match (jwk.common.key_algorithm, &jwk.algorithm) {
+        (None, _) => Err("has no alg: say which one it takes, so that no token can choose"),
+        (Some(KeyAlgorithm::EdDSA), AlgorithmParameters::OctetKeyPair(key))
+            if key.curve == EllipticCurve::Ed25519 =>
+        {
+            Ok(Algorithm::EdDSA)
+        }
+        (Some(KeyAlgorithm::ES256), AlgorithmParameters::EllipticCurve(key))
+            if key.curve == EllipticCurve::P256 =>
+        {
+            Ok(Algorithm::ES256)
+        }
+        (Some(KeyAlgorithm::RS256), AlgorithmParameters::RSA(key)) => {
+            match key.n.trim_end_matches('=').len() < MIN_MODULUS_DIGITS {
+                true => Err("is shorter than 2048 bits"),
+                false => Ok(Algorithm::RS256),
+            }
+        }
+        (Some(KeyAlgorithm::HS256), AlgorithmParameters::OctetKey(_)) => Ok(Algorithm::HS256),
+        (Some(_), _) => Err(
+            "has another alg than EdDSA (Ed25519), ES256, RS256 or HS256, or a kty that does not fit it",
+        ),
+    }?;
+    let key = DecodingKey::from_jwk(&jwk).map_err(|error| format!("cannot be read: {error}"))?;
+    let secret = key.try_get_as_bytes().map_or(0, <[u8]>::len);
+    if algorithm == Algorithm::HS256 && secret < MIN_SECRET_BYTES {
+        return Err(format!("is shorter than {MIN_SECRET_BYTES} bytes"));
+    }
+    Ok(Key { id, algorithm, key })
+}
+
+/// What a token says.
+#[derive(Deserialize)]
+pub(super) struct Claims {
+    sub: Subject,
+    exp: f64,
+    #[serde(default)]
+    tidelog: BTreeMap<String, GrantClaim>,
+}
+
+/// What a token allows on a log.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a log is given \"read\", \"append\" or {\"append\": [kinds of streams]}"
+)]
+enum GrantClaim {
+    Scope(ScopeClaim),
+    Kinds(KindsClaim),
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ScopeClaim {
+    Read,
+    Append,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KindsClaim {
+    append: BTreeSet<String>,
+}
+
+impl Claims {
+    pub(super) const fn subject(&self) -> &Subject {
+        &self.sub
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float becomes the nearest number"
+    )]
+    pub(super) const fn expires(&self) -> Timestamp {
+        Timestamp::from_millis((self.exp * 1_000.0) as i64)
+    }
+
+    pub(super) fn grant(&self, log: &LogName) -> Option<(Kinds, Scope)> {
+        let fits = |name: &str| match name.strip_suffix('*') {
+            Some(prefix) => log.as_str().starts_with(prefix),
+            None => log.as_str() == name,
+        };
+        let named = self.tidelog.iter().filter(|(name, _)| fits(name));
+        // A whole name is longer than any beginning of it with its star, but for the name itself with one.
+        let (_, claim) = named
+            .max_by_key(|(name, _)| (name.trim_end_matches('*').len(), !name.ends_with('*')))?;
+        Some(match claim {
+            GrantClaim::Scope(ScopeClaim::Read) => (Kinds::Only(BTreeSet::new()), Scope::Read),
+            GrantClaim::Scope(ScopeClaim::Append) => (Kinds::All, Scope::Append),
+            GrantClaim::Kinds(KindsClaim { append }) => {
+                (Kinds::Only(append.clone()), Scope::Append)
+            }
+        })
+    }
+}
