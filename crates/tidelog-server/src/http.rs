@@ -12,15 +12,18 @@ mod negotiation;
 pub(crate) mod pages;
 mod params;
 mod problem;
+mod rate;
 mod routes;
 mod www;
 
 pub use access::{Access, JwtKeys, KeysError, Scope, TokenError, Tokens};
 pub use cors::Origins;
 pub use problem::Problem;
+pub use rate::Rate;
 pub use routes::router;
 
 use crate::store::LogStore;
+use rate::Limiter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -35,16 +38,19 @@ pub struct Settings {
     pub origins: Origins,
     /// A directory of files to serve beside the protocol.
     pub www: Option<PathBuf>,
+    /// How often a subject may ask for a log; as often as it likes if there is none.
+    pub rate: Option<Rate>,
 }
 
 impl Settings {
-    /// No other origins and no files.
+    /// No other origins, no files and no limit.
     #[must_use]
     pub const fn new(access: Access) -> Self {
         Self {
             access,
             origins: Origins::None,
             www: None,
+            rate: None,
         }
     }
 }
@@ -61,6 +67,7 @@ struct Shared<S> {
     settings: Settings,
     closing: watch::Sender<bool>,
     large_pushes: Arc<Semaphore>,
+    limiter: Option<Limiter>,
 }
 
 impl<S> Clone for App<S> {
@@ -76,6 +83,7 @@ impl<S: LogStore> App<S> {
     #[must_use]
     pub fn new(store: S, settings: Settings) -> Self {
         let closing = watch::Sender::new(false);
+        let limiter = settings.rate.map(Limiter::new);
         let large_pushes = Arc::new(Semaphore::new(caps::LARGE_PUSHES));
         Self {
             shared: Arc::new(Shared {
@@ -83,6 +91,7 @@ impl<S: LogStore> App<S> {
                 settings,
                 closing,
                 large_pushes,
+                limiter,
             }),
         }
     }
@@ -109,6 +118,10 @@ impl<S: LogStore> App<S> {
                 .await
                 .ok(),
         }
+    }
+
+    pub(crate) fn limiter(&self) -> Option<&Limiter> {
+        self.shared.limiter.as_ref()
     }
 
     pub(crate) fn is_closing(&self) -> bool {

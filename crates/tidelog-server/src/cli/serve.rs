@@ -2,12 +2,13 @@
 
 use super::target::Target;
 use super::{Failure, output};
-use crate::http::{Access, App, JwtKeys, Origins, Settings, Tokens, router};
+use crate::http::{Access, App, JwtKeys, Origins, Rate, Settings, Tokens, router};
 use crate::store::LogStore;
 use axum::http::HeaderValue;
 use clap::Args;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidelog_core::LogName;
@@ -16,6 +17,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How long requests that are being answered may take after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How many requests a second are usual: a replica makes a few, a busy service some dozens.
+const RATE: u32 = 200;
+/// How many seconds' worth of requests may come at once.
+const BURST: u32 = 5;
 
 /// Serve logs over HTTP until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -53,6 +59,10 @@ pub(super) struct Serve {
     /// An origin whose pages may call this server, such as https://app.example; may be repeated.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origin: Vec<HeaderValue>,
+    /// How many requests a second one subject may make of one log in the long run, and five times as many at once; 0 for as many as it
+    /// likes, which is also what --dev does when this is not given.
+    #[arg(long, value_name = "REQUESTS", default_value_t = RATE, default_value_if("dev", "true", "0"))]
+    rate_limit: u32,
     /// How much to write to standard error: error, warn, info or debug.
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     verbosity: tracing::Level,
@@ -83,6 +93,10 @@ impl Serve {
             false if self.allow_origin.is_empty() => Origins::None,
             false => Origins::Only(self.allow_origin.clone()),
         };
+        settings.rate = NonZeroU32::new(self.rate_limit).map(|per_second| Rate {
+            per_second,
+            burst: per_second.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1)),
+        });
         if let Some(www) = &self.www {
             if !www.is_dir() {
                 return Err(Failure::Refused(format!(

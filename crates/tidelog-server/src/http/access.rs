@@ -178,7 +178,12 @@ impl Caller {
             Some((_, granted)) if granted < scope => Err(forbidden(
                 "this token may read this log but not append to it",
             )),
-            Some((grant, _)) => Ok((name, grant)),
+            Some((grant, _)) => {
+                if let Some(limiter) = app.limiter() {
+                    limiter.take(&grant.subject, &name)?;
+                }
+                Ok((name, grant))
+            }
         }
     }
 

@@ -174,3 +174,32 @@ fn it_refuses_to_start_where_anybody_could_do_anything() {
         assert!(!db.exists(), "nothing was made");
     }
 }
+
+#[test]
+fn who_asks_too_often_is_told_when_to_come_again_and_nobody_else_is() {
+    let directory = TempDir::new().expect("a directory");
+    let tokens = format!("todos {ANN} ann\nother {ANN} ann\ntodos {EYE} eve read\n");
+    std::fs::write(directory.path().join("tokens"), tokens).expect("a file");
+    let logs = ["--log", "todos", "--log", "other"];
+    let limit = ["--tokens", "tokens", "--rate-limit", "1"];
+    let server = Server::start(directory, &[&logs[..], &limit[..]].concat());
+    let ask = |log: &str, token: &str| {
+        let token = bearer(token);
+        server.get_with(&format!("/v1/logs/{log}"), &[("authorization", &token)])
+    };
+    let answers: Vec<_> = (0..60).map(|_| ask("todos", ANN)).collect();
+    assert!(answers[..5].iter().all(|answer| answer.status == 200));
+    let refused = answers.iter().find(|answer| answer.status != 200);
+    let refused = refused.expect("a limit");
+    let problem = refused.is_problem(429, "rate_limited");
+    assert!(
+        text(problem["detail"].as_str().expect("text").as_bytes()).contains("ann asks too often")
+    );
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=2).contains(&wait), "{wait}");
+    // Another log, and another subject of the same log, are not concerned.
+    assert_eq!(ask("other", ANN).status, 200);
+    assert_eq!(ask("todos", EYE).status, 200);
+    std::thread::sleep(std::time::Duration::from_secs(wait + 1));
+    assert_eq!(ask("todos", ANN).status, 200);
+}
