@@ -76,7 +76,7 @@ export function statusOf(sources: StatusSources): Status {
     phase: phaseShown(phase, core, failure),
     position: mirror.position,
     head: core?.head ?? 0,
-    pending: core?.pending ?? 0,
+    pending: pendingShown(phase, core, mirror),
     parked: core?.parked ?? 0,
     leader: core?.leader ?? false,
     unfolded: mirror.unfolded(),
@@ -113,6 +113,15 @@ export function sameStatus(a: Status, b: Status): boolean {
 
 function same<T>(a: readonly T[], b: readonly T[], equal: (a: T, b: T) => boolean): boolean {
   return a.length === b.length && a.every((item, i) => equal(item, b[i] as T));
+}
+
+/**
+ * Wasm is ahead of what has been folded: it no longer counts commits whose confirmation it has yet to tell. Once the log is
+ * open, the folds' own queue is what goes with `position`.
+ */
+function pendingShown(phase: Phase, core: CoreStatus | undefined, mirror: Mirror): number {
+  if (core === undefined) return 0;
+  return phase === "ready" ? mirror.queue.size : core.pending;
 }
 
 function phaseShown(

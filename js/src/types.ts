@@ -161,7 +161,8 @@ export interface Status {
   /**
    * - `opening`: reads this device's copy; no commands yet, except for those of a log that is open already;
    * - `connecting`: the server has not answered yet; `offline`: it cannot be reached;
-   * - `catching-up`: `position` of `head` events are here; `live`: all are, and news come as they happen;
+   * - `catching-up`: `position` of `head` events are here; `live`: all are, and news come as they happen: those that are on their
+   *   way to this device's disk are counted in `head` already;
    * - `blocked`: a person has to do something first, see `error`: sign in (`unauthorized`), be allowed to (`forbidden`,
    *   `unknown_log`), or get a newer version of the app (`client_too_old`);
    * - `error`: something else is wrong, see `error` and `retryAt`;
