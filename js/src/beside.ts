@@ -20,6 +20,8 @@ export interface Beside {
   readonly folds: readonly ConfirmedFold[];
   /** Throws if the log is closed. */
   readonly core: () => LogCore;
+  /** Resolves when the mirror has taken in all that wasm has said. */
+  readonly heard: () => Promise<void>;
   /** Waits for what wasm promised while the log is open. */
   readonly asked: <T>(promise: Promise<T>) => Promise<T>;
   /** Runs the app's folds. */
@@ -34,7 +36,7 @@ export interface Beside {
  * before it awaits anything. Rejects with the signal's reason, or with what reading the log fails with.
  */
 export async function catchUp(beside: Beside): Promise<void> {
-  const { mirror, folds, core, asked, signal } = beside;
+  const { mirror, folds, core, asked, heard, signal } = beside;
   let { resets } = mirror;
   for (;;) {
     signal?.throwIfAborted();
@@ -48,12 +50,18 @@ export async function catchUp(beside: Beside): Promise<void> {
     const to = mirror.position;
     if (from <= to) {
       const page = await asked(core().readLog(from, to, false, PAGE_BYTES));
-      for (const batch of mirror.resets === resets ? page.batches : []) {
-        const done = await foldBatch(beside, new BatchReader(batch), to, resets);
-        if (!done) break;
-      }
-      if (mirror.resets === resets && Math.min(...folds.map((fold) => fold.position)) < from) {
-        throw tidelogError("corrupt_batch", { position: from, problem: "nothing is there" });
+      try {
+        for (const batch of mirror.resets === resets ? page.batches : []) {
+          const done = await foldBatch(beside, new BatchReader(batch), to, resets);
+          if (!done) break;
+        }
+        if (mirror.resets === resets && Math.min(...folds.map((fold) => fold.position)) < from) {
+          throw tidelogError("corrupt_batch", { position: from, problem: "nothing is there" });
+        }
+      } catch (thrown) {
+        // Wasm reads the log as it is now, which may have begun anew without anybody here having heard of it.
+        await heard();
+        if (mirror.resets === resets) throw thrown;
       }
     } else if (mirror.midBatch) {
       core();
@@ -80,6 +88,11 @@ async function foldBatch(
     }
   }
   let expired = deadline();
+  let told = 0;
+  const tell = (position: number) => {
+    if (position !== told) onProgress(position);
+    told = position;
+  };
   let next = Math.min(...folds.map((fold) => fold.position)) + 1 - firstPosition;
   while (next < last) {
     const end = Math.min(last, next + STRIDE);
@@ -91,7 +104,7 @@ async function foldBatch(
     }
     next = end;
     if (!expired()) continue;
-    onProgress(firstPosition + end - 1);
+    tell(firstPosition + end - 1);
     await nextTask();
     core();
     signal?.throwIfAborted();
@@ -99,6 +112,6 @@ async function foldBatch(
     expired = deadline();
   }
   for (const fold of folds) fold.release();
-  onProgress(Math.min(...folds.map((fold) => fold.position)));
+  tell(Math.min(...folds.map((fold) => fold.position)));
   return true;
 }

@@ -110,11 +110,7 @@ export class Engine {
 
   /** Everything that wasm has said is shown. In slices, unlike {@link show}. */
   async caughtUp(): Promise<void> {
-    for (let core = this.#core; core && this.#phase === "ready"; core = this.#core) {
-      const drained = this.#drain(core, deadline());
-      if (drained) break;
-      await nextTask();
-    }
+    if (this.#phase === "ready") await this.#heard();
     this.#tell();
   }
 
@@ -217,6 +213,7 @@ export class Engine {
         mirror,
         folds: [fold],
         core: () => this.#coreOrThrow(),
+        heard: this.#heard,
         asked: this.asked,
         pure: (run) => this.pure(fold.name, run),
         signal,
@@ -363,7 +360,8 @@ export class Engine {
     onProgress(start);
     const core = () => this.#coreOrThrow();
     const pure = (run: () => void) => this.pure("this log", run);
-    await catchUp({ mirror, folds, core, asked: this.asked, pure, onProgress });
+    const heard = this.#heard;
+    await catchUp({ mirror, folds, core, heard, asked: this.asked, pure, onProgress });
     for (const fold of folds) mirror.attach(fold);
   }
 
@@ -418,6 +416,15 @@ export class Engine {
       this.#pumping = false;
     }
   }
+
+  /** Everything that wasm has said is taken in. */
+  readonly #heard = async (): Promise<void> => {
+    for (let core = this.#core; core && !this.#isClosed(); core = this.#core) {
+      const drained = this.#drain(core, deadline());
+      if (drained) return;
+      await nextTask();
+    }
+  };
 
   /** Takes in all that wasm has to say, if it has anything: commands come by the thousand. */
   #hear(core: LogCore): void {
