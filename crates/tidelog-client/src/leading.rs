@@ -6,14 +6,18 @@
 //! without an answer one of them takes the lock away. It counts questions and not time: a device that slept has asked
 //! nothing meanwhile, and a page whose timers are throttled asks less often.
 //!
+//! A leader whose build the server no longer serves cannot help a tab with a newer one, so each tab that the server has not
+//! refused itself takes the lock away from it, once.
+//!
 //! Whoever loses the lock is told when it runs again, stops what it was doing and waits in line. What it may send before it is
 //! told does no harm, for reasons that the core gives (`replica/sync.rs`).
 
 use crate::runtime::Runtime;
-use crate::tabs::{Hint, Lease};
+use crate::tabs::{Hint, Lease, PeerStatus};
 use gloo_timers::callback::Interval;
 use std::cell::{Cell, RefCell};
 use std::rc::Weak;
+use tidelog_core::replica::SyncError;
 
 /// So many questions without an answer mean that the leader is gone.
 const QUESTIONS: u32 = 3;
@@ -27,6 +31,10 @@ pub(crate) struct Leading {
     unanswered: Cell<u32>,
     /// The leader has said something since the last look.
     heard: Cell<bool>,
+    /// The server has told this very tab that its build is too old.
+    outdated: Cell<bool>,
+    /// It has told so to the tab that leads, and not to this one.
+    leader_outdated: Cell<bool>,
 }
 
 impl Leading {
@@ -34,6 +42,11 @@ impl Leading {
     pub(crate) fn hear(&self) {
         self.heard.set(true);
         self.unanswered.set(0);
+    }
+
+    /// What this tab, as the leader, hears from the server.
+    pub(crate) fn note(&self, error: Option<&SyncError>) {
+        self.outdated.set(error == Some(&SyncError::ClientTooOld));
     }
 
     /// Gives the lock back. Was it held or waited for?
@@ -54,8 +67,13 @@ impl Leading {
 }
 
 impl Runtime {
+    /// Gets in line for the lock, or takes it away from a leader that cannot lead.
+    pub(crate) fn get_in_line(&self) {
+        self.request_lease(self.leading.leader_outdated.get());
+    }
+
     /// Waits in line for the lock, or takes it away from whoever holds it.
-    pub(crate) fn request_lease(&self, steal: bool) {
+    fn request_lease(&self, steal: bool) {
         self.leading.withdraw();
         let wish = self.leading.wish.get();
         let (winner, loser) = (Weak::clone(&self.me), Weak::clone(&self.me));
@@ -80,6 +98,7 @@ impl Runtime {
 
     fn lead(&self) {
         self.leading.hear();
+        self.leading.leader_outdated.set(false);
         *self.peer.borrow_mut() = None;
         // Everybody is to hear of the new leader, also if it has nothing new to say.
         *self.said.borrow_mut() = None;
@@ -125,6 +144,21 @@ impl Runtime {
             hello: true,
             ..Hint::default()
         });
+    }
+
+    /// The leader says how the connection is. If it is too old for the server, and this tab is not, that is not how it is for this
+    /// tab, which takes over.
+    pub(crate) fn hear_leader(&self, status: PeerStatus) {
+        let leading = &self.leading;
+        leading.hear();
+        let too_old = status.error.as_deref() == Some(SyncError::ClientTooOld.code());
+        let relieves = too_old && !leading.outdated.get();
+        leading.leader_outdated.set(relieves);
+        *self.peer.borrow_mut() = (!relieves).then_some(status);
+        // One that is not in line yet, or not now, takes it when it is.
+        if relieves && !leading.is_withdrawn() && !self.replica.borrow().status().leader {
+            self.request_lease(true);
+        }
     }
 
     /// Something happened here after which the server had better be tried again, by whoever leads. If that tab cannot because

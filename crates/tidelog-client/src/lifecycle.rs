@@ -60,7 +60,7 @@ impl Runtime {
     fn wake_up(&self) {
         self.stored.borrow_mut().hidden = false;
         if self.leading.is_withdrawn() && !self.options.detached {
-            self.request_lease(false);
+            self.get_in_line();
         }
         self.kick();
     }

@@ -160,7 +160,7 @@ impl Runtime {
         self.upkeep.look();
         self.listen();
         if !self.options.detached {
-            self.request_lease(false);
+            self.get_in_line();
             self.watch_leader();
         }
         self.schedule();
@@ -486,8 +486,7 @@ impl Runtime {
             *self.said.borrow_mut() = None;
         }
         if let Some(status) = hint.status {
-            self.leading.hear();
-            *self.peer.borrow_mut() = Some(status);
+            self.hear_leader(status);
         }
         if hint.kick && self.replica.borrow().status().leader {
             self.kicked();
@@ -508,6 +507,7 @@ impl Runtime {
         if !status.leader {
             return;
         }
+        self.leading.note(status.sync_error.as_ref());
         let peer = PeerStatus {
             retry_at: status.retry_at.map(|at| at.millis() as f64),
             phase: status.phase.name().to_owned(),

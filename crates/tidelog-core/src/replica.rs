@@ -537,6 +537,7 @@ impl Replica {
     }
 
     fn queue_changed(&mut self) {
+        self.forget_push_trouble();
         self.renew_heads();
         self.notices.push_back(Notice::Queue);
         self.status_changed();

@@ -72,9 +72,14 @@ impl Room {
         }
     }
 
-    /// These have their verdict.
+    /// This one has its verdict.
     fn answered(&mut self, id: CommitId) {
-        self.oversized.retain(|other| *other != id);
+        self.keep(|other| other != id);
+    }
+
+    /// Forgets the others.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(CommitId) -> bool) {
+        self.oversized.retain(|id| is_kept(*id));
         if self.oversized.is_empty() {
             self.again = Lane::default();
         }
@@ -312,6 +317,7 @@ impl Replica {
             }
             _ => self.sync.push_failed(now, error),
         }
+        self.forget_push_trouble();
         self.status_changed();
     }
 }

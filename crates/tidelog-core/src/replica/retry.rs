@@ -77,6 +77,12 @@ impl Lane {
         core::mem::take(self).error.is_some()
     }
 
+    /// Nothing is left that it was about. What the server asked for still holds.
+    pub(super) fn settled(&mut self) {
+        self.error = None;
+        self.kick();
+    }
+
     /// Something happened that may have changed it all: it is tried again now, unless the server asked to wait.
     pub(super) const fn kick(&mut self) {
         self.failures = 0;

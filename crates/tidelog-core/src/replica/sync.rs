@@ -14,7 +14,7 @@
 
 use super::pull::Page;
 use super::push::{Room, Sent};
-use super::queue::{State, find_from};
+use super::queue::{Entry, State, find_from};
 use super::retry::Lane;
 use super::write::Busy;
 use super::{Notice, ReceiptState, Replica, Request, StoreRequest, SyncError};
@@ -273,12 +273,20 @@ impl Replica {
         self.sync.caught_up = self.sync.server_head.is_some_and(|head| head <= here);
         self.unjudged = true;
         self.send_lost_again();
-        if !self.queue.iter().any(|entry| entry.state == State::Pending) {
-            // Nothing is left to send, so what kept it from being sent is over.
-            self.sync.push.succeeded();
-        }
+        self.forget_push_trouble();
         self.renew_heads();
         self.status_changed();
+    }
+
+    /// What kept commits from being sent is over if none of them is left, whatever took them: a pull that confirmed those whose
+    /// receipt was lost, a conflict, a verdict. No later push would say so.
+    pub(super) fn forget_push_trouble(&mut self) {
+        let queue = &self.queue;
+        let is_queued = |id: CommitId| queue.iter().any(|entry| entry.id() == id);
+        self.sync.room.keep(is_queued);
+        if queue.iter().all(Entry::is_acked) {
+            self.sync.push.settled();
+        }
     }
 
     /// An acked commit whose position was read without finding it there, or lies behind the server's end, goes back to

@@ -111,6 +111,58 @@ fn what_the_server_asks_to_wait_is_waited_also_when_somebody_looks_at_the_page()
 }
 
 #[test]
+fn a_push_whose_commits_are_confirmed_before_it_fails_leaves_no_trouble_behind() {
+    let mut bench = one_to_send();
+    let commits = bench.pushes(0);
+    bench.at_server(&commits);
+    // The answer is lost, and the news of what was stored comes first.
+    assert!(bench.pull(0));
+    bench.save(0);
+    assert_eq!(bench.replica(0).counts().pending, 0);
+    bench.pushed(0, Err(network()));
+    let status = bench.replica(0).status();
+    assert_eq!((status.phase, status.retry_at), (Phase::Live, None));
+    assert_eq!(status.sync_error, None);
+}
+
+#[test]
+fn what_kept_a_commit_from_being_sent_is_over_when_it_is_parked() {
+    for error in [network(), SyncError::TooLarge { max: None }] {
+        let mut bench = Bench::new(1);
+        let id = bench.note(0, "facts/0", "1");
+        assert_eq!(bench.pushes(0).len(), 1);
+        bench.pushed(0, Err(error));
+        assert!(bench.replica(0).status().sync_error.is_some());
+        bench.stranger("facts/0", "facts.learnt", "7");
+        assert!(bench.pull(0));
+        bench.save(0);
+        bench.requests(0);
+        bench.save(0);
+        assert!(bench.replica(0).parked().contains_key(&id));
+        let status = bench.replica(0).status();
+        assert_eq!((status.phase, status.sync_error), (Phase::Live, None));
+    }
+}
+
+#[test]
+fn what_the_server_asked_to_wait_outlives_what_was_to_be_sent() {
+    let mut bench = Bench::new(1);
+    bench.note(0, "facts/0", "1");
+    assert_eq!(bench.pushes(0).len(), 1);
+    bench.pushed(0, Err(unavailable(Some(240_000))));
+    bench.stranger("facts/0", "facts.learnt", "7");
+    assert!(bench.pull(0));
+    bench.save(0);
+    bench.requests(0);
+    bench.save(0);
+    assert_eq!(bench.replica(0).status().phase, Phase::Live);
+    fact(&mut bench, "facts/1", 1);
+    assert!(bench.pushes(0).is_empty());
+    bench.now += 600_000;
+    assert_eq!(bench.pushes(0).len(), 1);
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_hold_anything_up() {
     let mut bench = one_to_send();
     bench.now = 1_900_000_000_000;
