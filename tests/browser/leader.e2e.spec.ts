@@ -5,19 +5,26 @@
  * `TIDELOG_FROZEN_SECONDS=60` stops it for so long and with the lease as it is; otherwise a short lease is over soon.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import type { Page } from "@playwright/test";
 import type { LabOptions } from "../lab/lab.ts";
-import { expect, openLog, rowsOf, synced, test, URL } from "../support/lab-test.ts";
+import {
+  add,
+  expect,
+  goOffline,
+  openLog,
+  parked,
+  rows,
+  rowsOf,
+  status,
+  synced,
+  test,
+  URL,
+} from "../support/lab-test.ts";
 import { OwnBrowser } from "../support/own-browser.ts";
 import { eventsOf } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
 
 const FROZEN_SECONDS = Number(process.env.TIDELOG_FROZEN_SECONDS ?? 0);
 const OPTIONS: LabOptions = FROZEN_SECONDS > 0 ? { url: URL } : { url: URL, takeOverAfter: 600 };
-
-const rows = (page: Page) => page.evaluate(() => window.lab.rows());
-const status = (page: Page) => page.evaluate(() => window.lab.status());
-const add = (page: Page, key: string, count = 1) =>
-  page.evaluate(({ key, count }) => window.lab.add(key, count), { key, count });
 
 test("a leader that is stopped is relieved, and what it wakes up with is neither lost nor sent twice", async ({
   lab,
@@ -41,9 +48,7 @@ test("a leader that is stopped is relieved, and what it wakes up with is neither
     expect(await status(follower)).toMatchObject({ phase: "live", leader: false });
 
     // The leader has things to send when it is stopped, and in the middle of its tries to do so.
-    lab.cut(true);
-    await expect.poll(() => status(leader)).toMatchObject({ phase: "offline" });
-    await expect.poll(() => status(follower)).toMatchObject({ phase: "offline" });
+    await goOffline(lab, leader, follower);
     await add(leader, "a", 3);
     await add(follower, "b", 2);
     await expect.poll(() => status(leader)).toMatchObject({ pending: 5 });
@@ -76,7 +81,11 @@ test("a leader that is stopped is relieved, and what it wakes up with is neither
     await synced(follower);
     for (const page of [leader, follower]) {
       await expect.poll(() => rows(page)).toEqual(rowsOf({ a: 6, b: 3 }));
-      expect(await page.evaluate(() => window.lab.log.parked.getSnapshot())).toEqual([]);
+      expect(await parked(page)).toEqual([]);
+      await expectStatuses(
+        page,
+        /opening (connecting )?live offline ((connecting|catching-up|offline) )*live/,
+      );
     }
     const stored = await eventsOf(tide, "lab");
     expect(stored.map(({ position }) => position)).toEqual(stored.map((_, i) => i + 1));

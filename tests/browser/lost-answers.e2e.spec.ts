@@ -2,6 +2,7 @@
 import { test as base, expect } from "../support/demo.ts";
 import { FaultyProxy } from "../support/faulty-proxy.ts";
 import { eventsOf } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
 import { TodoPage } from "../support/todo-page.ts";
 
 const test = base.extend<{ network: FaultyProxy }>({
@@ -11,6 +12,9 @@ const test = base.extend<{ network: FaultyProxy }>({
     await network.close();
   },
 });
+
+/** Lines were cut, and that is all the status may say of it. */
+const PARTED = /opening (connecting )?live(( (offline|catching-up))+ live)*/;
 
 /** What the server said about the commits of a push. */
 function resultsOf(answer: string) {
@@ -45,6 +49,7 @@ test("the answer to a push is lost after the server stored it: the retry gets th
     { commitId: first?.id, position: 1, version: 1, type: "todo.added" },
   ]);
   await expect(todos.items).toHaveAttribute("data-sync", "synced");
+  await expectStatuses(todos.page, PARTED);
 });
 
 test("a whole batch whose answer is lost is stored once, in the order it was made", async ({
@@ -66,6 +71,7 @@ test("a whole batch whose answer is lost is stored once, in the order it was mad
   const stored = await eventsOf(tide, "todos");
   expect(stored.map(({ data }) => (data as { title: string }).title)).toEqual(titles);
   await expect(todos.titles).toHaveText(titles);
+  await expectStatuses(todos.page, PARTED);
 });
 
 test("a captive portal answers everything with 200: nothing is parked, and it recovers", async ({
@@ -91,4 +97,8 @@ test("a captive portal answers everything with 200: nothing is parked, and it re
   await todos.synced();
   expect(await todos.parked()).toEqual([]);
   expect((await eventsOf(tide, "todos")).map(({ position }) => position)).toEqual([1, 2]);
+  await expectStatuses(
+    todos.page,
+    /opening (connecting )?live( (offline|error|catching-up))+ live/,
+  );
 });

@@ -4,17 +4,25 @@
  * is over when it is over.
  */
 import { writeFile } from "node:fs/promises";
-import type { Page } from "@playwright/test";
-import { expect, openLog, rowsOf, synced, test, URL } from "../support/lab-test.ts";
+import {
+  add,
+  expect,
+  goOffline,
+  look,
+  openLog,
+  openSynced,
+  parked,
+  rows,
+  rowsOf,
+  status,
+  synced,
+  test,
+  URL,
+} from "../support/lab-test.ts";
 import { eventsOf } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
+import type { TideServer } from "../support/tide-server.ts";
 
-const rows = (page: Page) => page.evaluate(() => window.lab.rows());
-const status = (page: Page) => page.evaluate(() => window.lab.status());
-const add = (page: Page, key: string, count = 1) =>
-  page.evaluate(({ key, count }) => window.lab.add(key, count), { key, count });
-/** The person comes back to the tab. */
-const look = (page: Page) =>
-  page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
 const isPush = ({ method }: { readonly method: string }) => method === "POST";
 const problem = (status: number, code: string, headers = {}) => ({
   status,
@@ -22,27 +30,21 @@ const problem = (status: number, code: string, headers = {}) => ({
   body: JSON.stringify({ status, code, detail: "as the test says" }),
 });
 
-/** The phases that the status goes through from now on, each once in a row. */
-async function phasesOf(page: Page): Promise<() => Promise<readonly string[]>> {
-  await page.evaluate(() => {
-    const phases = [window.lab.log.status.getSnapshot().phase];
-    Object.assign(window, { phases });
-    window.lab.log.status.subscribe(({ phase }) => {
-      if (phases.at(-1) !== phase) phases.push(phase);
-    });
-  });
-  return () => page.evaluate(() => (window as unknown as { phases: string[] }).phases);
+const AS_ANN = { url: URL, user: "ann", tokenFrom: "/token" };
+
+/** From now on the server takes this token and no other. */
+async function servedWith(tide: TideServer, token: string): Promise<void> {
+  const tokens = `${tide.database}.tokens`;
+  await tide.stop();
+  await writeFile(tokens, `lab ${token} ann\n`);
+  await tide.start({ logs: ["lab"], dev: false, args: ["--tokens", tokens] });
 }
 
 test("500 commits made offline go in one push", async ({ lab, tide, context }) => {
-  const page = await lab.open(context);
-  await openLog(page, { url: URL });
-  await synced(page);
-  lab.cut(true);
-  await expect.poll(() => status(page)).toMatchObject({ phase: "offline", pending: 0 });
+  const page = await openSynced(lab, context);
+  await goOffline(lab, page);
   await add(page, "a", 500);
   expect(await status(page)).toMatchObject({ phase: "offline", pending: 500 });
-  const phases = await phasesOf(page);
   const before = lab.calls.length;
   lab.cut(false);
   await synced(page);
@@ -52,8 +54,8 @@ test("500 commits made offline go in one push", async ({ lab, tide, context }) =
   );
   const pushes = lab.calls.slice(before).filter(isPush);
   expect(pushes).toHaveLength(1);
-  expect(await phases()).not.toContain("error");
   expect(await rows(page)).toEqual(rowsOf({ a: 500 }));
+  await expectStatuses(page, /opening (connecting )?live offline (catching-up )?live/);
 });
 
 test("the network is cut in the middle of a push: it says offline, and goes on where it was", async ({
@@ -61,10 +63,7 @@ test("the network is cut in the middle of a push: it says offline, and goes on w
   tide,
   context,
 }) => {
-  const page = await lab.open(context);
-  await openLog(page, { url: URL });
-  await synced(page);
-  const phases = await phasesOf(page);
+  const page = await openSynced(lab, context);
   // The push has arrived halfway, and from then on nothing does.
   lab.between((call) => {
     if (isPush(call)) lab.cut(true);
@@ -77,11 +76,34 @@ test("the network is cut in the middle of a push: it says offline, and goes on w
   await synced(page);
   expect(await rows(page)).toEqual(rowsOf({ a: 40 }));
   expect(await eventsOf(tide, "lab")).toHaveLength(40);
-  const gone = (await phases()).filter((phase) => phase !== "connecting");
-  expect(gone[0]).toBe("live");
-  expect(gone.at(-1)).toBe("live");
-  expect(gone).toContain("offline");
-  expect(gone).not.toContain("error");
+  await expectStatuses(page, /opening (connecting )?live offline (catching-up )?live/);
+});
+
+test("a push that is cut in its middle, or whose answer is, is stored once: whatever was on its way is sent again", async ({
+  lab,
+  tide,
+  context,
+}) => {
+  const page = await openSynced(lab, context);
+  // Not once, because a browser sends again by itself what it lost on a connection that was open before.
+  for (const [key, way] of Object.entries({ a: "half", b: "lose", c: "half" } as const)) {
+    lab.between((call) => (isPush(call) ? way : undefined));
+    const before = lab.calls.length;
+    await add(page, key, 30);
+    await expect.poll(() => lab.calls.slice(before).filter(isPush).length).toBeGreaterThan(0);
+    // What the server has stored is confirmed by the next pull, whether or not the push was answered.
+    if (way === "half") await expect.poll(() => status(page)).toMatchObject({ phase: "offline" });
+    lab.between(() => undefined);
+    await synced(page);
+  }
+  const stored = await eventsOf(tide, "lab");
+  expect(stored.map(({ position }) => position)).toEqual(stored.map((_, i) => i + 1));
+  expect(new Set(stored.map(({ commitId }) => commitId)).size).toBe(90);
+  expect(await rows(page)).toEqual(rowsOf({ a: 30, b: 30, c: 30 }));
+  expect(await parked(page)).toEqual([]);
+  await expectStatuses(page, /opening (connecting )?live( offline (catching-up )?live){2,3}/);
+  await tide.stop();
+  await tide.run("verify", ["--log", "lab"]);
 });
 
 test("a token that expires while offline is asked for anew when it is back, and nobody is bothered", async ({
@@ -89,29 +111,23 @@ test("a token that expires while offline is asked for anew when it is back, and 
   tide,
   context,
 }) => {
-  const tokens = `${tide.database}.tokens`;
-  const start = async (token: string) => {
-    await tide.stop();
-    await writeFile(tokens, `lab ${token} ann\n`);
-    await tide.start({ logs: ["lab"], dev: false, args: ["--tokens", tokens] });
-    lab.token = token;
-  };
-  await start("the-first-token-of-ann");
-  const page = await lab.open(context);
-  await openLog(page, { url: URL, user: "ann", tokenFrom: "/token" });
+  await servedWith(tide, "the-first-token-of-ann");
+  lab.token = "the-first-token-of-ann";
+  const page = await openSynced(lab, context, AS_ANN);
   await add(page, "a", 1);
   await synced(page);
 
-  lab.cut(true);
-  await expect.poll(() => status(page)).toMatchObject({ phase: "offline" });
+  await goOffline(lab, page);
   await add(page, "a", 2);
-  await start("the-second-token-of-ann");
-  const phases = await phasesOf(page);
+  await servedWith(tide, "the-second-token-of-ann");
+  lab.token = "the-second-token-of-ann";
   const before = lab.calls.length;
   lab.cut(false);
   await synced(page);
-  expect(await phases()).not.toContain("blocked");
   expect(await eventsOf(tide, "lab", lab.token)).toHaveLength(3);
+  expect(await rows(page)).toEqual(rowsOf({ a: 3 }));
+  // The first request goes out without a token, which is asked for then.
+  await expectStatuses(page, /opening (connecting )?live offline (catching-up )?live/);
   const old = lab.calls.slice(before).filter(({ headers }) => {
     return headers.authorization === "Bearer the-first-token-of-ann";
   });
@@ -123,12 +139,9 @@ test("without a new token it is blocked, asks nobody for nothing, and goes on af
   tide,
   context,
 }) => {
-  const tokens = `${tide.database}.tokens`;
-  await tide.stop();
-  await writeFile(tokens, "lab the-only-token-of-ann ann\n");
-  await tide.start({ logs: ["lab"], dev: false, args: ["--tokens", tokens] });
+  await servedWith(tide, "the-only-token-of-ann");
   const page = await lab.open(context);
-  await openLog(page, { url: URL, user: "ann", tokenFrom: "/token" });
+  await openLog(page, AS_ANN);
   await add(page, "a", 2);
   await expect
     .poll(() => status(page))
@@ -137,7 +150,7 @@ test("without a new token it is blocked, asks nobody for nothing, and goes on af
   const before = lab.calls.length;
   await add(page, "a", 1);
   const other = await lab.open(context);
-  await openLog(other, { url: URL, user: "ann", tokenFrom: "/token" });
+  await openLog(other, AS_ANN);
   await expect
     .poll(() => status(other))
     .toMatchObject({ phase: "blocked", pending: 3, error: { code: "unauthorized" } });
@@ -151,6 +164,9 @@ test("without a new token it is blocked, asks nobody for nothing, and goes on af
   await expect.poll(() => status(other)).toMatchObject({ phase: "live", pending: 0, leader: true });
   await expect.poll(() => status(page)).toMatchObject({ phase: "live", pending: 0, leader: false });
   expect(await eventsOf(tide, "lab", "the-only-token-of-ann")).toHaveLength(3);
+  for (const each of [page, other]) {
+    await expectStatuses(each, /opening (connecting )?blocked (connecting )?(catching-up )?live/);
+  }
 });
 
 test("a proxy takes small bodies only: pushes become smaller, one commit that never fits is named and holds up nobody", async ({
@@ -158,11 +174,8 @@ test("a proxy takes small bodies only: pushes become smaller, one commit that ne
   tide,
   context,
 }) => {
-  const page = await lab.open(context);
-  await openLog(page, { url: URL });
-  await synced(page);
-  lab.cut(true);
-  await expect.poll(() => status(page)).toMatchObject({ phase: "offline" });
+  const page = await openSynced(lab, context);
+  await goOffline(lab, page);
   await add(page, "a", 60);
   const large = await page.evaluate(async () => {
     const { log } = window.lab;
@@ -193,7 +206,7 @@ test("a proxy takes small bodies only: pushes become smaller, one commit that ne
   expect(message).toContain(large);
   expect((await status(page)).retryAt).toBeGreaterThan(0);
   expect(await eventsOf(tide, "lab")).toHaveLength(120);
-  expect(await page.evaluate(() => window.lab.log.parked.getSnapshot())).toEqual([]);
+  expect(await parked(page)).toEqual([]);
   expect(refused).toBeLessThan(10);
 
   const before = refused;
@@ -204,6 +217,7 @@ test("a proxy takes small bodies only: pushes become smaller, one commit that ne
   await page.evaluate(() => window.lab.log.syncNow());
   await synced(page);
   expect(await eventsOf(tide, "lab")).toHaveLength(126);
+  await expectStatuses(page, /opening (connecting )?live offline (catching-up |live )*error live/);
 });
 
 test("a server that asks to wait is not asked again, whatever the person does, and its time is shown", async ({
@@ -211,9 +225,7 @@ test("a server that asks to wait is not asked again, whatever the person does, a
   tide,
   context,
 }) => {
-  const page = await lab.open(context);
-  await openLog(page, { url: URL });
-  await synced(page);
+  const page = await openSynced(lab, context);
   const hour = 3_600_000;
   for (const [status_, wait] of [
     [503, () => new Date(Date.now() + hour).toUTCString()],
@@ -242,6 +254,8 @@ test("a server that asks to wait is not asked again, whatever the person does, a
     expect(pushes).toBe(1);
     // A reload begins anew.
     lab.between(() => undefined);
+    const waiting = status_ === 503 ? /offline/ : /error/;
+    await expectStatuses(page, new RegExp(`opening (connecting )?live ${waiting.source}`));
     await page.reload();
     await openLog(page, { url: URL });
     await synced(page);
@@ -264,11 +278,13 @@ test("a build that the server no longer serves says that an update is needed, an
     .poll(() => status(page))
     .toMatchObject({ phase: "blocked", pending: 2, error: { code: "client_too_old" } });
   expect((await status(page)).retryAt).toBeGreaterThan(Date.now() + 60_000);
+  await expectStatuses(page, /opening (connecting )?blocked/);
   lab.between(() => undefined);
   await page.reload();
   await openLog(page, { url: URL });
   await synced(page);
   expect(await eventsOf(tide, "lab")).toHaveLength(2);
+  await expectStatuses(page, /opening (connecting )?live/);
 });
 
 test("redirects are not followed and cut answers are none: nothing is parked", async ({
@@ -276,9 +292,7 @@ test("redirects are not followed and cut answers are none: nothing is parked", a
   tide,
   context,
 }) => {
-  const page = await lab.open(context);
-  await openLog(page, { url: URL });
-  await synced(page);
+  const page = await openSynced(lab, context);
   let led = 0;
   for (const answer of [
     { status: 302, headers: { location: "/v1/portal" } },
@@ -304,8 +318,9 @@ test("redirects are not followed and cut answers are none: nothing is parked", a
     await synced(page);
   }
   expect(led).toBe(0);
-  expect(await page.evaluate(() => window.lab.log.parked.getSnapshot())).toEqual([]);
+  expect(await parked(page)).toEqual([]);
   expect(await eventsOf(tide, "lab")).toHaveLength(6);
+  await expectStatuses(page, /opening (connecting )?live( (error|offline) (catching-up )?live){6}/);
 });
 
 test("a line that hangs is given up, and what it carried is sent again", async ({
@@ -328,4 +343,5 @@ test("a line that hangs is given up, and what it carried is sent again", async (
   lab.between(() => undefined);
   await synced(page);
   expect(await eventsOf(tide, "lab")).toHaveLength(3);
+  await expectStatuses(page, /opening (connecting )?live offline (catching-up )?live/);
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "../support/demo.ts";
 import { eventsOf } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
 import { converged, TodoPage } from "../support/todo-page.ts";
 
 test("TodoMVC opens, takes todos and keeps them with the server stopped, and syncs when it is back", async ({
@@ -31,6 +32,7 @@ test("TodoMVC opens, takes todos and keeps them with the server stopped, and syn
   await todos.add("While it is away");
   await expect(todos.items.nth(1)).toHaveAttribute("data-sync", "pending");
   await expect(todos.statusLine).toContainText("1 pending");
+  await expectStatuses(todos.page, /opening (connecting )?offline/);
   await todos.page.reload();
   await expect(todos.titles).toHaveText(["Before", "While it is away"]);
 
@@ -40,6 +42,7 @@ test("TodoMVC opens, takes todos and keeps them with the server stopped, and syn
   await expect(todos.statusLine).toHaveText("Live");
   await expect(todos.items.nth(1)).toHaveAttribute("data-sync", "synced");
   expect(await eventsOf(tide, "todos")).toHaveLength(2);
+  await expectStatuses(todos.page, /opening ((connecting|offline) )*(catching-up )?live/);
   const elsewhere = await TodoPage.open(await newBrowser(), tide);
   await converged([todos, elsewhere], ["Before", "While it is away"]);
 });
@@ -56,6 +59,7 @@ test("it syncs by itself when the server is back, without anybody touching the p
   await tide.start();
   await todos.synced();
   expect(await eventsOf(tide, "todos")).toHaveLength(1);
+  await expectStatuses(todos.page, /opening (connecting )?live offline (catching-up )?live/);
 });
 
 test("one visit to TodoMVC is enough for the loan desk to open with the server stopped", async ({

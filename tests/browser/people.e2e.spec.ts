@@ -1,24 +1,25 @@
 /** Several people use one browser, one after the other. */
-import { expect, openLog, synced, test, URL } from "../support/lab-test.ts";
+import { add, expect, openLog, openSynced, rows, synced, test, URL } from "../support/lab-test.ts";
 import { eventsOf } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
 
 test("who signs out with unsent work leaves it where nobody else sends it; it can be saved and deleted, or sent later", async ({
   lab,
   tide,
   context,
 }) => {
-  const page = await lab.open(context);
-  await openLog(page, { url: URL, user: "ann@example.com" });
-  await synced(page);
+  const page = await openSynced(lab, context, { url: URL, user: "ann@example.com" });
   lab.cut(true);
-  await page.evaluate(() => window.lab.add("anns", 3));
+  await add(page, "anns", 3);
   await page.evaluate(() => window.lab.log.close());
+  await expectStatuses(page, /opening (connecting )?live (offline )?closed/);
 
   await openLog(page, { url: URL, user: "bob" });
-  expect(await page.evaluate(() => window.lab.rows())).toEqual([]);
+  expect(await rows(page)).toEqual([]);
   lab.cut(false);
-  await page.evaluate(() => window.lab.add("bobs", 1));
+  await add(page, "bobs", 1);
   await synced(page);
+  await expectStatuses(page, /opening ((connecting|offline|catching-up) )*live/);
   const left = await page.evaluate(async () => {
     const { keptLogs, openKept } = window.lab.tidelog;
     const names = await keptLogs();
@@ -43,9 +44,10 @@ test("who signs out with unsent work leaves it where nobody else sends it; it ca
   await openLog(page, { url: URL, user: "ann@example.com" });
   await synced(page);
   expect(await eventsOf(tide, "lab")).toHaveLength(4);
+  await expectStatuses(page, /opening (connecting )?(catching-up )?live/);
 
   lab.cut(true);
-  await page.evaluate(() => window.lab.add("gone", 1));
+  await add(page, "gone", 1);
   await page.evaluate(() => window.lab.log.close());
   const names = await page.evaluate(async () => {
     const { keptLogs, openKept } = window.lab.tidelog;

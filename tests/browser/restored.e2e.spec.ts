@@ -2,11 +2,16 @@
 import { cp, rm } from "node:fs/promises";
 import { expect, test } from "../support/demo.ts";
 import { eventsOf, RawWriter } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
 import type { TideServer } from "../support/tide-server.ts";
 import { converged, TodoPage } from "../support/todo-page.ts";
 
 /** SQLite keeps its newest pages beside the file. */
 const PARTS = ["", "-wal", "-shm"];
+
+/** The server went away twice, and the second time it came back with less. */
+const WENT_AWAY =
+  /opening ((connecting|catching-up) )*live( (offline|connecting|catching-up))*( live( (offline|connecting|catching-up))+)* live/;
 
 async function backUp(tide: TideServer): Promise<void> {
   await tide.stop();
@@ -54,6 +59,7 @@ test("what it lost comes back from its authors, once; what nobody here wrote is 
     await each.synced();
     await expect(each.statusLine).toHaveText("Live");
     expect(await each.parked()).toEqual([]);
+    await expectStatuses(each.page, WENT_AWAY);
   }
   const stored = await eventsOf(tide, "todos");
   expect(stored.map(({ position }) => position)).toEqual([1, 2, 3]);

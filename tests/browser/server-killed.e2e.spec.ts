@@ -1,12 +1,15 @@
 /** The server dies as by a power cut, again and again, while browsers and backends push to it. */
 import { expect, test } from "../support/demo.ts";
 import { eventsOf, RawWriter } from "../support/server-log.ts";
+import { expectStatuses } from "../support/statuses.ts";
 import type { TideServer } from "../support/tide-server.ts";
 import { converged, TodoPage } from "../support/todo-page.ts";
 
 const KILLS = 3;
 const BETWEEN_KILLS = 60;
 const WRITERS = 4;
+/** The server went away a few times, and came back each time. Nobody has to do anything about it. */
+const WENT_AWAY = /opening ((offline|connecting|catching-up|live) )*live/;
 
 /** Backends that push commit after commit, each as often as it takes until it is acknowledged. */
 class Writers {
@@ -86,6 +89,7 @@ test("kill -9 during pushes: every acknowledged event is there once, and the bro
   await todos.retryNow();
   await todos.synced();
 
+  await expectStatuses(todos.page, WENT_AWAY);
   const stored = await eventsOf(tide, "todos");
   expect(stored.map(({ position }) => position)).toEqual(stored.map((_, i) => i + 1));
   const positions = new Map(stored.map(({ commitId, position }) => [commitId, position]));
@@ -169,5 +173,6 @@ test("killed and started again 20 times under two browsers that write: both end 
     await expect.poll(async () => (await each.status()).position).toBe(stored.length);
     expect(await each.status()).toMatchObject({ phase: "live", pending: 0, parked: 0 });
     await expect(each.statusLine).toHaveText("Live");
+    await expectStatuses(each.page, WENT_AWAY);
   }
 });

@@ -39,6 +39,18 @@ export function counterOf(version: number) {
   });
 }
 
+/** The same kind in a later build of the app: it has an event and a command more, and so another fold. */
+export const laterCounter = stream("counter", {
+  version: 2,
+  events: { counted, doubled: counted },
+  initial: { count: 0, sum: 0 } satisfies Count as Count,
+  evolve: { counted: fold, doubled: (state, event) => fold(fold(state, event), event) },
+  commands: ({ emit }) => ({
+    count: (_state, event: Counted) => emit.counted(event),
+    double: (_state, event: Counted) => emit.doubled(event),
+  }),
+});
+
 /** What the page folds and the test folds again. */
 export function fold({ count, sum }: Count, { tag, part }: Counted): Count {
   let next = Math.imul(sum, 31) + part;

@@ -1,8 +1,8 @@
 /** A page without a user interface: tests make logs on it with any options, by `page.evaluate`. */
 
-import type { ExportOptions, ImportResult, RecordedEvent } from "tidelog";
+import type { ExportOptions, ImportResult, Log, RecordedEvent } from "tidelog";
 import * as tidelog from "tidelog";
-import { type Counted, counterOf } from "./counter.ts";
+import { type Counted, counterOf, laterCounter } from "./counter.ts";
 import * as disk from "./disk.ts";
 import { KillPage } from "./kill.ts";
 import { shop } from "./shop.ts";
@@ -12,6 +12,8 @@ export interface LabOptions {
   readonly url?: string;
   /** Version of the fold; 1 unless given. */
   readonly fold?: number;
+  /** A later build of the app, which has an event more. */
+  readonly later?: boolean;
   readonly user?: string;
   readonly snapshots?: boolean;
   readonly retain?: { readonly newest: number };
@@ -72,6 +74,15 @@ class Lab {
     );
     await Promise.all(receipts.map(({ durable }) => durable));
     return receipts.map(({ id }) => id);
+  }
+
+  /** Appends an event that only a later build knows. */
+  async double(key: string): Promise<string> {
+    const { counter } = this.log as unknown as Log<{ counter: typeof laterCounter }>;
+    const handle = counter(key);
+    const receipt = handle.double({ tag: `${key}-${handle.version + 1}`, part: 1, of: 1 });
+    await receipt.durable;
+    return receipt.id;
   }
 
   /** Imports events as `add` would have made them, with payloads of about `size` bytes each. */
@@ -151,8 +162,8 @@ async function tokenFrom(url: string, refresh: boolean): Promise<string | undefi
   return window.lab.token;
 }
 
-function logOf({ url, fold = 1, user, snapshots, retain, ...options }: LabOptions) {
-  const definition = counterOf(fold);
+function logOf({ url, fold = 1, later, user, snapshots, retain, ...options }: LabOptions) {
+  const definition = later ? (laterCounter as ReturnType<typeof counterOf>) : counterOf(fold);
   const log = tidelog.createLog({
     name: "lab",
     streams: { counter: definition },

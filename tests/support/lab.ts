@@ -37,7 +37,7 @@ export interface Call {
 
 /**
  * What stands before the server says to a call: nothing, for ever nothing, or something of its own. `lose`: the server does its
- * work, and the line is cut before the answer.
+ * work, and the line is cut before the answer. `half`: the line is cut in the middle of what is sent.
  */
 export type Answers = (
   call: Call,
@@ -45,6 +45,7 @@ export type Answers = (
   | undefined
   | "hang"
   | "lose"
+  | "half"
   | { readonly status: number; readonly headers?: OutgoingHttpHeaders; readonly body?: string };
 
 export class Lab {
@@ -137,10 +138,28 @@ export class Lab {
       this.#forward(request, response, answer === "lose");
       return;
     }
+    if (answer === "half") {
+      await this.#forwardHalf(request, call.bytes);
+      response.destroy();
+      return;
+    }
     // What has not been read would be lost with the connection, and the answer with it.
     for await (const _ of request);
     if (answer === "hang") return;
     response.writeHead(answer.status, answer.headers).end(answer.body);
+  }
+
+  async #forwardHalf(request: IncomingMessage, bytes: number): Promise<void> {
+    if (this.#target === undefined) return;
+    const { hostname, port } = this.#target;
+    const { url: path, method, headers } = request;
+    const onward = requestOf({ hostname, port, path, method, headers });
+    onward.on("error", () => undefined);
+    const body: Buffer[] = [];
+    for await (const chunk of request) body.push(chunk as Buffer);
+    const half = Buffer.concat(body).subarray(0, Math.floor(bytes / 2));
+    await new Promise((sent) => onward.write(half, sent));
+    onward.destroy();
   }
 
   #forward(request: IncomingMessage, response: ServerResponse, isLost: boolean): void {

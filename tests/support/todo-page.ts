@@ -3,6 +3,7 @@ import type { BrowserContext, Locator, Page } from "@playwright/test";
 import type { Log, ParkedCommit, RecordedEvent, Status } from "tidelog";
 import type { todo } from "../../www/src/todomvc/todo.ts";
 import { expect } from "./demo.ts";
+import { recordDemo } from "./statuses.ts";
 import type { TideServer } from "./tide-server.ts";
 
 declare global {
@@ -31,6 +32,7 @@ export class TodoPage {
     { user, route = "" }: { user?: string; route?: string } = {},
   ): Promise<TodoPage> {
     const page = await context.newPage();
+    await recordDemo(page);
     const query = user === undefined ? "" : `?user=${encodeURIComponent(user)}`;
     await page.goto(server.url(`/todomvc/${query}${route}`));
     const todos = new TodoPage(page);
