@@ -450,6 +450,10 @@ impl Replica {
             }
             !confirmed
         });
+        // Of its own are all that it held, whatever its id is by now: a copied profile takes another.
+        let mut held: Set<CommitId> = settled.iter().copied().collect();
+        let leaving = self.departing.iter().map(|departing| departing.id);
+        held.extend(leaving.chain(self.parked.keys().copied()));
         self.departing
             .retain(|departing| !ids.contains(&departing.id));
         let before = self.parked.len();
@@ -460,16 +464,14 @@ impl Replica {
         self.notices.push_back(Notice::Confirmed {
             frame: Arc::clone(&frame),
             skip,
-            settled: settled.clone(),
+            settled,
         });
         if self.opened {
-            // Its own are known by the queue too: the replica may have another id by now.
-            let settled: Set<CommitId> = settled.into_iter().collect();
             let first = frame.first_position();
             for number in 0..frame.commits() {
                 let id = frame.commit_id(number);
                 let end = frame.commit_end().get(number).copied().unwrap_or_default();
-                let own = frame.replica(number) == self.id || settled.contains(&id);
+                let own = frame.replica(number) == self.id || held.contains(&id);
                 if own && end as usize > skip {
                     let last = first.plus(u64::from(end).saturating_sub(1));
                     self.receipt(id, ReceiptState::Confirmed(last));

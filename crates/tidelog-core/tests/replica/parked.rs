@@ -4,10 +4,17 @@ use super::app::{any_command, any_event};
 use super::bench::Bench;
 use super::dice::Dice;
 use tidelog_core::condition::Conflict;
-use tidelog_core::replica::{ParkReason, Parked};
+use tidelog_core::replica::{ParkReason, Parked, ReceiptState, SyncError};
 use tidelog_core::{
-    Attempt, Commit, CommitId, EventId, Expected, Local, Policy, ReplicaId, Seq, StreamId, Version,
+    Attempt, Commit, CommitId, Epoch, EventId, Expected, Local, Policy, ReplicaId, Seq, StreamId,
+    Version,
 };
+
+fn network() -> SyncError {
+    SyncError::Network {
+        detail: String::from("cut"),
+    }
+}
 
 fn any_parked(dice: &mut Dice) -> Parked {
     let text = |dice: &mut Dice| "é".repeat(dice.below(9));
@@ -111,4 +118,39 @@ fn a_commit_that_another_tab_parked_again_is_the_new_one() {
         bench.save(0);
         bench.stranger("facts/0", "facts.learnt", "3");
     }
+}
+
+#[test]
+fn a_parked_commit_that_turns_out_to_be_confirmed_is_told_so_under_another_replica_id_too() {
+    let mut bench = Bench::new(1);
+    let id = bench.note(0, "facts/0", "1");
+    let pushed = bench.pushes(0);
+    bench.pushed(0, Err(network()));
+    bench.stranger("facts/0", "facts.learnt", "2");
+    bench.now += 60_000;
+    bench.sync(0);
+    assert!(bench.replica(0).parked().contains_key(&id));
+    // Another device has the same id: this one takes a new one.
+    let own = bench.replica(0).id();
+    let other = bench.note(0, "facts/1", "1");
+    let mut answer = bench.pushes(0);
+    assert_eq!(answer[0].id, other);
+    answer[0].id = bench.id();
+    bench.at_server(&answer);
+    answer[0].id = other;
+    let answer = bench.at_server(&answer);
+    bench.pushed(0, Ok(answer));
+    bench.sync(0);
+    assert_ne!(bench.replica(0).id(), own);
+    // The server goes back to before the stranger came, and the push that was given up arrives.
+    bench.server = bench.server.restored(Epoch::from_bytes([3; 16]), 0);
+    bench.at_server(&pushed);
+    assert!(bench.server.has(id));
+    bench.now += 60_000;
+    bench.sync(0);
+    assert!(!bench.replica(0).parked().contains_key(&id));
+    assert!(matches!(
+        bench.heard(0, id),
+        Some(ReceiptState::Confirmed(_))
+    ));
 }
