@@ -9,7 +9,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..4 | magic `TIDE` |
-//! | 4 | format version, 1 or 2 |
+//! | 4 | format version, 1 to 3 |
 //! | 5 | flags: bit 0 recorded |
 //! | 6..8 | zero |
 //! | 8..12 | length of the whole frame in bytes |
@@ -19,14 +19,17 @@
 //! | 40..44 | number of commits |
 //! | 44..48 | number of events |
 //! | 48..80 | chain hash before the first commit (zero in a local frame) |
-//! | 80.. | sections, each behind its length as a varint: the dictionary, lanes, the payloads |
+//! | 80..88 | of format 3 only: how many positions its gaps leave out |
+//! | 80.., 88.. | sections, each behind its length as a varint: gaps (format 3), the dictionary, lanes, the payloads |
 //!
 //! Format 1 has two lanes: all of each commit, one after the other, and all of each event. It goes over the wire, and it is
 //! what is pending. Format 2 is for what stays on disk: a lane for each field, in the order of the table below, so that
 //! like bytes stand together and the browser's own compression (Snappy, which finds repeated bytes and nothing else) has
-//! more to find. What follows from the rest of the frame is left out of it. It holds recorded commits only.
+//! more to find. What follows from the rest of the frame is left out of it. It holds recorded commits only. Format 3 is format 2
+//! with gaps between its commits or at its ends (`frame/gaps.rs`): for a replica that asks for a part of the log. It may hold
+//! gaps only.
 //!
-//! | of a commit | format 1 | format 2 |
+//! | of a commit | format 1 | formats 2, 3 |
 //! |---|---|---|
 //! | time in its id | | signed: from the id before |
 //! | id | 16 bytes | its last 10 bytes |
@@ -44,7 +47,7 @@
 //! | its first version | varint | signed: from the one that follows the stream's last |
 //! | how many more | varint | the same |
 //!
-//! | of an event | both formats |
+//! | of an event | all formats |
 //! |---|---|
 //! | stream; type; schema version | varints |
 //! | time | signed: from the event before |
@@ -84,6 +87,7 @@ mod checksum;
 mod columns;
 mod decode;
 mod encode;
+mod gaps;
 mod layout;
 mod merge;
 pub(crate) mod reader;
@@ -92,9 +96,12 @@ pub(crate) mod writer;
 
 pub(crate) use checksum::crc32c;
 pub use columns::{Columns, Extra, StreamEnd};
+pub use gaps::Step;
 pub use merge::{MergeError, Merged};
 
 use crate::commit::{Local, Recorded};
+use crate::filter::Filter;
+use crate::gap::GapRecord;
 use crate::hash::ChainHash;
 use crate::id::Epoch;
 use crate::number::{Position, Seq};
@@ -103,14 +110,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use layout::Layout;
 
-/// The number of bytes before the sections.
+/// The least number of bytes before the sections.
 pub const HEADER_BYTES: usize = 80;
 const MAGIC: [u8; 4] = *b"TIDE";
 /// Format 1: rows. What goes over the wire, and what is pending.
 const FORMAT_ROWS: u8 = 1;
 /// Format 2: lanes. What is merged for the disk.
 const FORMAT_LANES: u8 = 2;
-const NEWEST_FORMAT: u8 = FORMAT_LANES;
+/// Format 3: lanes with gaps.
+const FORMAT_GAPS: u8 = 3;
+const NEWEST_FORMAT: u8 = FORMAT_GAPS;
 const RECORDED: u8 = 1;
 
 /// A decoded frame.
@@ -122,14 +131,27 @@ pub struct Frame {
     pub chain_before: ChainHash,
     /// Its commits.
     pub body: Body,
+    /// What it leaves out between them and at its ends, by position. None in a local frame.
+    pub gaps: Vec<GapRecord>,
     /// All payloads as JSON texts joined by commas.
     pub payloads: Arc<str>,
+}
+
+impl Frame {
+    /// Its commits and gaps by position. None of a local frame.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let commits = match &self.body {
+            Body::Recorded(commits) => commits.as_slice(),
+            Body::Local(_) => &[],
+        };
+        gaps::steps(commits, &self.gaps)
+    }
 }
 
 /// The commits of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// Confirmed commits, contiguous in position.
+    /// Confirmed commits, contiguous in position but for the frame's gaps.
     Recorded(Vec<Recorded>),
     /// Commits that this replica has not seen confirmed.
     Local(Vec<Local>),
@@ -152,23 +174,26 @@ pub struct Header {
     pub commits: u32,
     /// How many events it holds.
     pub events: u32,
+    /// How many positions it leaves out.
+    pub left_out: u64,
     /// The chain hash before its first commit.
     pub chain_before: ChainHash,
 }
 
 impl Header {
-    /// The position of its first event, if it is recorded.
+    /// The first position that it covers, if it is recorded: of an event, or of a gap.
     #[must_use]
     pub fn first_position(&self) -> Position {
         Position::new(self.first)
     }
 
-    /// The position of its last event, if it is recorded.
+    /// The last position that it covers, if it is recorded.
     #[must_use]
     pub fn last_position(&self) -> Position {
         Position::new(
             self.first
                 .saturating_add(u64::from(self.events))
+                .saturating_add(self.left_out)
                 .saturating_sub(1),
         )
     }
@@ -237,6 +262,18 @@ pub fn encode_segment(epoch: Epoch, chain_before: ChainHash, commits: &[Recorded
     encode::encode_recorded(Layout::Lanes, epoch, chain_before, commits)
 }
 
+/// Encodes confirmed commits and what is left out between them and at their ends, both by position: in format 3, or in
+/// format 2 if there is no gap. Together they must be contiguous.
+#[must_use]
+pub fn encode_with_gaps(
+    epoch: Epoch,
+    chain_before: ChainHash,
+    commits: &[Recorded],
+    gaps: &[GapRecord],
+) -> Vec<u8> {
+    encode::encode_with_gaps(epoch, chain_before, commits, gaps)
+}
+
 /// Encodes commits that are not confirmed, with the commands that made them.
 #[must_use]
 pub fn encode_local<'a>(first: Seq, commits: impl IntoIterator<Item = &'a Local>) -> Vec<u8> {
@@ -279,14 +316,21 @@ pub fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
     columns::columns(bytes)
 }
 
-/// Makes one frame (of format 2) of recorded frames of one epoch that follow each other. The chain hashes of all commits are computed
-/// again, and each frame must continue the chain of the one before: so what was changed at rest shows. Frames without
-/// commits are passed over.
+/// Makes one frame (of format 2 or 3) of recorded frames of one epoch that follow each other. The chain hashes of all commits are computed
+/// again, and each frame must continue the chain of the one before: so what was changed at rest shows. Gaps stay, and frames
+/// with neither commits nor gaps are passed over.
 ///
 /// # Errors
 /// [`MergeError`] if one is damaged, or they do not follow each other.
 pub fn merge(frames: &[&[u8]]) -> Result<Merged, MergeError> {
     merge::merge(frames)
+}
+
+/// A recorded frame without the commits that a filter does not ask for, with gaps in their places: for what a server sends
+/// that cannot leave anything out. `None` if there is nothing to leave out.
+#[must_use]
+pub fn leave_out(frame: &Frame, filter: &Filter) -> Option<Vec<u8>> {
+    gaps::leave_out(frame, filter)
 }
 
 /// The chain hash behind a recorded frame's last commit, from the one before its first and all it holds. Some

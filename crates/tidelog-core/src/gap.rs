@@ -1,5 +1,6 @@
 //! What a log leaves out, and why: never in silence.
 
+use crate::hash::ChainHash;
 use crate::number::Position;
 use alloc::vec::Vec;
 
@@ -12,6 +13,31 @@ pub struct Gap {
     pub to: Position,
     /// Why.
     pub reason: GapReason,
+}
+
+/// A gap where it stands in the log: between two commits, or at an end of what was read. What is left out cannot be hashed, so
+/// the chain hash behind it is told, and what follows chains from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GapRecord {
+    /// What is left out, and why.
+    pub gap: Gap,
+    /// The chain hash at its last position.
+    pub chain: ChainHash,
+}
+
+impl GapRecord {
+    /// Puts a gap behind others. One that continues the last one, for the same reason, makes it longer.
+    pub fn push(self, behind: &mut Vec<Self>) {
+        match behind.last_mut() {
+            Some(last)
+                if last.gap.to.next() == self.gap.from && last.gap.reason == self.gap.reason =>
+            {
+                last.gap.to = self.gap.to;
+                last.chain = self.chain;
+            }
+            _ => behind.push(self),
+        }
+    }
 }
 
 /// Why events are left out.
@@ -37,7 +63,7 @@ impl GapReason {
         }
     }
 
-    const fn number(self) -> u64 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Retention => 1,
             Self::Filter => 2,
@@ -45,7 +71,7 @@ impl GapReason {
         }
     }
 
-    const fn of_number(number: u64) -> Option<Self> {
+    pub(crate) const fn of_number(number: u64) -> Option<Self> {
         match number {
             1 => Some(Self::Retention),
             2 => Some(Self::Filter),
@@ -59,7 +85,13 @@ impl GapReason {
 #[must_use]
 pub fn encode(gaps: &[Gap]) -> Vec<u64> {
     gaps.iter()
-        .flat_map(|gap| [gap.from.value(), gap.to.value(), gap.reason.number()])
+        .flat_map(|gap| {
+            [
+                gap.from.value(),
+                gap.to.value(),
+                u64::from(gap.reason.number()),
+            ]
+        })
         .collect()
 }
 

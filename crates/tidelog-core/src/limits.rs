@@ -12,6 +12,10 @@ pub const MAX_COMMIT_EVENTS: usize = 1_000;
 pub const MAX_COMMIT_CONDITIONS: usize = 1_000;
 /// The most tags of an event.
 pub const MAX_EVENT_TAGS: usize = 16;
+/// The most kinds and streams that a filter names.
+pub const MAX_FILTER_TERMS: usize = 64;
+/// The most UTF-8 bytes of a filter in its canonical form: percent-encoded, it fits the address line that proxies take.
+pub const MAX_FILTER_BYTES: usize = 2_000;
 /// The most commits of a push.
 pub const MAX_PUSH_COMMITS: usize = 1_000;
 /// The most decoded bytes of a request's body.

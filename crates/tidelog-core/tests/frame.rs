@@ -11,6 +11,8 @@
 #[path = "frame/columns.rs"]
 mod columns;
 mod common;
+#[path = "frame/gaps.rs"]
+mod gaps;
 #[path = "frame/merge.rs"]
 mod merge;
 
@@ -249,13 +251,13 @@ fn foreign_and_newer_bytes_are_named_as_such() {
     ));
     let good = frame::encode_local(Seq::new(1), &[]);
     let mut newer = good.clone();
-    newer[4] = 3;
+    newer[4] = 4;
     repair(&mut newer);
     assert_eq!(
         frame::decode(&newer),
         Err(FrameError::NewerFormat {
-            found: 3,
-            newest: 2
+            found: 4,
+            newest: 3
         })
     );
     // Format 2 has no local frames.

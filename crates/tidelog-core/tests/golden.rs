@@ -1,4 +1,4 @@
-//! Frames of formats 1 and 2 and directory records as they were first written. They open for ever, to the same commits,
+//! Frames of formats 1 to 3 and directory records as they were first written. They open for ever, to the same commits,
 //! digests and chain hashes, and encode to the same bytes. A fixture that is missing is a failure.
 //!
 //! `cargo test -p tidelog-core --test golden -- --ignored` writes fixtures that do not exist yet; it never changes one
@@ -18,17 +18,18 @@ use std::fs;
 use std::path::PathBuf;
 use tidelog_core::directory::{DirectoryRecord, stream_hash};
 use tidelog_core::event::Reference;
-use tidelog_core::frame::{self, Body};
+use tidelog_core::frame::{self, Body, Step};
 use tidelog_core::hash::commit_digest;
 use tidelog_core::*;
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "v1/recorded",
     "v1/recorded-erased",
     "v1/local",
     "v1/empty",
     "v2/merged",
     "v2/merged-erased",
+    "v3/gaps",
 ];
 const DIRECTORY: &str = "v1/directory.record";
 
@@ -50,17 +51,27 @@ fn describe(bytes: &[u8]) -> Value {
     let commits: Vec<Value> = match &frame.body {
         Body::Recorded(commits) => {
             let mut chain = frame.chain_before;
-            commits
-                .iter()
-                .map(|recorded| {
-                    chain = chain.after(recorded);
-                    describe_recorded(recorded, chain)
-                })
-                .collect()
+            let mut described = Vec::with_capacity(commits.len());
+            for step in frame.steps() {
+                chain = step.chain_after(chain);
+                if let Step::Commit(recorded) = step {
+                    described.push(describe_recorded(recorded, chain));
+                }
+            }
+            described
         }
         Body::Local(commits) => commits.iter().map(describe_local).collect(),
     };
-    json!({
+    let gaps = frame.gaps.iter().map(|record| {
+        let gap = record.gap;
+        json!([
+            gap.from.to_string(),
+            gap.to.to_string(),
+            gap.reason.name(),
+            record.chain.to_string()
+        ])
+    });
+    let mut told = json!({
         "recorded": header.recorded,
         "bytes": header.length,
         "sha256": Digest::of(bytes).to_string(),
@@ -70,7 +81,11 @@ fn describe(bytes: &[u8]) -> Value {
         "chainBefore": frame.chain_before.to_string(),
         "payloads": &*frame.payloads,
         "commits": commits,
-    })
+    });
+    if header.format > 2 {
+        told["gaps"] = gaps.collect();
+    }
+    told
 }
 
 fn describe_recorded(recorded: &Recorded, chain: ChainHash) -> Value {
@@ -140,11 +155,12 @@ fn fixtures_encode_to_the_same_bytes() {
         let decoded = frame::decode(&bytes).unwrap();
         let again = match &decoded.body {
             Body::Recorded(commits) => {
-                let encode = match frame::header(&bytes).unwrap().format {
-                    1 => frame::encode_recorded,
-                    _ => frame::encode_segment,
-                };
-                encode(decoded.epoch, decoded.chain_before, commits)
+                let (epoch, chain) = (decoded.epoch, decoded.chain_before);
+                match frame::header(&bytes).unwrap().format {
+                    1 => frame::encode_recorded(epoch, chain, commits),
+                    2 => frame::encode_segment(epoch, chain, commits),
+                    _ => frame::encode_with_gaps(epoch, chain, commits, &decoded.gaps),
+                }
             }
             Body::Local(commits) => {
                 frame::encode_local(Seq::new(frame::header(&bytes).unwrap().first), commits)
@@ -198,7 +214,7 @@ fn fixtures_of_recorded_frames_have_columns_that_say_the_same() {
 
 #[test]
 fn a_merged_fixture_is_what_its_parts_merge_to() {
-    let [.., merged, erased] = frames();
+    let [.., merged, erased, _] = frames();
     assert!(merged == read("v2/merged.frame"));
     assert!(erased == read("v2/merged-erased.frame"));
     assert_eq!(
@@ -242,7 +258,7 @@ fn write_missing_fixtures() {
 }
 
 /// What the fixtures hold, in the order of their names.
-fn frames() -> [Vec<u8>; 6] {
+fn frames() -> [Vec<u8>; 7] {
     let epoch = Epoch::from_bytes([0xe0; 16]);
     let chain = ChainHash::from_bytes([0xcc; 32]);
     let commits = vec![common::full(), second()];
@@ -263,7 +279,31 @@ fn frames() -> [Vec<u8>; 6] {
         frame::encode_recorded(epoch, chain, &[]),
         merged(&commits),
         merged(&erased),
+        frame::encode_with_gaps(epoch, chain, &commits[..1], &gaps(&commits)),
     ]
+}
+
+/// What is left out around the first commit: something before it, the second commit, and more behind.
+fn gaps(commits: &[Recorded]) -> Vec<GapRecord> {
+    let before = Position::new(commits[0].position.value() - 1);
+    [
+        (Position::new(5), before, GapReason::Filter),
+        (
+            commits[1].position,
+            commits[1].last_position(),
+            GapReason::Filter,
+        ),
+        (
+            commits[1].last_position().next(),
+            Position::new(1 << 33),
+            GapReason::Redaction,
+        ),
+    ]
+    .map(|(from, to, reason)| GapRecord {
+        gap: Gap { from, to, reason },
+        chain: ChainHash::from_bytes([reason.name().len().try_into().unwrap_or(0); 32]),
+    })
+    .to_vec()
 }
 
 /// Follows [`common::full`]: unicode, extreme numbers, an odd payload, no actor.

@@ -1,8 +1,11 @@
 //! A recorded frame as columns: what folds read, without a struct for each event.
 
+use super::gaps;
 use super::layout::{self, ERASED_TEXT, Field, Layout, join_id};
+use super::reader::Reader;
 use super::scan::Scan;
 use super::{FrameError, Header};
+use crate::gap::GapRecord;
 use crate::hash::Digest;
 use crate::id::{CommitId, EventId, ReplicaId};
 use crate::number::{Attempt, Position, Version};
@@ -50,6 +53,17 @@ pub struct Columns {
     // Of few events.
     extras: Vec<ExtraAt>,
     erased: Vec<Erased>,
+    gaps: Vec<GapAt>,
+}
+
+/// A gap, and what it does to the positions of the events behind it.
+#[derive(Debug, Clone, Copy)]
+struct GapAt {
+    /// The number of the first event behind it.
+    event: u32,
+    /// How many positions are left out up to its end.
+    left_out: u64,
+    record: GapRecord,
 }
 
 /// Where an event's labels and references are in the frame's bytes.
@@ -150,6 +164,7 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
         commit_end: alloc::vec![0; commits],
         extras: Vec::new(),
         erased: Vec::new(),
+        gaps: Vec::new(),
     };
     let mut rows = Rows {
         layout,
@@ -166,6 +181,10 @@ pub(super) fn columns(bytes: Vec<u8>) -> Result<Columns, FrameError> {
         return Err(malformed("payloads (not UTF-8)", 0));
     }
     rows.read(&mut columns)?;
+    if !sections.gaps.is_empty() {
+        let section = bytes.get(sections.gaps).unwrap_or_default();
+        columns.place_gaps(&gaps::read(Reader::new(section), &header)?);
+    }
     columns.bytes = bytes;
     Ok(columns)
 }
@@ -449,6 +468,27 @@ fn put<T>(column: &mut [T], at: u32, value: T) {
 }
 
 impl Columns {
+    fn place_gaps(&mut self, places: &[gaps::Place]) {
+        let mut left_out = 0_u64;
+        for place in places {
+            let before = place.commits.checked_sub(1);
+            let event = before.and_then(|commit| self.commit_end.get(commit as usize));
+            let event = event.copied().unwrap_or_default();
+            let record = place.record(self.header.first, left_out + u64::from(event));
+            left_out += place.count;
+            self.gaps.push(GapAt {
+                event,
+                left_out,
+                record,
+            });
+        }
+    }
+
+    /// What it leaves out between its commits and at its ends, by position.
+    pub fn gaps(&self) -> impl Iterator<Item = &GapRecord> {
+        self.gaps.iter().map(|gap| &gap.record)
+    }
+
     /// What the frame's header says.
     #[must_use]
     pub const fn header(&self) -> &Header {
@@ -467,13 +507,22 @@ impl Columns {
         self.bytes
     }
 
-    /// The position of its first event; event `i` stands at this position plus `i`.
+    /// The position of an event. O(log gaps).
+    #[must_use]
+    pub fn position(&self, event: usize) -> Position {
+        let behind = self.gaps.partition_point(|gap| gap.event as usize <= event);
+        let left_out = behind.checked_sub(1).and_then(|last| self.gaps.get(last));
+        let left_out = left_out.map_or(0, |gap| gap.left_out);
+        self.first_position().plus(left_out).plus(event as u64)
+    }
+
+    /// The first position that it covers: of its first event, or of the gap before it.
     #[must_use]
     pub fn first_position(&self) -> Position {
         self.header.first_position()
     }
 
-    /// The position of its last event.
+    /// The last position that it covers: of its last event, or of the gap behind it.
     #[must_use]
     pub fn last_position(&self) -> Position {
         self.header.last_position()
@@ -482,10 +531,18 @@ impl Columns {
     /// How many of its events stand at or before a position: how many to skip where a reader has come that far.
     #[must_use]
     pub fn events_until(&self, position: Position) -> usize {
-        let until = position
-            .value()
-            .saturating_add(1)
-            .saturating_sub(self.header.first);
+        let behind = self
+            .gaps
+            .partition_point(|gap| gap.record.gap.to <= position);
+        let before = behind.checked_sub(1).and_then(|last| self.gaps.get(last));
+        // Inside a gap, it is as if the gap had just begun.
+        let until = match self.gaps.get(behind) {
+            Some(next) if next.record.gap.from <= position => next.record.gap.from.value(),
+            _ => position.value().saturating_add(1),
+        };
+        let until = until
+            .saturating_sub(self.header.first)
+            .saturating_sub(before.map_or(0, |gap| gap.left_out));
         usize::try_from(until).map_or(self.stream.len(), |until| until.min(self.stream.len()))
     }
 

@@ -1,5 +1,6 @@
 //! Bytes to commits.
 
+use super::gaps::{self, Place};
 use super::layout::{self, ERASED_TEXT, End, Ends, Field, LANES, Layout, join_id};
 use super::reader::{Names, Reader};
 use super::{Body, Frame, FrameError, Header};
@@ -7,6 +8,7 @@ use crate::commit::{Command, Commit, Local, Policy, Recorded, StreamVersions};
 use crate::condition::Condition;
 use crate::event::{Event, EventType, Meta, Payload, Reference, Tag};
 use crate::expected::Expected;
+use crate::gap::GapRecord;
 use crate::hash::Digest;
 use crate::id::{CommitId, EventId};
 use crate::number::{Attempt, Position, SchemaVersion, Seq, Timestamp, Version};
@@ -44,8 +46,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
         recorded_at: 0,
         id_time: 0,
     };
+    let mut gaps = Vec::new();
     let body = if header.recorded {
-        Body::Recorded(decoder.recorded(&header)?)
+        let places = match sections.gaps.is_empty() {
+            true => Vec::new(),
+            false => gaps::read(Reader::new(section(&sections.gaps)), &header)?,
+        };
+        Body::Recorded(decoder.recorded(&header, &places, &mut gaps)?)
     } else {
         Body::Local(decoder.local(&header)?)
     };
@@ -54,6 +61,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
         epoch: header.epoch,
         chain_before: header.chain_before,
         body,
+        gaps,
         payloads: decoder.payloads,
     })
 }
@@ -120,12 +128,29 @@ impl<'a> Decoder<'a> {
         self.names.optional(lane, what, parse)
     }
 
-    fn recorded(&mut self, header: &Header) -> Result<Vec<Recorded>, FrameError> {
+    fn recorded(
+        &mut self,
+        header: &Header,
+        places: &[Place],
+        gaps: &mut Vec<GapRecord>,
+    ) -> Result<Vec<Recorded>, FrameError> {
+        let mut places = places.iter().peekable();
+        let mut left_out = 0_u64;
+        let mut pass = |number: u32, events: u32| {
+            while let Some(place) = places.next_if(|place| place.commits <= number) {
+                let before = left_out.saturating_add(u64::from(events));
+                gaps.push(place.record(header.first, before));
+                left_out = left_out.saturating_add(place.count);
+            }
+            left_out
+        };
         // What the header claims is believed only as far as the section has room for commits.
         let room = self.lane(Field::IdRest).left() / LEAST_COMMIT_BYTES;
         let mut recorded = Vec::with_capacity(room.min(header.commits as usize));
-        for _ in 0..header.commits {
-            let position = header.first.saturating_add(u64::from(self.event_count));
+        for number in 0..header.commits {
+            let left_out = pass(number, self.event_count);
+            let events = u64::from(self.event_count);
+            let position = header.first.saturating_add(events).saturating_add(left_out);
             let commit = self.commit()?;
             let difference = self.lane(Field::RecordedAt).signed("recorded time")?;
             self.recorded_at = self.recorded_at.wrapping_add(difference);
@@ -138,6 +163,7 @@ impl<'a> Decoder<'a> {
                 versions: self.versions()?,
             });
         }
+        pass(header.commits, self.event_count);
         Ok(recorded)
     }
 

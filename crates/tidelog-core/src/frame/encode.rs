@@ -1,11 +1,13 @@
 //! Commits to bytes.
 
-use super::layout::{ERASED_TEXT, Ends, Field, LANES, Layout, checksum, split_id};
+use super::gaps;
+use super::layout::{ERASED_TEXT, Ends, Field, LANES, Layout, checksum, header_bytes, split_id};
 use super::writer::{Dictionary, Section};
-use super::{FORMAT_LANES, FORMAT_ROWS, HEADER_BYTES, MAGIC, RECORDED};
+use super::{FORMAT_GAPS, FORMAT_LANES, FORMAT_ROWS, MAGIC, RECORDED};
 use crate::commit::{Commit, Local, Policy, Recorded};
 use crate::event::{Event, Payload};
 use crate::expected::Expected;
+use crate::gap::GapRecord;
 use crate::hash::ChainHash;
 use crate::id::{Epoch, EventId};
 use crate::number::Seq;
@@ -24,7 +26,23 @@ pub(super) fn encode_recorded(
     let first = commits
         .first()
         .map_or(0, |recorded| recorded.position.value());
-    encoder.finish(RECORDED, epoch, first, commits.len(), chain_before)
+    encoder.finish(RECORDED, epoch, first, commits.len(), chain_before, None)
+}
+
+pub(super) fn encode_with_gaps(
+    epoch: Epoch,
+    chain_before: ChainHash,
+    commits: &[Recorded],
+    gaps: &[GapRecord],
+) -> Vec<u8> {
+    let first = gaps::steps(commits, gaps).next();
+    let first = first.map_or(0, |step| step.first().value());
+    let mut encoder = Encoder::new(Layout::Lanes);
+    for recorded in commits {
+        encoder.recorded(recorded);
+    }
+    let gaps = (!gaps.is_empty()).then(|| gaps::write(commits, gaps));
+    encoder.finish(RECORDED, epoch, first, commits.len(), chain_before, gaps)
 }
 
 pub(super) fn encode_local(first: Seq, commits: &[&Local]) -> Vec<u8> {
@@ -38,6 +56,7 @@ pub(super) fn encode_local(first: Seq, commits: &[&Local]) -> Vec<u8> {
         first.value(),
         commits.len(),
         ChainHash::default(),
+        None,
     )
 }
 
@@ -254,19 +273,25 @@ impl<'a> Encoder<'a> {
         first: u64,
         commits: usize,
         chain_before: ChainHash,
+        gaps: Option<(Section, u64)>,
     ) -> Vec<u8> {
-        let format = match self.layout {
-            Layout::Rows => FORMAT_ROWS,
-            Layout::Lanes => FORMAT_LANES,
+        let format = match (self.layout, &gaps) {
+            (Layout::Rows, _) => FORMAT_ROWS,
+            (Layout::Lanes, None) => FORMAT_LANES,
+            (Layout::Lanes, Some(_)) => FORMAT_GAPS,
         };
         let dictionary = self.names.finish();
         let lanes = self.lanes.iter().take(self.layout.lanes());
-        let sections: Vec<&Section> = core::iter::once(&dictionary)
+        let left_out = gaps.as_ref().map(|(_, left_out)| *left_out);
+        let sections: Vec<&Section> = gaps
+            .iter()
+            .map(|(section, _)| section)
+            .chain([&dictionary])
             .chain(lanes)
             .chain([&self.payloads])
             .collect();
         let length: usize = sections.iter().map(|section| section.0.len() + 5).sum();
-        let mut frame = Section(Vec::with_capacity(HEADER_BYTES + length));
+        let mut frame = Section(Vec::with_capacity(header_bytes(format) + length));
         frame.bytes(&MAGIC);
         frame.bytes(&[format, flags, 0, 0]);
         frame.bytes(&[0; 8]);
@@ -275,6 +300,9 @@ impl<'a> Encoder<'a> {
         frame.bytes(&(commits as u32).to_le_bytes());
         frame.bytes(&(self.event_count as u32).to_le_bytes());
         frame.bytes(chain_before.as_bytes());
+        if let Some(left_out) = left_out {
+            frame.bytes(&left_out.to_le_bytes());
+        }
         for section in sections {
             frame.length(section.0.len());
             frame.bytes(&section.0);

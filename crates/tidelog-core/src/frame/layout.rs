@@ -2,7 +2,9 @@
 
 use super::checksum;
 use super::reader::Reader;
-use super::{FORMAT_ROWS, FrameError, HEADER_BYTES, Header, MAGIC, NEWEST_FORMAT, RECORDED};
+use super::{
+    FORMAT_GAPS, FORMAT_ROWS, FrameError, HEADER_BYTES, Header, MAGIC, NEWEST_FORMAT, RECORDED,
+};
 use crate::hash::ChainHash;
 use crate::id::{Epoch, EventId};
 use alloc::vec::Vec;
@@ -53,7 +55,7 @@ pub(super) const LANES: usize = Field::PayloadDigest as usize + 1;
 pub(super) enum Layout {
     /// Format 1: one lane for all fields of commits, one for all of events.
     Rows,
-    /// Format 2: a lane for each field, and numbers that follow from the frame are left out.
+    /// Formats 2 and 3: a lane for each field, and numbers that follow from the frame are left out.
     Lanes,
 }
 
@@ -84,6 +86,8 @@ impl Layout {
 #[derive(Debug)]
 pub(super) struct Sections {
     pub(super) layout: Layout,
+    /// Empty unless there are gaps.
+    pub(super) gaps: Range<usize>,
     pub(super) dictionary: Range<usize>,
     pub(super) lanes: [Range<usize>; LANES],
     pub(super) payloads: Range<usize>,
@@ -97,9 +101,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
     if bytes.len() >= MAGIC.len() && !bytes.starts_with(&MAGIC) {
         return Err(FrameError::NotAFrame);
     }
-    let head = bytes
-        .get(..HEADER_BYTES)
-        .ok_or_else(|| short(HEADER_BYTES))?;
+    let need = bytes
+        .get(4)
+        .map_or(HEADER_BYTES, |format| header_bytes(*format));
+    let head = bytes.get(..need).ok_or_else(|| short(need))?;
     let mut reader = Reader::new(head);
     reader.take(4, "magic")?;
     let format = reader.byte("format")?;
@@ -131,8 +136,12 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, FrameError> {
         commits: u32::from_le_bytes(reader.array("number of commits")?),
         events: u32::from_le_bytes(reader.array("number of events")?),
         chain_before: ChainHash::from_bytes(reader.array("chain hash")?),
+        left_out: match format {
+            FORMAT_GAPS => u64::from_le_bytes(reader.array("number of positions left out")?),
+            _ => 0,
+        },
     };
-    if header.length < HEADER_BYTES {
+    if header.length < need {
         return Err(reader.bad("length"));
     }
     Ok(header)
@@ -173,8 +182,10 @@ pub(super) fn checked(bytes: &[u8]) -> Result<(Header, u32), FrameError> {
 pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
     let (header, _) = checked(bytes)?;
     let mut reader = Reader::new(bytes);
-    reader.take(HEADER_BYTES, "header")?;
-    if header.recorded && header.first.checked_add(u64::from(header.events)).is_none() {
+    reader.take(header_bytes(header.format), "header")?;
+    let covered = header.left_out.checked_add(u64::from(header.events));
+    let end = covered.and_then(|covered| header.first.checked_add(covered));
+    if header.recorded && end.is_none() {
         return Err(reader.bad("first position"));
     }
     let mut section = |field| {
@@ -184,6 +195,10 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
         Ok::<_, FrameError>(start..start + length)
     };
     let layout = Layout::of(header.format);
+    let gaps = match header.format {
+        FORMAT_GAPS => section("gaps")?,
+        _ => 0..0,
+    };
     let dictionary = section("dictionary")?;
     let mut lanes = [const { 0..0 }; LANES];
     for lane in lanes.iter_mut().take(layout.lanes()) {
@@ -191,12 +206,21 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Header, Sections), FrameError> {
     }
     let sections = Sections {
         layout,
+        gaps,
         dictionary,
         lanes,
         payloads: section("payloads")?,
     };
     reader.end("end")?;
     Ok((header, sections))
+}
+
+/// How many bytes stand before the sections.
+pub(super) const fn header_bytes(format: u8) -> usize {
+    match format {
+        FORMAT_GAPS => HEADER_BYTES + 8,
+        _ => HEADER_BYTES,
+    }
 }
 
 /// CRC-32C of a frame without the four bytes that hold it.

@@ -1,7 +1,8 @@
 //! Frames that follow each other as one frame, and the chain that proves that they do.
 
-use super::{Body, Frame, FrameError, decode, encode_segment};
+use super::{Body, Frame, FrameError, decode, encode_with_gaps, gaps};
 use crate::commit::Recorded;
+use crate::gap::GapRecord;
 use crate::hash::ChainHash;
 use crate::number::Position;
 use alloc::vec::Vec;
@@ -19,8 +20,8 @@ pub struct Merged {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
-    /// There is no commit in any of them.
-    #[error("there is nothing to merge: no frame holds a commit")]
+    /// There is neither a commit nor a gap in any of them.
+    #[error("there is nothing to merge: no frame holds a commit or a gap")]
     Empty,
     /// One of them is damaged, or holds commits that are not confirmed.
     #[error("one of the frames cannot be read: {0}")]
@@ -49,14 +50,15 @@ pub enum MergeError {
 
 pub(super) fn merge(frames: &[&[u8]]) -> Result<Merged, MergeError> {
     let mut merged: Option<(Frame, Vec<Recorded>)> = None;
+    let mut all_gaps = Vec::new();
     let mut next = Position::START;
     let mut chain = ChainHash::default();
     for bytes in frames {
         let (frame, commits) = recorded(bytes)?;
-        let Some(first) = commits.first() else {
+        let Some(first) = gaps::steps(&commits, &frame.gaps).next() else {
             continue;
         };
-        let position = first.position;
+        let position = first.first();
         if let Some((before, _)) = &merged {
             if position != next {
                 return Err(MergeError::NotContiguous {
@@ -71,10 +73,12 @@ pub(super) fn merge(frames: &[&[u8]]) -> Result<Merged, MergeError> {
                 return Err(MergeError::Chain { position });
             }
         }
-        chain = end(frame.chain_before, &commits);
-        for recorded in &commits {
-            next = recorded.position.plus(recorded.commit.events.len() as u64);
+        chain = end(frame.chain_before, &commits, &frame.gaps);
+        for step in gaps::steps(&commits, &frame.gaps) {
+            next = step.last().next();
         }
+        // They stay apart, because a reader may stand between them, by the chain hash there.
+        all_gaps.extend(&frame.gaps);
         match &mut merged {
             Some((_, all)) => all.extend(commits),
             None => merged = Some((frame, commits)),
@@ -82,14 +86,14 @@ pub(super) fn merge(frames: &[&[u8]]) -> Result<Merged, MergeError> {
     }
     let (first, commits) = merged.ok_or(MergeError::Empty)?;
     Ok(Merged {
-        frame: encode_segment(first.epoch, first.chain_before, &commits),
+        frame: encode_with_gaps(first.epoch, first.chain_before, &commits, &all_gaps),
         chain_after: chain,
     })
 }
 
 pub(super) fn chain_after(bytes: &[u8]) -> Result<ChainHash, FrameError> {
     let (frame, commits) = recorded(bytes)?;
-    Ok(end(frame.chain_before, &commits))
+    Ok(end(frame.chain_before, &commits, &frame.gaps))
 }
 
 fn recorded(bytes: &[u8]) -> Result<(Frame, Vec<Recorded>), FrameError> {
@@ -100,8 +104,6 @@ fn recorded(bytes: &[u8]) -> Result<(Frame, Vec<Recorded>), FrameError> {
     }
 }
 
-fn end(before: ChainHash, commits: &[Recorded]) -> ChainHash {
-    commits
-        .iter()
-        .fold(before, |chain, recorded| chain.after(recorded))
+fn end(before: ChainHash, commits: &[Recorded], gaps: &[GapRecord]) -> ChainHash {
+    gaps::steps(commits, gaps).fold(before, |chain, step| step.chain_after(chain))
 }

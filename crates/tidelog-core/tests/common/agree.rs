@@ -41,7 +41,7 @@ pub fn check(bytes: &[u8]) -> Columns {
         let versions = recorded.event_versions();
         for (index, (one, version)) in commit.events.iter().zip(versions).enumerate() {
             assert_eq!(
-                columns.first_position().plus(event as u64),
+                columns.position(event),
                 recorded.position.plus(index as u64)
             );
             assert_eq!(columns.commit()[event] as usize, number);
