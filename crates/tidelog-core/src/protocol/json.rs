@@ -7,6 +7,7 @@ use crate::commit::{Commit, Recorded};
 use crate::condition::Condition;
 use crate::cursor::Cursor;
 use crate::event::{Event, EventType, Meta, Payload, Reference, Tag};
+use crate::gap::GapRecord;
 use crate::hash::ChainHash;
 use crate::id::{CommitId, Epoch, EventId, ReplicaId};
 use crate::limits;
@@ -104,6 +105,33 @@ pub struct PullResponse {
     pub head: LogHead,
     /// Whole commits, in order.
     pub commits: Vec<RecordedJson>,
+    /// What was left out between them and at their ends, in order: only where a filter was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<GapJson>,
+}
+
+/// Positions whose events are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapJson {
+    /// The first one.
+    pub from: Position,
+    /// The last one.
+    pub to: Position,
+    /// Why ([`GapReason::name`](crate::gap::GapReason::name)).
+    pub reason: String,
+    /// The chain hash at the last one.
+    pub chain: ChainHash,
+}
+
+impl From<&GapRecord> for GapJson {
+    fn from(record: &GapRecord) -> Self {
+        Self {
+            from: record.gap.from,
+            to: record.gap.to,
+            reason: record.gap.reason.name().into(),
+            chain: record.chain,
+        }
+    }
 }
 
 /// A confirmed commit.

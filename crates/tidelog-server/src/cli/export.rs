@@ -62,7 +62,7 @@ impl Export {
                 .sum::<usize>();
             match self.format {
                 Format::Frames => target
-                    .write_all(&pages::frames(page))
+                    .write_all(&pages::frames(page.into()))
                     .map_err(Failure::failed)?,
                 Format::Ndjson => lines(page, &mut target)?,
             }

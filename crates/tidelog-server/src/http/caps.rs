@@ -6,6 +6,8 @@ use tidelog_core::limits;
 
 /// About how many bytes of frames a pull returns.
 pub(crate) const PULL_BYTES: usize = 1024 * 1024;
+/// About how many bytes of frames a pull looks through for what a filter asks for: what it did not come to is asked for next.
+pub(crate) const SCAN_BYTES: usize = 4 * PULL_BYTES;
 /// How long a pull waits for news at most.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(30);
 /// How long a body may take to arrive.
@@ -23,7 +25,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The lowest client version that this server serves.
 pub(crate) const MIN_CLIENT: u32 = 1;
 /// What a client may rely on.
-pub(crate) const FEATURES: [&str; 5] = ["frames", "chain", "live", "sse", "append"];
+pub(crate) const FEATURES: [&str; 6] = ["frames", "chain", "live", "sse", "append", "filter"];
 
 /// The caps as a log's description shows them.
 #[derive(Debug, Serialize)]
@@ -38,6 +40,8 @@ pub(crate) struct Caps {
     id_bytes: usize,
     json_depth: usize,
     pull_bytes: usize,
+    filter_terms: usize,
+    filter_bytes: usize,
     wait_seconds: u64,
     stream_events: u64,
     live_logs: usize,
@@ -55,6 +59,8 @@ impl Caps {
             id_bytes: limits::MAX_ID_BYTES,
             json_depth: crate::store::MAX_JSON_DEPTH,
             pull_bytes: PULL_BYTES,
+            filter_terms: limits::MAX_FILTER_TERMS,
+            filter_bytes: limits::MAX_FILTER_BYTES,
             wait_seconds: MAX_WAIT.as_secs(),
             stream_events: STREAM_EVENTS,
             live_logs: LIVE_LOGS,

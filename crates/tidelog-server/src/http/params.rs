@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use std::collections::BTreeMap;
-use tidelog_core::{Cursor, Position, StreamId};
+use tidelog_core::{Cursor, Filter, Position, StreamId};
 
 use crate::store::After;
 
@@ -43,6 +43,30 @@ pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Pro
     query
         .map(|Query(query)| query)
         .map_err(|error| Problem::bad_request(error.body_text()))
+}
+
+/// A parameter that may be there once, of a query as it came.
+pub(crate) fn once<'q>(
+    query: &'q [(String, String)],
+    name: &str,
+) -> Result<Option<&'q str>, Problem> {
+    let mut found = all(query, name);
+    let first = found.next();
+    match found.next() {
+        None => Ok(first),
+        Some(_) => Err(Problem::bad_request(format!("{name} is there twice"))),
+    }
+}
+
+fn all<'q>(query: &'q [(String, String)], name: &str) -> impl Iterator<Item = &'q str> {
+    let found = query.iter().filter(move |(key, _)| key == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+/// What the parameters `kind` and `stream`, each as often as one likes, ask for; everything without them.
+pub(crate) fn filter(query: &[(String, String)]) -> Result<Filter, Problem> {
+    Filter::new(all(query, "kind"), all(query, "stream"))
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_filter", error.to_string()))
 }
 
 /// A number that must be at least 1, or its default.

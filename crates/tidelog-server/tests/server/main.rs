@@ -21,6 +21,7 @@ mod cli;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod crash;
+mod filter;
 mod harness;
 mod jwt;
 mod live;

@@ -1,47 +1,42 @@
-//! `GET /v1/logs/{log}/commits`: whole commits in order, or a wait for them.
+//! `GET /v1/logs/{log}/commits`: whole commits in order, all or those that a filter asks for, or a wait for them.
 
 use super::head_headers;
 use crate::http::access::Reading;
 use crate::http::caps::{MAX_WAIT, PULL_BYTES};
 use crate::http::negotiation::{Encoding, accepted};
-use crate::http::{App, Problem, pages, params};
-use crate::store::{After, LogStore, Page, PageCap, StoreError, Stored};
+use crate::http::pages::{self, Page};
+use crate::http::{App, Problem, params};
+use crate::store::{After, LogStore, PageCap, StoreError, Stored};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::{Either, select};
-use serde::Deserialize;
 use std::pin::pin;
 use std::time::Duration;
-use tidelog_core::LogName;
 use tidelog_core::protocol::FRAMES;
-use tidelog_core::protocol::json::{self, PullResponse, RecordedJson};
+use tidelog_core::protocol::json::{self, GapJson, PullResponse, RecordedJson};
+use tidelog_core::{Filter, LogName};
 use tokio::time::Instant;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    after: Option<String>,
-    limit: Option<String>,
-    wait: Option<String>,
-}
 
 pub(super) async fn pull<S: LogStore>(
     State(app): State<App<S>>,
     Reading(log): Reading,
     headers: HeaderMap,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let encoding = accepted(&headers)?;
     let asked = params::query(query)?;
-    let after = params::after(asked.after.as_deref())?;
-    let events = params::count("limit", asked.limit.as_deref(), u64::MAX)?;
+    let filter = params::filter(&asked)?;
+    let after = params::after(params::once(&asked, "after")?)?;
+    let events = params::count("limit", params::once(&asked, "limit")?, u64::MAX)?;
+    let wait = wait(params::once(&asked, "wait")?)?;
     let cap = PageCap {
         bytes: PULL_BYTES,
         events,
     };
-    let page = page(&app, &log, after, cap, wait(asked.wait.as_deref())?).await?;
+    let page = page(&app, &log, after, cap, &filter, wait).await?;
     let headers = head_headers(&page.state);
     Ok(match encoding {
         Encoding::Json => (headers, Json(to_json(page, &log)?)).into_response(),
@@ -58,6 +53,7 @@ async fn page<S: LogStore>(
     log: &LogName,
     after: After,
     cap: PageCap,
+    filter: &Filter,
     wait: Duration,
 ) -> Result<Page, Problem> {
     let deadline = Instant::now() + wait;
@@ -65,8 +61,8 @@ async fn page<S: LogStore>(
     loop {
         // Watching begins before reading, so nothing is missed between the two.
         let mut watch = app.store().watch(log);
-        let page = app.store().page(log, after, cap).await?;
-        if !page.commits.is_empty() || wait.is_zero() || app.is_closing() {
+        let page = pages::read(app, log, after, cap, filter).await?;
+        if !page.is_empty() || wait.is_zero() || app.is_closing() {
             return Ok(page);
         }
         let news = tokio::time::timeout_at(deadline, watch.changed());
@@ -87,6 +83,7 @@ fn to_json(page: Page, log: &LogName) -> Result<PullResponse, Problem> {
         epoch: page.state.epoch,
         head: page.state.head,
         commits: commits?,
+        gaps: page.gaps.iter().map(GapJson::from).collect(),
     })
 }
 
