@@ -70,6 +70,7 @@ const fn append_code(error: &AppendError) -> &'static str {
             "commit_too_large"
         }
         AppendError::VersionConflict { .. } => "version_conflict",
+        AppendError::OutsideFilter { .. } => "outside_filter",
         AppendError::RepeatedId { .. } => "repeated_id",
         AppendError::NotParked { .. } => "not_parked",
         _ => "invalid_commit",

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use tidelog_core::store::{Durability, FoldName};
-use tidelog_core::{LogName, Subject, Timestamp};
+use tidelog_core::{Filter, LogName, Subject, Timestamp};
 
 /// Gives the bearer token of the signed-in user, or none if nobody is; asked before each request. Asked with `true`, the server has
 /// refused the one before: a token that was kept will not do, a refreshed one may. An error says why it cannot be known
@@ -25,6 +25,9 @@ pub struct Options {
     pub user: Subject,
     /// Where the log is on the server, such as `/v1/logs/todos`; none for a log that stays on this device.
     pub url: Option<String>,
+    /// Which kinds and streams of the server's log this device holds; the default is every one. Another filter than the last time
+    /// is read from the beginning when the server answers.
+    pub filter: Filter,
     /// The user's token.
     pub token: Option<TokenSource>,
     /// Only looks: this handle never talks to a server and confirms nothing, whatever the log is. For what another user of the
@@ -64,6 +67,7 @@ impl fmt::Debug for Options {
             .field("log", &self.log)
             .field("user", &self.user)
             .field("url", &self.url)
+            .field("filter", &self.filter)
             .field("detached", &self.detached)
             .field("take_over_after", &self.take_over_after)
             .field("durability", &self.durability)

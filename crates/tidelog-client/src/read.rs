@@ -6,6 +6,7 @@
 use crate::error::ClientError;
 use crate::log::{Log, Outcome};
 use crate::reads::Boxed;
+use crate::remote::before;
 use tidelog_core::cursor::Cursor;
 use tidelog_core::event::Reference;
 use tidelog_core::frame::{self, Body, Columns};
@@ -21,6 +22,8 @@ use tidelog_core::{
 const READ_BYTES: usize = 1024 * 1024;
 /// How many frames of one stream are read in one transaction.
 const READ_FRAMES: usize = 8;
+/// The newest version that can be asked for: the largest whole number that JSON carries everywhere.
+const NEWEST: Version = Version::new((1 << 53) - 1);
 /// How many positions before the one asked for are fetched from the server when reading backwards.
 const WINDOW: u64 = 2_000;
 
@@ -287,7 +290,8 @@ impl Log {
 
     /// Confirmed events of one stream with versions in `from..=to`, at most `limit` of them, either way. Ask for the next
     /// page from the version behind the last one. Reads only frames that may hold the stream: those of this device cost
-    /// O(frames with the stream), and what was pruned is asked of the server.
+    /// O(frames with the stream), and what was pruned is asked of the server, as is all of a stream that this device does not
+    /// ask for ([`Options::filter`](crate::Options::filter)).
     ///
     /// ```no_run
     /// use tidelog_client::{ClientError, Log};
@@ -332,6 +336,11 @@ impl Log {
         direction: Direction,
         limit: usize,
     ) -> Result<StreamPage, ClientError> {
+        if !self.runtime.replica.borrow().filter().wants(stream) {
+            return self
+                .read_elsewhere(stream, from, to, direction, limit)
+                .await;
+        }
         let head = self.runtime.replica.borrow().confirmed_head(stream);
         let to = to.min(head.map_or(Version::NONE, |head| head.version));
         let from = from.max(Version::new(1));
@@ -409,6 +418,42 @@ impl Log {
         Ok(page)
     }
 
+    /// A stream that this device does not ask for: the server has it.
+    async fn read_elsewhere(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        to: Version,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<StreamPage, ClientError> {
+        let from = from.max(Version::new(1));
+        let to = to.min(NEWEST);
+        let mut next = match direction {
+            Direction::Forward => from,
+            Direction::Backward => to,
+        };
+        let mut page = StreamPage::default();
+        while (from..=to).contains(&next) {
+            let events = self.runtime.pull_stream(stream, next, direction).await?;
+            if events.is_empty() {
+                break;
+            }
+            for event in events {
+                if !(from..=to).contains(&event.version) {
+                    return Ok(page);
+                }
+                if page.events.len() >= limit {
+                    page.more = true;
+                    return Ok(page);
+                }
+                next = step(event.version, direction);
+                page.events.push(event);
+            }
+        }
+        Ok(page)
+    }
+
     /// Where frames that may hold events of a stream are, in the order to read them.
     async fn candidates(
         &self,
@@ -481,30 +526,48 @@ impl Log {
         // Everything before `low` was recorded by then, nothing behind `high`.
         while low <= high {
             let middle = Position::new(low + (high - low) / 2);
-            let page = self.page(middle, middle, Direction::Forward, 1).await?;
-            let Some(columns) = page.frames.first() else {
-                break;
+            let Some(columns) = self.frame_with_events(middle, Position::new(low)).await? else {
+                // Nothing but gaps up to here.
+                low = middle.value() + 1;
+                continue;
             };
             let until = millis(time);
             let commits = columns
                 .recorded_at()
                 .partition_point(|recorded| *recorded <= until);
             let ends = columns.commit_end();
-            let events = commits
-                .checked_sub(1)
-                .and_then(|last| ends.get(last))
-                .copied();
-            let first = columns.first_position().value();
-            let passed = first + u64::from(events.unwrap_or(0));
+            let events = commits.checked_sub(1).and_then(|last| ends.get(last));
+            let Some(events) = events else {
+                high = before(columns.first_position()).value();
+                continue;
+            };
             if commits == ends.len() {
-                low = passed;
-            } else if events.is_none() {
-                high = first - 1;
+                low = columns
+                    .last_position()
+                    .next()
+                    .value()
+                    .max(middle.value() + 1);
             } else {
-                return Ok(Position::new(passed - 1));
+                return Ok(before(columns.position(*events as usize)));
             }
         }
         Ok(Position::new(high.min(low.saturating_sub(1))))
+    }
+
+    /// The frame that holds a position, or the nearest before it that is not only a gap, no earlier than `from`.
+    async fn frame_with_events(
+        &self,
+        mut at: Position,
+        from: Position,
+    ) -> Result<Option<Columns>, ClientError> {
+        while at >= from {
+            let page = self.page(at, at, Direction::Forward, 1).await?;
+            match page.frames.into_iter().next() {
+                Some(columns) if columns.commits() == 0 => at = before(columns.first_position()),
+                found => return Ok(found),
+            }
+        }
+        Ok(None)
     }
 
     /// The parked commits, each with the confirmed events that it collided with.
@@ -533,8 +596,7 @@ impl Log {
             for columns in &page.frames {
                 for (commit, end) in columns.commit_end().iter().enumerate() {
                     if columns.commit_id(commit) == id {
-                        let first = columns.first_position().value();
-                        let last = Position::new(first + u64::from(*end) - 1);
+                        let last = columns.position((*end as usize).saturating_sub(1));
                         return Ok(Outcome::Confirmed(last));
                     }
                 }
@@ -645,7 +707,7 @@ fn event_of(
                 meta,
             },
             commit: columns.commit_id(commit),
-            position: columns.first_position().plus(index as u64),
+            position: columns.position(index),
             version: whole(columns.version().get(index).copied().unwrap_or_default()),
             recorded_at: time(columns.recorded_at(), commit),
             actor: actor

@@ -20,9 +20,17 @@ impl Runtime {
     /// Whole frames that begin at the position after this one.
     pub(crate) async fn pull_after(&self, after: Position) -> Result<Vec<Vec<u8>>, ClientError> {
         let (endpoint, abort) = self.remote()?;
-        let pulled = endpoint.page(&abort, after).await;
+        let filter = self.replica.borrow().filter().clone();
+        let pulled = endpoint.page(&abort, after, &filter).await;
         self.requests.borrow_mut().retain(|other| other != &abort);
-        Ok(pulled.map_err(|error| not_available(&error))?.frames)
+        let mut frames = pulled.map_err(|error| not_available(&error))?.frames;
+        for bytes in &mut frames {
+            let decoded = frame::decode(bytes).map_err(|error| damaged(&error))?;
+            if let Some(asked) = frame::leave_out(&decoded, &filter) {
+                *bytes = asked;
+            }
+        }
+        Ok(frames)
     }
 
     /// Events of a stream from this version on.

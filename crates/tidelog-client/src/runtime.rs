@@ -80,6 +80,8 @@ impl Runtime {
             // A log that only looks leads nobody; it must not take itself for a log of this device either.
             sync: options.url.is_some() || options.detached,
             durability: options.durability,
+            // One that only looks takes the log as it is.
+            filter: (!options.detached).then(|| options.filter.clone()),
             seed: u64::from_le_bytes(random()),
             epoch: Epoch::mint(now(), random()),
         };
@@ -435,14 +437,19 @@ impl Runtime {
                     Err(error) => replica.handle_push_failed(now(), error),
                 }
             }
-            Request::Pull { cursor, wait } => {
-                let result = endpoint.pull(&abort, cursor, wait).await;
+            Request::Pull {
+                cursor,
+                filter,
+                wait,
+            } => {
+                let result = endpoint.pull(&abort, cursor, &filter, wait).await;
                 let mut replica = self.replica.borrow_mut();
                 match result {
                     Ok(pulled) => {
                         // What does not fit is in the status, and is asked for again.
+                        let (frames, head) = (pulled.frames, pulled.head);
                         let _inconsistent =
-                            replica.handle_pulled(now(), cursor, pulled.frames, pulled.head);
+                            replica.handle_pulled(now(), cursor, &filter, frames, head);
                     }
                     Err(error) => replica.handle_pull_failed(now(), error),
                 }

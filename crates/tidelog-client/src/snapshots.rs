@@ -149,6 +149,7 @@ impl Log {
             SnapshotSet {
                 replica: id,
                 checkpoint,
+                filter: replica.filter().clone(),
                 folds,
             }
         };
@@ -227,10 +228,7 @@ impl Runtime {
             return Ok(());
         };
         let position = heads.checkpoint.position;
-        let taken =
-            self.replica
-                .borrow_mut()
-                .restore(heads.checkpoint, heads.buckets, heads.filled);
+        let taken = self.replica.borrow_mut().restore(heads);
         if taken {
             let parts = self.know(position, found);
             self.stored.borrow_mut().parts = parts;

@@ -9,7 +9,7 @@ use js_sys::{Function, Promise, Reflect};
 use tidelog_core::directory::DirectoryRecord;
 use tidelog_core::frame;
 use tidelog_core::store::{Direction, Store, StoreError};
-use tidelog_core::{ChainHash, Gap, Position};
+use tidelog_core::{ChainHash, Filter, Gap, Position};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -33,8 +33,12 @@ pub struct Storage {
     pub lost: u64,
     /// Bytes of the recorded frames as they are encoded; the browser may take less, as it compresses, or more.
     pub bytes: u64,
-    /// What is left out, by position.
+    /// What is no longer kept, by position: the server has it.
     pub gaps: Vec<Gap>,
+    /// Which kinds and streams of the server's log are held here.
+    pub filter: Filter,
+    /// How many positions from the oldest on are gaps, because the filter does not ask for their events.
+    pub left_out: u64,
     /// Bytes that this origin uses, as the browser estimates.
     pub usage: Option<f64>,
     /// Bytes that this origin may use, as the browser estimates.
@@ -70,11 +74,12 @@ impl Log {
         let store = self.runtime.store()?;
         let usage = store.usage().await?;
         let end = self.position();
-        let mut bytes = 0;
+        let (mut bytes, mut held) = (0, 0);
         let mut sealed = Position::START;
         for (_, record) in self.runtime.directory().await? {
             if let Ok(record) = DirectoryRecord::decode(&record) {
                 bytes += u64::from(record.bytes);
+                held += u64::from(record.events);
                 sealed = record.last;
             }
         }
@@ -87,17 +92,26 @@ impl Log {
             for frame in &page.frames {
                 bytes += frame.len() as u64;
                 let header = frame::header(frame).map_err(|error| damaged(&error))?;
+                held += u64::from(header.events);
                 from = from.max(header.last_position().next());
             }
             if !page.more {
                 break;
             }
         }
-        let gaps = self.runtime.replica.borrow().gaps().to_vec();
+        let (gaps, filter) = {
+            let replica = self.runtime.replica.borrow();
+            (replica.gaps().to_vec(), replica.filter().clone())
+        };
         let oldest = usage.oldest.unwrap_or_default();
-        let held = match usage.oldest {
+        let covered = match usage.oldest {
             Some(oldest) => (end.value() + 1).saturating_sub(oldest.value()),
             None => 0,
+        };
+        // Without a filter every position has its event, whatever a damaged directory says.
+        let held = match filter.is_everything() {
+            true => covered,
+            false => held,
         };
         let (origin_usage, quota) = estimate().await;
         Ok(Storage {
@@ -109,6 +123,8 @@ impl Log {
             lost: usage.lost,
             bytes,
             gaps,
+            left_out: covered.saturating_sub(held),
+            filter,
             usage: origin_usage,
             quota,
             persisted: ask("persisted").await.and_then(|value| value.as_bool()),

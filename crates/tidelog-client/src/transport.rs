@@ -20,7 +20,9 @@ use tidelog_core::protocol::{
 };
 use tidelog_core::replica::SyncError;
 use tidelog_core::store::Direction;
-use tidelog_core::{Commit, Local, Policy, Position, ReplicaId, Seq, StreamId, Version, frame};
+use tidelog_core::{
+    Commit, Filter, Local, Policy, Position, ReplicaId, Seq, StreamId, Version, frame,
+};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -110,6 +112,7 @@ impl Endpoint {
         &self,
         abort: &AbortController,
         cursor: Cursor,
+        filter: &Filter,
         wait: bool,
     ) -> Result<Pulled, SyncError> {
         let mut after = if cursor == Cursor::default() {
@@ -121,6 +124,7 @@ impl Endpoint {
             after.push_str(&format!("&wait={WAIT_SECONDS}"));
         }
         let wait = if wait { WAIT_SECONDS * 1_000 } else { 0 };
+        after.push_str(&query(filter));
         self.frames(abort, &after, wait).await
     }
 
@@ -129,8 +133,10 @@ impl Endpoint {
         &self,
         abort: &AbortController,
         after: Position,
+        filter: &Filter,
     ) -> Result<Pulled, SyncError> {
-        self.frames(abort, &after.to_string(), 0).await
+        let after = format!("{after}{}", query(filter));
+        self.frames(abort, &after, 0).await
     }
 
     async fn frames(
@@ -246,6 +252,19 @@ impl Endpoint {
     pub(crate) fn forget_refusal(&self) {
         *self.refused.borrow_mut() = None;
     }
+}
+
+/// What a filter asks for, as the rest of a query.
+fn query(filter: &Filter) -> String {
+    let kinds = filter.kinds().iter().map(|kind| ("kind", kind.as_str()));
+    let streams = filter.streams().iter();
+    let streams = streams.map(|stream| ("stream", stream.as_str()));
+    let mut query = String::new();
+    for (name, value) in kinds.chain(streams) {
+        let value = String::from(js_sys::encode_uri_component(value));
+        query.push_str(&format!("&{name}={value}"));
+    }
+    query
 }
 
 /// Sends a call and reads its answer.

@@ -20,6 +20,7 @@
 
 mod appended;
 mod confirmed;
+mod filtering;
 mod frames;
 mod heads;
 mod load;
@@ -59,22 +60,23 @@ use crate::cursor::Cursor;
 use crate::directory::DirectoryRecord;
 use crate::event::Event;
 use crate::expected::Expected;
+use crate::filter::Filter;
 use crate::frame::Columns;
 use crate::gap::Gap;
 use crate::id::{CommitId, Epoch, ReplicaId};
 use crate::map::{Map, Set};
 use crate::number::{Attempt, Generation, Position, Seq, Timestamp, Version};
-use crate::store::{Durability, Head, Outcome, StoreError};
+use crate::store::{Durability, Filters, Head, Outcome, StoreError};
 use crate::stream::{StreamHead, StreamId};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use confirmed::Confirmed;
-use queue::{Entry, Heads, Location, State};
+use queue::{Entry, Heads, Location, State, touched};
 use resolve::Walk;
 
 /// How a replica behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Is there a server to sync with?
     pub sync: bool,
@@ -82,6 +84,9 @@ pub struct Config {
     pub durability: Durability,
     /// Seeds the jitter of retries. Give each replica another one.
     pub seed: u64,
+    /// Which part of the server's log to hold; none: whichever the database holds. Without a server there is nothing to leave
+    /// out, and it counts for nothing.
+    pub filter: Option<Filter>,
     /// Newly minted: the history of a log that has no server and no events yet.
     pub epoch: Epoch,
     /// A bug to plant.
@@ -126,6 +131,16 @@ pub enum AppendError {
         expected: Expected,
         /// What is shown.
         actual: Version,
+    },
+    /// This replica does not ask for the stream, so it does not know what is in it.
+    #[error(
+        "stream {stream} is not on this device: the log is synced for {filter} only. Ask for the stream or its kind to work on it"
+    )]
+    OutsideFilter {
+        /// The stream.
+        stream: StreamId,
+        /// What the replica asks for.
+        filter: Filter,
     },
     /// The id was used before.
     #[error("commit id {id} is in use; mint a new one")]
@@ -179,6 +194,9 @@ pub struct Replica {
     /// The last frame that was read from the store, while more are to come.
     last_frame: Option<Arc<Columns>>,
     gaps: Vec<Gap>,
+    filters: Filters,
+    /// The store has heard which filter this tab asks for.
+    announced: bool,
     /// A snapshot to go on from at the next load.
     found: Option<(Cursor, heads::Ends)>,
     queue: Vec<Entry>,
@@ -217,7 +235,6 @@ impl Replica {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            config,
             id: ReplicaId::default(),
             head: Head::default(),
             chain_known: true,
@@ -227,6 +244,8 @@ impl Replica {
             confirmed: Confirmed::default(),
             last_frame: None,
             gaps: Vec::new(),
+            filters: Filters::default(),
+            announced: false,
             found: None,
             queue: Vec::new(),
             ids: Set::new(),
@@ -247,6 +266,7 @@ impl Replica {
             notices: VecDeque::new(),
             disk: write::Disk::opening(),
             sync: sync::Sync::new(config.seed),
+            config,
             last_generation_heard: Generation::default(),
         }
     }
@@ -264,6 +284,9 @@ impl Replica {
         if self.knows(draft.id) {
             return Err(AppendError::RepeatedId { id: draft.id });
         }
+        let written = draft.events.iter().map(|event| &event.stream);
+        let read = draft.conditions.iter().map(|condition| &condition.stream);
+        self.check_kept(written.chain(read))?;
         let mut conditions = draft.conditions;
         for condition in &mut conditions {
             let head = self.shown_head(&condition.stream);
@@ -327,6 +350,7 @@ impl Replica {
             if self.knows(commit.id) {
                 return Err(AppendError::RepeatedId { id: commit.id });
             }
+            self.check_kept(touched(commit))?;
             commit.check()?;
         }
         for mut local in locals {
@@ -382,7 +406,8 @@ impl Replica {
         self.confirmed.head(stream)
     }
 
-    /// What the log on this device leaves out, by position.
+    /// What the log on this device no longer keeps, by position. What its [filter](Replica::filter) leaves out stands in the
+    /// frames ([`Columns::gaps`]).
     #[must_use]
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps

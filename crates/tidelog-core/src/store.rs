@@ -5,6 +5,7 @@
 //! moved on writes nothing and says [`Written::Stale`].
 
 use crate::cursor::Cursor;
+use crate::filter::Filter;
 use crate::gap::Gap;
 use crate::id::{CommitId, Epoch, ReplicaId};
 use crate::number::{Generation, Position, Seq};
@@ -34,6 +35,15 @@ impl Default for Head {
             generation: Generation::new(0),
         }
     }
+}
+
+/// Which part of the server's log a database holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filters {
+    /// What the recorded frames were read with.
+    pub kept: Filter,
+    /// What they are to be read with.
+    pub wanted: Filter,
 }
 
 /// What has become of one commit of a pending frame. Commits never leave `pending` except by one of these.
@@ -73,7 +83,7 @@ pub enum StoreOp {
         /// The frame.
         frame: Vec<u8>,
     },
-    /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again.
+    /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again. The filters stay.
     ClearLog,
     /// Removes every recorded frame whose first position is after this one, and what the directory says of them. Snapshots
     /// whose checkpoint lies after it are not given out until the log has reached them again.
@@ -105,6 +115,11 @@ pub enum StoreOp {
     SetReplica {
         /// The new id.
         replica: ReplicaId,
+    },
+    /// Notes which part of the log the database holds. A new database holds everything.
+    SetFilters {
+        /// The filters.
+        filters: Filters,
     },
     /// Keeps a recorded frame of another history whose events the server has lost.
     AddLost {
@@ -188,6 +203,8 @@ pub struct Loaded {
     pub more: bool,
     /// What the log leaves out, by position.
     pub gaps: Vec<Gap>,
+    /// Which part of the server's log this is.
+    pub filters: Filters,
 }
 
 /// Recorded frames of a range of positions.
@@ -244,6 +261,8 @@ pub struct SnapshotSet {
     pub replica: ReplicaId,
     /// What every fold of the set has applied.
     pub checkpoint: Cursor,
+    /// Which part of the log they have applied.
+    pub filter: Filter,
     /// The folds.
     pub folds: Vec<FoldSnapshot>,
 }
@@ -279,6 +298,8 @@ pub struct FoldSnapshot {
 pub struct StoredSnapshot {
     /// What it has applied.
     pub checkpoint: Cursor,
+    /// Which part of the log that is: what the store holds.
+    pub filter: Filter,
     /// How many buckets its state is spread over.
     pub buckets: u32,
     /// The buckets that were written, by number.
@@ -483,7 +504,7 @@ pub trait Store {
     fn prune(&self, pruning: Pruning) -> impl Future<Output = Result<bool, StoreError>>;
 
     /// Writes snapshots. They never move backwards: `false` if the checkpoint is not of the log's epoch, lies after its
-    /// end, or one of the folds is there with a later checkpoint of the same epoch; and if a fold that is not whole is not
+    /// end, the store keeps another part of the log, or one of the folds is there with a later checkpoint of the same epoch; and if a fold that is not whole is not
     /// there at its base, with as many buckets.
     ///
     /// # Errors

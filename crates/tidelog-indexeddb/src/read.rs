@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::look::Look;
 use crate::record;
-use crate::schema::meta::GAPS;
+use crate::schema::meta::{FILTERS, GAPS};
 use crate::schema::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE};
 use crate::view::{Entries, Few, View, bytes, numeric};
 use tidelog_core::map::Map;
@@ -33,6 +33,7 @@ pub(crate) async fn load(
     let pending = view.entries(PENDING, &JsValue::UNDEFINED, None)?;
     let (outcomes, parked) = (view.ask_few(OUTCOME)?, view.ask_few(PARKED)?);
     let gaps = view.get_by(META, &GAPS.into())?;
+    let filters = view.get_by(META, &FILTERS.into())?;
     let end = Position::new(u64::MAX);
     let asked = match after == end {
         true => None,
@@ -45,6 +46,7 @@ pub(crate) async fn load(
         none if none.is_undefined() => Vec::new(),
         gaps => record::read_gaps(&gaps).ok_or_else(|| record::corrupt(META, GAPS))?,
     };
+    let filters = record::read_filters(&view.value(Ok(filters)).await?)?;
     let parked = read_parked(&view, parked).await?;
     let log = match asked {
         Some(asked) => asked.read().await?,
@@ -58,6 +60,7 @@ pub(crate) async fn load(
         log: log.frames,
         more: log.more,
         gaps,
+        filters,
     })
 }
 

@@ -1,12 +1,12 @@
 //! What keys and values look like in the database: plain numbers, texts and bytes, legible in a browser's tools.
 
 use crate::error::Failure;
-use crate::schema::meta::HEAD;
+use crate::schema::meta::{FILTERS, HEAD};
 use crate::schema::stores::{META, PENDING};
 use crate::term::Term;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use tidelog_core::number::Generation;
-use tidelog_core::store::{Head, Outcome, STORE_FORMAT, StoreError};
+use tidelog_core::store::{Filters, Head, Outcome, STORE_FORMAT, StoreError};
 use tidelog_core::{Gap, Position, ReplicaId, Seq, gap};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::IdbKeyRange;
@@ -280,6 +280,29 @@ pub(crate) fn read_gaps(value: &JsValue) -> Option<Vec<Gap>> {
     let array = value.dyn_ref::<Array>()?;
     let numbers: Option<Vec<u64>> = array.iter().map(|value| number(&value)).collect();
     gap::decode(&numbers?)
+}
+
+/// `{kept, wanted}`, each a filter's canonical text.
+pub(crate) fn filters(filters: &Filters) -> Result<JsValue, Failure> {
+    object([
+        ("kept", JsValue::from_str(&filters.kept.canonical())),
+        ("wanted", JsValue::from_str(&filters.wanted.canonical())),
+    ])
+}
+
+/// The inverse of [`filters`]; what is not there is everything.
+pub(crate) fn read_filters(value: &JsValue) -> Result<Filters, StoreError> {
+    if value.is_undefined() {
+        return Ok(Filters::default());
+    }
+    let filter = |name| field(value, name)?.as_string()?.parse().ok();
+    let read = || {
+        Some(Filters {
+            kept: filter("kept")?,
+            wanted: filter("wanted")?,
+        })
+    };
+    read().ok_or_else(|| corrupt(META, FILTERS))
 }
 
 /// A value that has not the form it was stored in.

@@ -8,14 +8,15 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::maintenance::same_replica;
 use crate::record;
+use crate::schema::meta::FILTERS;
 use crate::schema::stores::{META, SNAPSHOTS};
 use crate::view::View;
 use crate::write::{Request, finish};
 use js_sys::Array;
-use tidelog_core::Cursor;
 use tidelog_core::store::{
     Durability, FoldName, FoldSnapshot, Head, SnapshotSet, StoreError, StoredSnapshot,
 };
+use tidelog_core::{Cursor, Filter};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::IdbKeyRange;
 
@@ -42,10 +43,12 @@ pub(crate) async fn snapshots(
         let range = view.checked(all_of(fold))?;
         asked.push(view.entries(SNAPSHOTS, &range, None)?);
     }
+    let filters = view.get_by(META, &FILTERS.into())?;
     let head = view.meta().await?.head;
+    let filter = record::read_filters(&view.value(Ok(filters)).await?)?.kept;
     let mut found = Vec::with_capacity(folds.len());
     for entries in asked {
-        let snapshot = read(&view.read(entries).await?);
+        let snapshot = read(&view.read(entries).await?, &filter);
         found.push(snapshot.filter(|snapshot| reaches(&head, snapshot.checkpoint)));
     }
     Ok(found)
@@ -91,9 +94,11 @@ async fn writable(view: &View<'_>, set: &SnapshotSet) -> Result<bool, StoreError
     for fold in &set.folds {
         asked.push(view.get_by(SNAPSHOTS, &key(&fold.fold))?);
     }
+    let filters = view.get_by(META, &FILTERS.into())?;
     let meta = view.meta().await?;
     same_replica(meta.replica, set.replica)?;
-    if !reaches(&meta.head, set.checkpoint) {
+    let filters = record::read_filters(&view.value(Ok(filters)).await?)?;
+    if !reaches(&meta.head, set.checkpoint) || filters.kept != set.filter {
         return Ok(false);
     }
     for (fold, asked) in set.folds.iter().zip(asked) {
@@ -181,7 +186,7 @@ fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
 }
 
 /// A fold as its entries say, the header first.
-fn read(entries: &[(JsValue, JsValue)]) -> Option<StoredSnapshot> {
+fn read(entries: &[(JsValue, JsValue)], filter: &Filter) -> Option<StoredSnapshot> {
     let ((_, header), buckets) = entries.split_first()?;
     let (checkpoint, count) = read_header(header)?;
     let mut filled = Vec::with_capacity(buckets.len());
@@ -194,6 +199,7 @@ fn read(entries: &[(JsValue, JsValue)]) -> Option<StoredSnapshot> {
     }
     Some(StoredSnapshot {
         checkpoint,
+        filter: filter.clone(),
         buckets: count,
         filled,
     })

@@ -7,7 +7,7 @@ use crate::look::Look;
 use crate::maintenance::same_replica;
 use crate::raw::{Answer, End, Transaction, Writing};
 use crate::record::{self, Meta};
-use crate::schema::meta::GAPS;
+use crate::schema::meta::{FILTERS, GAPS};
 use crate::schema::stores::{
     DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE, SNAPSHOTS,
 };
@@ -169,7 +169,7 @@ fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
         StoreOp::Quarantine { .. } => &[LOG, DIRECTORY, QUARANTINE],
         StoreOp::PutParked { .. } | StoreOp::RemoveParked { .. } => &[PARKED],
         StoreOp::AddLost { .. } => &[LOST],
-        StoreOp::SetReplica { .. } => &[],
+        StoreOp::SetReplica { .. } | StoreOp::SetFilters { .. } => &[],
     });
     let mut stores = vec![META, PENDING];
     for store in touched {
@@ -374,6 +374,10 @@ fn encode(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
         }
         StoreOp::RemoveParked { id } => {
             requests.push(Request::Delete(PARKED, id.to_string().into()));
+        }
+        StoreOp::SetFilters { filters } => {
+            let filters = record::filters(filters)?;
+            requests.push(Request::Put(META, FILTERS.into(), filters));
         }
         StoreOp::AddLost { frame } => {
             requests.push(Request::AddUnderNewKey(LOST, record::bytes(frame)));

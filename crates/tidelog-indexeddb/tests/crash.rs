@@ -10,7 +10,9 @@ use tidelog_core::store::{
     Compaction, Durability, FoldName, FoldSnapshot, Head, Outcome, Pruning, SnapshotSet, Store,
     StoreError, StoreOp, WriteBatch, Written,
 };
-use tidelog_core::{ChainHash, CommitId, Cursor, Epoch, Gap, GapReason, Position, ReplicaId, Seq};
+use tidelog_core::{
+    ChainHash, CommitId, Cursor, Epoch, Filter, Gap, GapReason, Position, ReplicaId, Seq,
+};
 use tidelog_indexeddb::IndexedDbStore;
 use tidelog_testkit::conformance::recorded;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -107,6 +109,7 @@ fn snapshot(at: u64, base: u64, names: &[&str], whole: bool) -> SnapshotSet {
     SnapshotSet {
         replica: REPLICA,
         checkpoint: cursor(at),
+        filter: Filter::default(),
         folds: names.iter().map(fold).collect(),
     }
 }

@@ -9,7 +9,7 @@ use browser::{Browser, REPLICA, append, append_on, database, faults, fresh, log,
 use tidelog_core::store::{
     Compaction, FoldName, FoldSnapshot, Head, SnapshotSet, Store, StoreError, StoreOp, Written,
 };
-use tidelog_core::{Cursor, Position, ReplicaId, Seq};
+use tidelog_core::{Cursor, Filter, Position, ReplicaId, Seq};
 use tidelog_indexeddb::IndexedDbStore;
 use tidelog_testkit::conformance::{StoreFactory as _, recorded};
 use wasm_bindgen::JsValue;
@@ -56,6 +56,7 @@ async fn a_disk_that_fills_up_in_the_middle_stops_only_that() {
     let set = SnapshotSet {
         replica: REPLICA,
         checkpoint: Cursor::default(),
+        filter: Filter::default(),
         folds: vec![fold],
     };
     let head = store.load(Position::START, 0).await.expect("it loads").head;

@@ -9,8 +9,8 @@ use crate::tab::Tab;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::replica::{Decision, Draft, ReceiptState, Replica, Request, SyncError};
 use tidelog_core::{
-    Attempt, Commit, CommitId, Condition, Epoch, Event, Expected, Policy, Position, ReplicaId, Seq,
-    StreamId, Timestamp,
+    Attempt, Commit, CommitId, Condition, Cursor, Epoch, Event, Expected, Filter, Policy, Position,
+    ReplicaId, Seq, StreamId, Timestamp,
 };
 
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub struct Bench {
     pub oracle: Oracle,
     pub now: i64,
     dice: Dice,
-    /// Pulls that the server holds back, by tab.
-    waiting: Vec<Option<tidelog_core::Cursor>>,
+    /// Pulls that are under way, by tab, and whether the server holds an empty answer back.
+    waiting: Vec<Option<(Cursor, Filter, bool)>>,
     strangers: u64,
 }
 
@@ -33,6 +33,11 @@ pub fn stream(name: &str) -> StreamId {
 impl Bench {
     /// Some tabs of one device, open and synced; the first leads.
     pub fn new(tabs: usize) -> Self {
+        Self::new_for(tabs, &Filter::default())
+    }
+
+    /// The same with tabs that ask for a part of the log.
+    pub fn new_for(tabs: usize, filter: &Filter) -> Self {
         let mut dice = Dice::new(7);
         let mut bench = Self {
             disk: Disk::new(ReplicaId::from_bytes(dice.id())),
@@ -45,7 +50,7 @@ impl Bench {
             dice,
         };
         for _ in 0..tabs {
-            bench.open();
+            bench.open_for(filter.clone());
         }
         bench.tabs[0].replica.handle_leadership(true);
         bench.sync(0);
@@ -53,8 +58,15 @@ impl Bench {
     }
 
     pub fn open(&mut self) -> usize {
+        self.open_for(Filter::default())
+    }
+
+    /// A tab that asks for a part of the log.
+    pub fn open_for(&mut self, filter: Filter) -> usize {
         let tab = self.tabs.len();
-        self.tabs.push(Tab::open(tab as u64 + 1, 0, &self.disk));
+        let uid = tab as u64 + 1;
+        let opened = Tab::open_with(uid, 0, &self.disk, None, false, filter);
+        self.tabs.push(opened);
         self.waiting.push(None);
         self.save(tab);
         tab
@@ -223,7 +235,13 @@ impl Bench {
         for request in self.requests(tab) {
             match request {
                 Request::Push { commits, .. } => all.extend(commits),
-                Request::Pull { cursor, .. } => self.waiting[tab] = Some(cursor),
+                Request::Pull {
+                    cursor,
+                    filter,
+                    wait,
+                } => {
+                    self.waiting[tab] = Some((cursor, filter, wait));
+                }
                 _ => unreachable!(),
             }
         }
@@ -245,24 +263,24 @@ impl Bench {
 
     /// Answers the pull that is under way. Was there one with something new?
     pub fn pull(&mut self, tab: usize) -> bool {
-        let Some(cursor) = self.waiting[tab].take() else {
+        let Some((cursor, filter, wait)) = self.waiting[tab].take() else {
             return false;
         };
         let time = self.time();
-        let news = self.server.pull(cursor, 2, 2);
+        let news = self.server.pull(cursor, &filter, 2, 2);
         match news {
             Some((frames, head)) if frames.is_empty() && head == cursor.position => {
-                if self.tabs[tab].replica.status().server_head.is_some() {
-                    self.waiting[tab] = Some(cursor);
+                if wait {
+                    self.waiting[tab] = Some((cursor, filter, wait));
                     return false;
                 }
                 self.replica(tab)
-                    .handle_pulled(time, cursor, frames, head)
+                    .handle_pulled(time, cursor, &filter, frames, head)
                     .unwrap();
             }
             Some((frames, head)) => {
                 self.replica(tab)
-                    .handle_pulled(time, cursor, frames, head)
+                    .handle_pulled(time, cursor, &filter, frames, head)
                     .unwrap();
             }
             None => self

@@ -262,6 +262,11 @@ impl Disk {
                     hold!(7, settled != (true, false), "settled {id} came back");
                     if settled == (false, true) {
                         content.index.leave(*id);
+                        if matches!(old, Outcome::Acked(_)) && !content.filters.kept.is_everything()
+                        {
+                            // A gap may stand for it.
+                            content.elsewhere.insert(*id);
+                        }
                         touched.push(*id);
                     }
                 }
@@ -313,6 +318,7 @@ impl Disk {
                 content.replica = *replica;
                 content.renamed = true;
             }
+            StoreOp::SetFilters { filters } => content.filters.clone_from(filters),
             StoreOp::AddLost { frame } => content.lost.push(frame.as_slice().into()),
         }
     }
@@ -352,6 +358,7 @@ impl Disk {
             log,
             more,
             gaps: content.gaps.clone(),
+            filters: content.filters.clone(),
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::dice::Dice;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::replica::SyncError;
-use tidelog_core::{Commit, Cursor, Position};
+use tidelog_core::{Commit, Cursor, Filter, Position};
 
 /// Frames after a cursor, and the server's head.
 pub type Page = (Vec<Vec<u8>>, Position);
@@ -24,6 +24,7 @@ pub enum Flight {
     Pull {
         tab: u64,
         cursor: Cursor,
+        filter: Filter,
         wait: bool,
     },
     /// To a tab.
@@ -35,6 +36,7 @@ pub enum Flight {
     Pulled {
         tab: u64,
         cursor: Cursor,
+        filter: Filter,
         answer: Result<Page, SyncError>,
     },
 }

@@ -7,33 +7,46 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use tidelog_core::frame::{self, Body};
+use tidelog_core::frame::{self, Body, Frame, Step};
 use tidelog_core::hash::commit_digest;
 use tidelog_core::{Attempt, ChainHash, Commit, CommitId, Digest, Recorded};
 
 /// No more frames, and no more commits, than this are remembered.
 const MOST: usize = 4_096;
 
-/// The commits of a frame.
+/// A frame as it reads.
 #[derive(Debug)]
 pub struct Run {
-    /// In the order of their positions.
-    pub commits: Vec<Recorded>,
-    /// Before the first commit, and after each.
+    frame: Frame,
+    /// Before the first commit or gap, and after each.
     chains: Vec<ChainHash>,
 }
 
 impl Run {
-    /// The chain hash behind the first `commits`.
+    /// Its commits in the order of their positions.
     #[must_use]
-    pub fn chain_after(&self, commits: usize) -> ChainHash {
-        self.chains[commits]
+    pub fn commits(&self) -> &[Recorded] {
+        match &self.frame.body {
+            Body::Recorded(commits) => commits,
+            Body::Local(_) => panic!("a local frame where confirmed commits are"),
+        }
+    }
+
+    /// Its commits and gaps.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.frame.steps()
+    }
+
+    /// The chain hash behind the first `steps`.
+    #[must_use]
+    pub fn chain_after(&self, steps: usize) -> ChainHash {
+        self.chains[steps]
     }
 
     /// The ids of its commits.
     #[must_use]
     pub fn ids(&self) -> Vec<CommitId> {
-        let commits = self.commits.iter();
+        let commits = self.commits().iter();
         commits.map(|recorded| recorded.commit.id).collect()
     }
 }
@@ -94,13 +107,10 @@ pub fn recorded(bytes: &[u8]) -> Rc<Run> {
 }
 
 fn decode(bytes: &[u8]) -> Run {
-    let decoded = frame::decode(bytes).unwrap();
-    let Body::Recorded(commits) = decoded.body else {
-        panic!("a local frame where confirmed commits are");
-    };
-    let mut chains = vec![decoded.chain_before];
-    for recorded in &commits {
-        chains.push(chains[chains.len() - 1].after(recorded));
+    let frame = frame::decode(bytes).unwrap();
+    let mut chains = vec![frame.chain_before];
+    for step in frame.steps() {
+        chains.push(step.chain_after(chains[chains.len() - 1]));
     }
-    Run { commits, chains }
+    Run { frame, chains }
 }

@@ -11,8 +11,8 @@ use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, Rejec
 use tidelog_core::frame;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
 use tidelog_core::{
-    Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Expected, Position, Recorded,
-    ReplicaId, Seq, StreamHead, StreamId, Timestamp,
+    Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Expected, Filter, Gap, GapReason,
+    GapRecord, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId, Timestamp,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -274,10 +274,11 @@ impl Server {
     pub fn pull(
         &self,
         cursor: Cursor,
+        filter: &Filter,
         per_frame: usize,
         frames: usize,
     ) -> Option<(Vec<Vec<u8>>, Position)> {
-        self.pull_at(self.log.len(), cursor, per_frame, frames)
+        self.pull_at(self.log.len(), cursor, filter, per_frame, frames)
     }
 
     /// A pull that sees the log as it was at so many commits.
@@ -286,6 +287,7 @@ impl Server {
         &self,
         commits: usize,
         cursor: Cursor,
+        filter: &Filter,
         per_frame: usize,
         frames: usize,
     ) -> Option<(Vec<Vec<u8>>, Position)> {
@@ -297,11 +299,25 @@ impl Server {
         let runs = log[after..].chunks(per_frame.max(1)).take(frames.max(1));
         let frames = runs.map(|run| {
             let before = Position::new(run[0].position.value() - 1);
+            let chain = self.chains[&before];
+            let (asked, left) = run
+                .iter()
+                .partition::<Vec<_>, _>(|recorded| filter.matches(&recorded.commit));
+            let mut gaps = Vec::new();
+            for recorded in left {
+                let (from, to) = (recorded.position, recorded.last_position());
+                let reason = GapReason::Filter;
+                let (gap, chain) = (Gap { from, to, reason }, self.chains[&to]);
+                GapRecord { gap, chain }.push(&mut gaps);
+            }
+            let asked: Vec<Recorded> = asked.into_iter().cloned().collect();
             // Old runs come as segments, which have another format.
-            if run.len() > 3 {
-                frame::encode_segment(self.epoch, self.chains[&before], run)
+            if !gaps.is_empty() {
+                frame::encode_with_gaps(self.epoch, chain, &asked, &gaps)
+            } else if run.len() > 3 {
+                frame::encode_segment(self.epoch, chain, run)
             } else {
-                frame::encode_recorded(self.epoch, self.chains[&before], run)
+                frame::encode_recorded(self.epoch, chain, run)
             }
         });
         Some((frames.collect(), self.head_at(commits).position))

@@ -7,13 +7,13 @@ use crate::hold;
 use crate::oracle::{Oracle, word};
 use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
+use tidelog_core::frame::Step;
 use tidelog_core::replica::{
     Appended, Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
 };
-use tidelog_core::store::{Durability, Head, Loaded, StoreError, StoreOp, StoredSnapshot, Written};
+use tidelog_core::store::{Durability, Head, Loaded, StoreError, StoreOp, Written};
 use tidelog_core::{
-    ChainHash, CommitId, Epoch, EventId, Position, Recorded, ReplicaId, StreamId, Timestamp,
-    Version,
+    ChainHash, CommitId, Epoch, EventId, Filter, Position, ReplicaId, StreamId, Timestamp, Version,
 };
 
 /// More bytes are not told to other tabs.
@@ -77,7 +77,7 @@ impl Tab {
     /// A tab of a log with or without a server. It starts from the snapshot on disk if there is one.
     #[must_use]
     pub fn open_as(uid: u64, device: usize, disk: &Disk, sync: bool) -> Self {
-        Self::new(uid, device, sync, None).started(disk)
+        Self::new(uid, device, sync, None, Filter::default()).started(disk)
     }
 
     /// A tab with an older build of the app, or with a planted bug.
@@ -88,13 +88,14 @@ impl Tab {
         disk: &Disk,
         canary: Option<Canary>,
         old: bool,
+        filter: Filter,
     ) -> Self {
-        let mut tab = Self::new(uid, device, true, canary).started(disk);
+        let mut tab = Self::new(uid, device, true, canary, filter).started(disk);
         tab.rows.old = old;
         tab
     }
 
-    fn new(uid: u64, device: usize, sync: bool, canary: Option<Canary>) -> Self {
+    fn new(uid: u64, device: usize, sync: bool, canary: Option<Canary>, filter: Filter) -> Self {
         Self {
             uid,
             device,
@@ -102,6 +103,7 @@ impl Tab {
                 sync,
                 durability: Durability::Strict,
                 seed: uid,
+                filter: Some(filter),
                 epoch: Epoch::from_bytes([0xee; 16]),
                 #[cfg(feature = "canaries")]
                 canary: canary.and_then(Canary::of_core),
@@ -128,10 +130,7 @@ impl Tab {
     fn started(mut self, disk: &Disk) -> Self {
         self.life = disk.life;
         if let Some(snapshot) = disk.snapshot() {
-            let heads = snapshot.heads.clone().into_iter().collect();
-            let taken = self
-                .replica
-                .restore(snapshot.checkpoint, snapshot.buckets, heads);
+            let taken = self.replica.restore(snapshot.stored());
             hold!(9, taken, "a snapshot that was saved is not taken");
             self.install(snapshot);
         }
@@ -166,6 +165,7 @@ impl Tab {
             checkpoint = disk.content.head.cursor;
         }
         let snapshot = Snapshot {
+            filter: self.replica.filter().clone(),
             checkpoint,
             buckets: heads.buckets,
             heads: heads.changed.into_iter().collect(),
@@ -185,7 +185,9 @@ impl Tab {
         let queue = self.replica.queue().map(|queued| &queued.local.commit);
         for commit in queue.take_while(|commit| Some(commit.id) != until) {
             for (index, event) in commit.events.iter().enumerate() {
-                rows.apply(event, commit.event_id(index));
+                if self.replica.filter().wants(&event.stream) {
+                    rows.apply(event, commit.event_id(index));
+                }
             }
         }
         rows
@@ -224,10 +226,14 @@ impl Tab {
         match notice {
             Notice::Confirmed { frame, skip, .. } => {
                 let run = reading::recorded(frame.bytes());
-                let commits = &run.commits;
-                let before = commits.partition_point(|commit| commit.position <= self.position);
-                let (known, new) = commits.split_at(before);
-                let events: usize = known.iter().map(|known| known.commit.events.len()).sum();
+                let steps = || run.steps();
+                let before = steps().take_while(|step| step.last() <= self.position);
+                let before = before.count();
+                let events = steps().take(before).map(|step| match step {
+                    Step::Commit(known) => known.commit.events.len(),
+                    Step::Gap(_) => 0,
+                });
+                let events: usize = events.sum();
                 hold!(
                     9,
                     skip == events,
@@ -241,10 +247,10 @@ impl Tab {
                     self.chain == run.chain_after(before),
                     "the chain has a gap"
                 );
-                for recorded in new {
-                    self.fold(recorded);
+                for step in steps().skip(before) {
+                    self.fold(step, oracle);
                 }
-                self.chain = run.chain_after(commits.len());
+                self.chain = run.chain_after(steps().count());
                 oracle.trace.mark(self.position.value());
             }
             Notice::Reset { after, .. } => {
@@ -377,18 +383,36 @@ impl Tab {
         );
     }
 
-    fn fold(&mut self, recorded: &Recorded) {
+    fn fold(&mut self, step: Step<'_>, oracle: &mut Oracle) {
         hold!(
             3,
-            recorded.position == self.position.next(),
+            step.first() == self.position.next(),
             "a gap after {}",
             self.position
         );
-        self.position = recorded.last_position();
+        self.position = step.last();
+        let filter = self.replica.filter();
+        let recorded = match step {
+            Step::Commit(recorded) => recorded,
+            Step::Gap(_) => {
+                oracle.saw("left out");
+                hold!(3, !filter.is_everything(), "a gap that nobody asked for");
+                return;
+            }
+        };
+        hold!(
+            6,
+            filter.matches(&recorded.commit),
+            "{} was not asked for",
+            recorded.commit.id
+        );
         let id = recorded.commit.id;
         hold!(9, self.confirmed.insert(id), "{id} is confirmed twice");
         for (index, event) in recorded.commit.events.iter().enumerate() {
-            self.rows.fold(event, recorded.commit.event_id(index));
+            // Of a stream that was not asked for this may be a part: it has no row.
+            if filter.wants(&event.stream) {
+                self.rows.fold(event, recorded.commit.event_id(index));
+            }
         }
     }
 
@@ -463,11 +487,7 @@ impl Tab {
             Answer::Loaded(Ok(loaded)) => self.replica.handle_loaded(now, loaded),
             Answer::Frames(Ok(frames)) => self.replica.handle_frames(frames),
             Answer::Snapshot(Ok(found)) => {
-                let given = found.as_ref().map(|snapshot| StoredSnapshot {
-                    checkpoint: snapshot.checkpoint,
-                    buckets: snapshot.buckets,
-                    filled: snapshot.heads.clone().into_iter().collect(),
-                });
+                let given = found.as_ref().map(Snapshot::stored);
                 if self.replica.handle_snapshot(given) {
                     self.restored = found;
                 }

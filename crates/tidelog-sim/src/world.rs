@@ -20,7 +20,7 @@ use crate::trace::Trace;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::replica::Appended;
-use tidelog_core::{Cursor, Epoch, ReplicaId, Timestamp};
+use tidelog_core::{Cursor, Epoch, Filter, ReplicaId, Timestamp};
 
 /// A device: its database, its clock and its place in the network.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct World {
     /// Of its own, so that a world whose tabs say nothing makes the same choices.
     talk: Dice,
     old_answers: Vec<(u64, PushResponse)>,
-    cache: Vec<(Cursor, Page)>,
+    cache: Vec<((Cursor, Filter), Page)>,
     /// What was promised.
     pub oracle: Oracle,
     next_uid: u64,
@@ -190,7 +190,8 @@ impl World {
             self.oracle.saw("an older build");
         }
         let disk = &self.devices[device].disk;
-        let tab = Tab::open_with(uid, device, disk, self.options.canary, old);
+        let filter = Filter::default();
+        let tab = Tab::open_with(uid, device, disk, self.options.canary, old, filter);
         self.tabs.push(tab);
         self.say(|| format!("tab {uid} of device {device} opens"));
     }

@@ -6,7 +6,7 @@ use tidelog_core::store::{
     Compaction, Durability, FoldName, FoldSnapshot, Head, Outcome, Pruning, SnapshotSet, Store,
     StoreError, StoreOp, WriteBatch, Written,
 };
-use tidelog_core::{Cursor, Position, ReplicaId, Seq};
+use tidelog_core::{Cursor, Filter, Position, ReplicaId, Seq};
 use tidelog_testkit::conformance::recorded;
 use tidelog_testkit::memory::{Fault, FaultPlan, MemoryDatabase, MemoryFactory, MemoryStore};
 
@@ -131,6 +131,7 @@ fn save(whole: bool) -> SnapshotSet {
     SnapshotSet {
         replica: REPLICA,
         checkpoint: Cursor::default(),
+        filter: Filter::default(),
         folds: vec![FoldSnapshot {
             fold: fold(),
             buckets: 4,

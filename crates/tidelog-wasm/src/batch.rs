@@ -60,6 +60,18 @@ pub(crate) fn of_frame(frame: &Columns, skip: usize) -> JsValue {
     if extras.length() > 0 {
         set(&batch, "extras", &extras);
     }
+    if frame.header().left_out > 0 {
+        let positions =
+            (0..frame.stream().len()).map(|event| number(frame.position(event).value()));
+        let positions: Vec<f64> = positions.collect();
+        set(
+            &batch,
+            "positions",
+            &Float64Array::from(&positions[..]).into(),
+        );
+        let last = number(frame.last_position().value());
+        set(&batch, "lastPosition", &last.into());
+    }
     batch.into()
 }
 

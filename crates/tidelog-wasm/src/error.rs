@@ -26,6 +26,8 @@ pub(crate) struct Failure {
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<String>,
 }
 
 /// An expected version as JavaScript writes it.
@@ -66,6 +68,7 @@ impl Failure {
             server_code: None,
             status: None,
             position: None,
+            only: None,
         }
     }
 
@@ -86,6 +89,11 @@ impl From<&ClientError> for Failure {
                 stream: Some(stream.to_string()),
                 expected: Some((*expected).into()),
                 actual: Some(number(actual.value())),
+                ..failure
+            },
+            ClientError::Append(AppendError::OutsideFilter { stream, filter }) => Self {
+                stream: Some(stream.to_string()),
+                only: Some(filter.canonical()),
                 ..failure
             },
             ClientError::Tampered { position } => Self {

@@ -22,7 +22,7 @@ use tidelog_client::{
 use tidelog_core::map::{Map, Set};
 use tidelog_core::replica::{Decision, Draft, Notice, Question, Queued, ReceiptState};
 use tidelog_core::store::Durability;
-use tidelog_core::{Attempt, CommitId, LogName, Position, StreamId, Subject, Version};
+use tidelog_core::{Attempt, CommitId, Filter, LogName, Position, StreamId, Subject, Version};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
@@ -158,6 +158,10 @@ impl LogCore {
             log: LogName::new(text("log")?).map_err(|error| invalid("log name", &error))?,
             user: Subject::new(text("user")?).map_err(|error| invalid("user", &error))?,
             url: fields.optional_text("url").map_err(bad)?,
+            filter: match fields.optional_text("only").map_err(bad)? {
+                Some(only) => only.parse().map_err(|error| invalid("sync.only", &error))?,
+                None => Filter::default(),
+            },
             token: token.ok().map(token_source),
             detached: fields.value("detached").is_truthy(),
             take_over_after: match fields.value("takeOverAfter").is_undefined() {

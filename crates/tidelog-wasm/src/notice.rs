@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use tidelog_client::{PeerStatus, SnapshotPart, Storage};
 use tidelog_core::replica::{Notice, Phase, Queued, ReceiptState, ResetReason, Status};
-use tidelog_core::{Command, CommitId, Local};
+use tidelog_core::{Command, CommitId, Filter, Local};
 use wasm_bindgen::JsValue;
 
 pub(crate) fn js(value: &impl Serialize) -> JsValue {
@@ -118,6 +118,7 @@ pub(crate) fn notice(notice: Notice) -> JsValue {
             reason: match reason {
                 ResetReason::History => "history",
                 ResetReason::Damage => "damage",
+                ResetReason::Filter => "filter",
                 _ => "storage",
             },
         },
@@ -218,6 +219,7 @@ pub(crate) fn storage(storage: &Storage) -> JsValue {
         ("quarantined", storage.quarantined),
         ("lost", storage.lost),
         ("bytes", storage.bytes),
+        ("leftOut", storage.left_out),
     ];
     for (name, value) in numbers {
         set(&object, name, &number(value).into());
@@ -231,6 +233,11 @@ pub(crate) fn storage(storage: &Storage) -> JsValue {
         gaps.push(&one);
     }
     set(&object, "gaps", &gaps);
+    set(
+        &object,
+        "only",
+        &JsValue::from_str(&storage.filter.canonical()),
+    );
     if let Some(usage) = storage.usage {
         set(&object, "usage", &usage.into());
     }
@@ -282,6 +289,9 @@ struct StatusJs {
     error: Option<JsErrorText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at: Option<f64>,
+    /// What is read next instead of what is here, if that is another part of the log: a filter's canonical text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_only: Option<String>,
 }
 
 /// How much of the local log has been read, while it is being opened.
@@ -306,7 +316,8 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
         .store_error
         .as_ref()
         .map(Failure::from)
-        .or_else(|| status.sync_error.as_ref().map(Failure::from));
+        .or_else(|| status.sync_error.as_ref().map(Failure::from))
+        .or_else(|| status.filter_error.as_ref().map(Failure::from));
     let peer_error = peer.as_ref().and_then(|peer| {
         Some(JsErrorText::Peer {
             code: peer.error.clone()?,
@@ -338,6 +349,7 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
         }),
         error: own.map(JsErrorText::Own).or(peer_error),
         retry_at,
+        next_only: status.next_filter.as_ref().map(Filter::canonical),
     })
 }
 

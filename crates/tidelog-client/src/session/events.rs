@@ -50,7 +50,7 @@ impl Events {
 
     /// The position of the next event.
     pub(super) fn position(&self) -> Position {
-        self.frame.first_position().plus(self.next as u64)
+        self.frame.position(self.next)
     }
 
     /// Does the next event begin a commit, or is there none?

@@ -14,8 +14,8 @@ use tidelog_client::{Log, Options, RecordedEvent, Retain, TAKE_OVER_MILLIS, new_
 use tidelog_core::replica::{Draft, Notice};
 use tidelog_core::store::{Direction, Durability};
 use tidelog_core::{
-    Event, EventType, LogName, Meta, Payload, Policy, Position, SchemaVersion, StreamId, Subject,
-    Tag, Timestamp,
+    Event, EventType, Filter, LogName, Meta, Payload, Policy, Position, SchemaVersion, StreamId,
+    Subject, Tag, Timestamp,
 };
 
 /// A name that no other test and no earlier run has used.
@@ -29,6 +29,7 @@ pub fn options(log: &str) -> Options {
         user: Subject::new("tester").unwrap(),
         url: None,
         token: None,
+        filter: Filter::default(),
         detached: false,
         take_over_after: TAKE_OVER_MILLIS,
         durability: Durability::Strict,

@@ -3,7 +3,9 @@
 use super::heads::Ends;
 use super::places::Places;
 use crate::commit::Recorded;
-use crate::frame::{Body, Columns, Frame};
+use crate::filter::Filter;
+use crate::frame::{Body, Columns, Frame, Step};
+use crate::gap::GapReason;
 use crate::map::StreamMap;
 use crate::number::{Position, Version};
 use crate::stream::{StreamHead, StreamId};
@@ -33,6 +35,14 @@ pub enum InconsistentLog {
         expected: Version,
         /// What came.
         found: Version,
+    },
+    /// Something is left out that was asked for.
+    #[error("positions {from} to {to} are left out, although everything was asked for")]
+    LeftOut {
+        /// The first position.
+        from: Position,
+        /// The last.
+        to: Position,
     },
     /// The chain hash does not fit: something before or in the frame was changed.
     #[error("the hash chain breaks at position {position}: what the server sends was changed")]
@@ -71,49 +81,77 @@ impl Confirmed {
         self.ends.of(stream.as_str())
     }
 
-    /// Checks that a frame follows `position`, whole and gap-free, without changing anything.
-    pub(super) fn check<'f>(
+    /// Checks that a frame follows `position`, whole and without a gap but for what the filter leaves out. Nothing changes.
+    pub(super) fn check(
         &self,
-        frame: &'f Frame,
+        frame: &Frame,
         position: Position,
         heads: &mut StreamMap<Version>,
-    ) -> Result<&'f [Recorded], InconsistentLog> {
-        let Body::Recorded(commits) = &frame.body else {
+        filter: &Filter,
+    ) -> Result<(), InconsistentLog> {
+        if !matches!(frame.body, Body::Recorded(_)) {
             return Err(InconsistentLog::NotRecorded);
-        };
+        }
         let mut expected = position.next();
-        for recorded in commits {
-            if recorded.position != expected {
+        for step in frame.steps() {
+            if step.first() != expected {
                 return Err(InconsistentLog::Position {
                     expected,
-                    found: recorded.position,
+                    found: step.first(),
                 });
             }
-            expected = recorded.last_position().next();
-            let written = recorded.commit.written();
-            if written.len() != recorded.versions.len() || written.is_empty() {
-                return Err(InconsistentLog::Invalid {
-                    detail: String::from("a commit's versions do not name the streams it writes"),
-                });
-            }
-            for ((stream, count), versions) in written.into_iter().zip(&recorded.versions) {
-                let before = heads.get(stream).copied().unwrap_or_else(|| {
-                    self.head(stream).map_or(Version::NONE, |head| head.version)
-                });
-                if stream != &versions.stream
-                    || versions.first != before.next()
-                    || versions.last != before.plus(count)
-                {
-                    return Err(InconsistentLog::Version {
-                        stream: stream.clone(),
-                        expected: before.next(),
-                        found: versions.first,
+            expected = step.last().next();
+            match step {
+                Step::Commit(recorded) => self.check_versions(recorded, heads, filter)?,
+                Step::Gap(record)
+                    if record.gap.reason == GapReason::Filter && !filter.is_everything() => {}
+                Step::Gap(record) => {
+                    return Err(InconsistentLog::LeftOut {
+                        from: record.gap.from,
+                        to: record.gap.to,
                     });
                 }
-                heads.insert(stream.clone(), versions.last);
             }
         }
-        Ok(commits)
+        Ok(())
+    }
+
+    fn check_versions(
+        &self,
+        recorded: &Recorded,
+        heads: &mut StreamMap<Version>,
+        filter: &Filter,
+    ) -> Result<(), InconsistentLog> {
+        let written = recorded.commit.written();
+        if written.len() != recorded.versions.len() || written.is_empty() {
+            return Err(InconsistentLog::Invalid {
+                detail: String::from("a commit's versions do not name the streams it writes"),
+            });
+        }
+        for ((stream, count), versions) in written.into_iter().zip(&recorded.versions) {
+            let before = heads
+                .get(stream)
+                .copied()
+                .unwrap_or_else(|| self.head(stream).map_or(Version::NONE, |head| head.version));
+            // Of a stream outside the filter there may be others that were left out.
+            let skipped = !filter.wants(stream) && versions.first > before;
+            let before = match versions.first.value().checked_sub(1) {
+                Some(left) if skipped => Version::new(left),
+                _ => before,
+            };
+            if stream != &versions.stream
+                || versions.first != before.next()
+                || versions.last != before.plus(count)
+            {
+                return Err(InconsistentLog::Version {
+                    stream: stream.clone(),
+                    expected: before.next(),
+                    found: versions.first,
+                });
+            }
+            heads.insert(stream.clone(), versions.last);
+        }
+        Ok(())
     }
 
     /// Takes in a frame that follows.

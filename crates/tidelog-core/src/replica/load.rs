@@ -52,17 +52,29 @@ impl Replica {
         self.found = None;
         let ours = self.head.cursor;
         let theirs = loaded.head.cursor;
-        let rewound = theirs.position < ours.position
+        // Before the first load there is nothing here that could be under another filter, but for a snapshot.
+        let begun = self.opened || ours.position > Position::START;
+        let refiltered = begun && loaded.filters.kept != self.filters.kept;
+        if loaded.filters.wanted != self.filters.wanted {
+            // What a pull under way brings is under the other filter.
+            self.sync.pulling = None;
+            self.status_changed();
+        }
+        self.announced &= !another;
+        self.filters.clone_from(&loaded.filters);
+        let rewound = refiltered
+            || theirs.position < ours.position
             || (ours.position > Position::START && theirs.epoch != ours.epoch);
         if another || rewound {
             // Another database, or an older copy of this one: what only it held has to be written again.
             let storage = another || loaded.head.generation < self.head.generation;
             // The same history, but shorter: another tab cut it before damage.
             let cut = theirs.epoch == ours.epoch && theirs.position > Position::START;
-            self.start_again(match (storage, cut) {
-                (true, _) => ResetReason::Storage,
-                (false, true) => ResetReason::Damage,
-                (false, false) => ResetReason::History,
+            self.start_again(match (storage, refiltered, cut) {
+                (true, ..) => ResetReason::Storage,
+                (false, true, _) => ResetReason::Filter,
+                (false, false, true) => ResetReason::Damage,
+                (false, false, false) => ResetReason::History,
             });
             self.id = loaded.replica;
             self.disk.load = true;
@@ -160,7 +172,7 @@ impl Replica {
         };
         if self.chain_known && here.position > Position::START {
             let before = match skip {
-                0 => frame.header().chain_before,
+                0 if first == here.position.next() => frame.header().chain_before,
                 _ => chain_at(frame.bytes(), here.position).map_err(|error| place(&error))?,
             };
             if before != here.chain || frame.header().epoch != here.epoch {
@@ -467,13 +479,12 @@ impl Replica {
             settled,
         });
         if self.opened {
-            let first = frame.first_position();
             for number in 0..frame.commits() {
                 let id = frame.commit_id(number);
                 let end = frame.commit_end().get(number).copied().unwrap_or_default();
                 let own = frame.replica(number) == self.id || held.contains(&id);
                 if own && end as usize > skip {
-                    let last = first.plus(u64::from(end).saturating_sub(1));
+                    let last = frame.position((end as usize).saturating_sub(1));
                     self.receipt(id, ReceiptState::Confirmed(last));
                 }
             }
@@ -568,14 +579,8 @@ const fn state_of(outcome: Outcome) -> Option<State> {
 /// The chain hash at a position inside a frame.
 fn chain_at(bytes: &[u8], position: Position) -> Result<ChainHash, frame::FrameError> {
     let frame = frame::decode(bytes)?;
-    let commits = match &frame.body {
-        Body::Recorded(commits) => commits.as_slice(),
-        Body::Local(_) => &[],
-    };
-    let before = commits
-        .iter()
-        .take_while(|recorded| recorded.position <= position);
-    Ok(before.fold(frame.chain_before, |chain, recorded| chain.after(recorded)))
+    let before = frame.steps().take_while(|step| step.last() <= position);
+    Ok(before.fold(frame.chain_before, |chain, step| step.chain_after(chain)))
 }
 
 fn corrupt(place: &str, detail: &impl ToString) -> StoreError {

@@ -93,6 +93,8 @@ pub enum ResetReason {
     Storage,
     /// The server has another history: it was restored from a backup.
     History,
+    /// The log holds another part of the server's log from now on, which is pulled from the beginning.
+    Filter,
     /// Damage was found on disk; what is intact is read again, and the rest is pulled.
     Damage,
 }

@@ -2,6 +2,7 @@
 
 use crate::commit::Commit;
 use crate::cursor::Cursor;
+use crate::filter::Filter;
 use crate::id::{CommitId, ReplicaId};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,6 +24,8 @@ pub enum Request {
     Pull {
         /// How far this replica has read.
         cursor: Cursor,
+        /// What to ask for. A server that cannot leave anything out sends everything; what is too much is left out here.
+        filter: Filter,
         /// May the server hold the answer back until there is something new?
         wait: bool,
     },
@@ -103,6 +106,12 @@ pub enum SyncError {
     /// The server has another history than this replica has read.
     #[error("the server has another history of this log; it is read again from the beginning")]
     HistoryChanged,
+    /// Another tab opened this log with another filter, which counts from now on. Reload to get the newer build.
+    #[error("another tab of this site syncs {wanted} of this log; reload to get the newer build")]
+    FilterReplaced {
+        /// What counts.
+        wanted: Filter,
+    },
     /// The server refused the request as a whole.
     #[error("the server refused the request ({status}, {code}): {detail}")]
     Refused {
@@ -137,6 +146,7 @@ impl SyncError {
             Self::Unavailable { .. } => "server_unavailable",
             Self::ClientTooOld => "client_too_old",
             Self::HistoryChanged => "history_changed",
+            Self::FilterReplaced { .. } => "filter_replaced",
             Self::Refused { .. } => "request_refused",
             Self::BadAnswer { .. } => "bad_answer",
         }
@@ -151,6 +161,7 @@ impl SyncError {
                 | Self::Forbidden { .. }
                 | Self::UnknownLog { .. }
                 | Self::ClientTooOld
+                | Self::FilterReplaced { .. }
         )
     }
 

@@ -1,7 +1,7 @@
 //! Conflicts: noticed as early as possible, and resolved by each commit's own policy.
 
 use super::parked::collisions;
-use super::queue::{Entry, Heads, State};
+use super::queue::{Entry, Heads, State, touched};
 use super::write::Busy;
 use super::{
     AppendError, Decision, Departing, Notice, ParkReason, Parked, Question, ReceiptState, Replica,
@@ -46,7 +46,7 @@ impl Replica {
     pub(super) fn judge(&mut self) {
         let busy = matches!(
             self.disk.busy,
-            Some(Busy::Append { .. } | Busy::Rewind { .. })
+            Some(Busy::Append { .. } | Busy::Filter { .. } | Busy::Rewind { .. })
         );
         let blind = self.disk.load || self.disk.reopen || !self.opened;
         if self.is_judged() || self.asked.is_some() || busy || blind {
@@ -102,7 +102,7 @@ impl Replica {
                         self.set_unwritten(walk.index);
                     }
                 }
-                Some(conflicts) => match policy_of(&entry.local, &conflicts) {
+                Some(conflicts) => match self.policy_of(&entry.local, &conflicts) {
                     Policy::Rebase => {
                         walk.changed = true;
                         self.renew(walk.index, &walk.heads);
@@ -132,6 +132,8 @@ impl Replica {
         let mut unmet = unmet(&entry.local.commit, |stream| {
             heads.of(stream, &self.confirmed)
         });
+        // What is not known here is for the server to judge.
+        unmet.retain(|conflict| self.filters.kept.wants(&conflict.stream));
         if self.config.sync && !self.sync.caught_up {
             // A stream that is shorter than expected may only not have been read that far yet.
             unmet.retain(|conflict| match conflict.expected {
@@ -148,6 +150,21 @@ impl Replica {
             Some((conflicts, at)) if *at <= self.head.cursor.position => Some(conflicts.clone()),
             _ => None,
         }
+    }
+
+    /// What is to be done about a commit that breaks these conditions. What is about streams that are not known here cannot be
+    /// decided here.
+    fn policy_of(&self, local: &Local, conflicts: &[Conflict]) -> Policy {
+        match self.is_judgeable(&local.commit) {
+            true => policy_of(local, conflicts),
+            false => Policy::Ask,
+        }
+    }
+
+    /// Why a decision cannot stand: it writes or reads a stream that is not known here.
+    fn outside_of(&self, events: &[Event], reads: Option<&[StreamId]>) -> Option<AppendError> {
+        let read = reads.unwrap_or_default().iter();
+        self.check_kept(streams_of(events).chain(read)).err()
     }
 
     fn set_unwritten(&mut self, index: usize) {
@@ -280,6 +297,13 @@ impl Replica {
         };
         let reason = match decided {
             Ok((events, _)) if events.is_empty() => return self.nothing_to_do(id, index),
+            Ok((events, reads)) if self.outside_of(&events, reads.as_deref()).is_some() => {
+                let outside = self.outside_of(&events, reads.as_deref());
+                ParkReason::Refused {
+                    code: String::from("outside_filter"),
+                    message: outside.map(|error| error.to_string()).unwrap_or_default(),
+                }
+            }
             Ok((events, reads)) => match self.redecided(id, index, events, reads) {
                 Ok(()) => return,
                 Err(error) => ParkReason::Refused {
@@ -436,9 +460,10 @@ impl Replica {
     /// One without a command that cannot be merged is rebased.
     ///
     /// # Errors
-    /// [`AppendError::NotParked`] if there is none of this id.
+    /// [`AppendError::NotParked`] if there is none of this id; [`AppendError::OutsideFilter`] if its streams are not known here.
     pub fn retry(&mut self, id: CommitId) -> Result<(), AppendError> {
         let local = self.parked_local(id)?;
+        self.check_kept(touched(&local.commit))?;
         let conflicts = self.parked.get(&id).map(|parked| &parked.conflicts);
         let merges = conflicts.is_some_and(|conflicts| merges(local, conflicts));
         if local.command.is_none() && !merges {
@@ -454,9 +479,10 @@ impl Replica {
     /// Resolves a parked commit: its events are appended as they are, expecting what is shown now.
     ///
     /// # Errors
-    /// [`AppendError::NotParked`] if there is none of this id.
+    /// [`AppendError::NotParked`] if there is none of this id; [`AppendError::OutsideFilter`] if its streams are not known here.
     pub fn rebase(&mut self, id: CommitId) -> Result<(), AppendError> {
         let mut local = self.parked_local(id)?.clone();
+        self.check_kept(touched(&local.commit))?;
         local.commit.attempt = local.commit.attempt.next_row();
         expect_now(&mut local.commit, |stream| self.shown_head(stream));
         self.revive(local);
@@ -468,10 +494,12 @@ impl Replica {
     /// shown now on all streams that it had a condition on and on those they write.
     ///
     /// # Errors
-    /// [`AppendError::NotParked`] if there is none of this id; [`AppendError::Commit`] if they are no commit. Then nothing has
+    /// [`AppendError::NotParked`] if there is none of this id; [`AppendError::OutsideFilter`] if streams of either side are not
+    /// known here; [`AppendError::Commit`] if the events are no commit. Then nothing has
     /// changed.
     pub fn replace(&mut self, id: CommitId, events: Vec<Event>) -> Result<(), AppendError> {
-        self.parked_local(id)?;
+        let local = self.parked_local(id)?;
+        self.check_kept(touched(&local.commit).chain(streams_of(&events)))?;
         self.redecided(id, None, events, None)?;
         Ok(())
     }
@@ -490,6 +518,10 @@ impl Replica {
         });
         Ok(())
     }
+}
+
+fn streams_of(events: &[Event]) -> impl Iterator<Item = &StreamId> {
+    events.iter().map(|event| &event.stream)
 }
 
 /// What is to be done about a commit that breaks these conditions; none if only the server knows which.

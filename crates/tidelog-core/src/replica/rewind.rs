@@ -85,6 +85,10 @@ impl Replica {
         let mut pending = Frames::default();
         let mut ops = Vec::from([StoreOp::ClearLog]);
         for bytes in old {
+            if frame::header(&bytes).is_ok_and(|header| header.recorded && header.commits == 0) {
+                // Gaps only: nobody's events.
+                continue;
+            }
             if let Ok(decoded) = frame::decode(&bytes)
                 && let Body::Recorded(commits) = decoded.body
             {

@@ -10,21 +10,18 @@ use crate::number::Position;
 use crate::snapshot::{HEADS, HEADS_VERSION};
 use crate::store::{FoldName, FoldSnapshot, Loaded, StoreError, StoredSnapshot};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 impl Replica {
     /// Begins at a checkpoint, with what [`Replica::heads`] gave there as it was read from the store. Call it before the
     /// store is polled for the first time. Says whether it was taken: buckets that are no such thing change nothing.
-    pub fn restore(
-        &mut self,
-        checkpoint: Cursor,
-        buckets: u32,
-        filled: Vec<(u32, Vec<u8>)>,
-    ) -> bool {
+    pub fn restore(&mut self, found: StoredSnapshot) -> bool {
+        let checkpoint = found.checkpoint;
         let fresh = !self.opened && self.disk.busy.is_none();
-        let ends = Ends::restore(checkpoint.position, buckets, filled).filter(|_| fresh);
+        let ends = Ends::restore(checkpoint.position, found.buckets, found.filled);
+        let ends = ends.filter(|_| fresh);
         let taken = ends.is_some();
         if let Some(ends) = ends {
+            self.filters.kept = found.filter;
             self.go_on_from(checkpoint, ends);
         }
         taken
@@ -42,10 +39,13 @@ impl Replica {
         self.disk.snapshot = Sought::Absent;
         let safe = self.knows_what_is_written();
         let found = found.filter(|found| safe && found.checkpoint.position >= self.pruned());
+        // Under another filter, the next load begins anew anyway.
+        let found = found.filter(|found| found.filter == self.filters.kept);
         let Some(StoredSnapshot {
             checkpoint,
             buckets,
             filled,
+            ..
         }) = found
         else {
             return false;

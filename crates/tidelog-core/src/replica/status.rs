@@ -2,6 +2,7 @@
 
 use super::queue::State;
 use super::{Replica, SyncError};
+use crate::filter::Filter;
 use crate::number::{Position, Timestamp};
 use crate::store::StoreError;
 
@@ -81,6 +82,12 @@ pub struct Status {
     pub sync_error: Option<SyncError>,
     /// When that is tried again by itself, by this device's clock.
     pub retry_at: Option<Timestamp>,
+    /// Which part of the server's log is here.
+    pub filter: Filter,
+    /// Which part is read instead as soon as the server answers, if that is another one.
+    pub next_filter: Option<Filter>,
+    /// This tab asks for another part than counts: [`SyncError::FilterReplaced`]. It is this tab's matter only.
+    pub filter_error: Option<SyncError>,
     /// What is wrong with the local database.
     pub store_error: Option<StoreError>,
 }
@@ -120,6 +127,13 @@ impl Replica {
             leader: self.sync.leader,
             sync_error: sync_error.cloned(),
             retry_at,
+            filter: self.filters.kept.clone(),
+            next_filter: self.next_filter().cloned(),
+            filter_error: self
+                .filter_replaced()
+                .map(|wanted| SyncError::FilterReplaced {
+                    wanted: wanted.clone(),
+                }),
             store_error: self.disk.error.clone(),
         }
     }

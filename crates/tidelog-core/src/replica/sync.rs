@@ -18,7 +18,7 @@ use super::queue::{Entry, State, find_from};
 use super::retry::Lane;
 use super::write::Busy;
 use super::{Notice, ReceiptState, Replica, Request, StoreRequest, SyncError};
-use crate::cursor::Cursor;
+use crate::filter::Filter;
 use crate::id::{CommitId, Epoch, ReplicaId};
 use crate::number::{Attempt, Position, Timestamp};
 use crate::store::Head;
@@ -32,7 +32,8 @@ pub(super) struct Sync {
     pub(super) leader: bool,
     pub(super) online: bool,
     pub(super) pushing: Option<Sent>,
-    pub(super) pulling: Option<Cursor>,
+    /// The filter of the pull that is under way.
+    pub(super) pulling: Option<Filter>,
     pub(super) acks: Vec<(CommitId, Attempt, Position)>,
     pub(super) page: Option<Page>,
     pub(super) server_head: Option<Position>,
@@ -45,6 +46,8 @@ pub(super) struct Sync {
     /// When the database last said that this view is its content.
     fresh: Option<Timestamp>,
     pub(super) rewind: super::rewind::Rewind,
+    /// The server has answered a pull from this cursor, which the log may leave for another filter.
+    pub(super) verified: bool,
     /// The history that was left last: answers that still come from it count for nothing.
     pub(super) left: Option<Epoch>,
     random: u64,
@@ -67,6 +70,7 @@ impl Sync {
             hurry: false,
             fresh: None,
             rewind: super::rewind::Rewind::No,
+            verified: false,
             left: None,
             random: seed | 1,
         }
@@ -136,6 +140,7 @@ impl Sync {
         self.server_head = None;
         self.caught_up = false;
         self.rewind = super::rewind::Rewind::No;
+        self.verified = false;
         self.push = Lane::default();
         self.pull = Lane::default();
         self.fresh = None;
@@ -204,11 +209,14 @@ impl Replica {
         }
         let busy = self.sync.page.is_some() || matches!(self.disk.busy, Some(Busy::Sync { .. }));
         if pull && self.sync.pulling.is_none() && !busy {
-            self.sync.pulling = Some(self.head.cursor);
+            self.sync.pulling = Some(self.filters.wanted.clone());
             return Some(Request::Pull {
                 cursor: self.head.cursor,
+                filter: self.filters.wanted.clone(),
                 // The first answer after a failure has to come at once: it is what ends the bad news.
-                wait: self.sync.caught_up && self.sync.pull.error().is_none(),
+                wait: self.sync.caught_up
+                    && self.sync.pull.error().is_none()
+                    && self.next_filter().is_none(),
             });
         }
         None
@@ -266,6 +274,7 @@ impl Replica {
         if changed {
             self.notices.push_back(Notice::Queue);
         }
+        self.settle_passed_over();
     }
 
     pub(super) fn after_confirm(&mut self) {
@@ -290,7 +299,7 @@ impl Replica {
     }
 
     /// An acked commit whose position was read without finding it there, or lies behind the server's end, goes back to
-    /// pending: the history that took it is gone.
+    /// pending: the history that took it is gone. For one that the filter leaves out, a gap stands there.
     pub(super) fn send_lost_again(&mut self) {
         let here = self.head.cursor.position;
         let at_end = self.sync.server_head.is_some_and(|head| head <= here);
@@ -299,8 +308,11 @@ impl Replica {
         } else {
             here
         };
+        self.settle_passed_over();
+        let kept = &self.filters.kept;
         for entry in &mut self.queue {
-            if matches!(entry.state, State::Acked(position) if position <= here) {
+            let lost = matches!(entry.state, State::Acked(position) if position <= here);
+            if lost && kept.matches(&entry.local.commit) {
                 entry.state = State::Pending;
             }
         }

@@ -12,7 +12,7 @@ use crate::frame::HEADER_BYTES;
 use crate::id::CommitId;
 use crate::map::Map;
 use crate::number::{Position, Seq, Timestamp};
-use crate::store::{Durability, Head, Outcome, StoreError, StoreOp, WriteBatch};
+use crate::store::{Durability, Filters, Head, Outcome, StoreError, StoreOp, WriteBatch};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
@@ -94,6 +94,11 @@ pub(super) enum Busy {
         ops: Vec<StoreOp>,
         head: Head,
     },
+    Filter {
+        ops: Vec<StoreOp>,
+        head: Head,
+        filters: Filters,
+    },
     Rewind {
         ops: Vec<StoreOp>,
         head: Head,
@@ -153,6 +158,7 @@ impl Replica {
         }
         self.append_request(now)
             .or_else(|| self.rewind_request())
+            .or_else(|| self.filter_request())
             .or_else(|| {
                 self.confirm_here(now);
                 self.sync_request(now)

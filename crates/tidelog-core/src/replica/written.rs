@@ -97,6 +97,16 @@ impl Replica {
                 self.advance(head, ops);
                 self.rewound(ResetReason::History);
             }
+            Busy::Filter { ops, head, filters } => {
+                let again = filters.kept != self.filters.kept;
+                self.announced = true;
+                self.filters = filters;
+                self.advance(head, ops);
+                if again {
+                    self.rewound(ResetReason::Filter);
+                }
+                self.status_changed();
+            }
             Busy::Repair => self.repair_done(),
             Busy::Load | Busy::Head | Busy::Log | Busy::Snapshot | Busy::Reopen => {}
         }
@@ -165,7 +175,7 @@ impl Replica {
         match &error {
             StoreError::ConnectionLost { .. } => {
                 self.disk.reopen = true;
-                if let Busy::Sync { .. } | Busy::Rewind { .. } = busy {
+                if let Busy::Sync { .. } | Busy::Filter { .. } | Busy::Rewind { .. } = busy {
                     // What the server said can be asked for again.
                     self.not_written(busy);
                     self.sync.page = None;

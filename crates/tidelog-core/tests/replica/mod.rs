@@ -3,6 +3,7 @@
 mod appending;
 mod conflicts;
 mod crash;
+mod filtering;
 mod local;
 mod network;
 mod parked;

@@ -36,13 +36,15 @@ fn fact(bench: &mut Bench, on: &str, bytes: usize) -> CommitId {
 
 /// Answers the pull under way with what the server has.
 fn answer_pull(bench: &mut Bench, request: &Request) {
-    let Request::Pull { cursor, .. } = request else {
+    let Request::Pull { cursor, filter, .. } = request else {
         panic!("{request:?} is no pull");
     };
     let time = bench.time();
-    let (frames, head) = bench.server.pull(*cursor, 9, 9).unwrap();
+    let (frames, head) = bench.server.pull(*cursor, filter, 9, 9).unwrap();
     let replica = bench.replica(0);
-    replica.handle_pulled(time, *cursor, frames, head).unwrap();
+    replica
+        .handle_pulled(time, *cursor, filter, frames, head)
+        .unwrap();
     bench.drain(0);
 }
 

@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use super::disk::Fault;
 use tidelog_core::replica::{Phase, ReceiptState, Request, SyncError};
-use tidelog_core::{Cursor, ReplicaId, Timestamp};
+use tidelog_core::{Cursor, Filter, ReplicaId, Timestamp};
 
 fn network() -> SyncError {
     SyncError::Network {
@@ -16,7 +16,7 @@ fn pull(bench: &mut Bench) -> Option<(Cursor, bool)> {
         .requests(0)
         .into_iter()
         .find_map(|request| match request {
-            Request::Pull { cursor, wait } => Some((cursor, wait)),
+            Request::Pull { cursor, wait, .. } => Some((cursor, wait)),
             _ => None,
         })
 }
@@ -32,7 +32,7 @@ fn live() -> Bench {
     let (time, head) = (bench.time(), cursor.position);
     bench
         .replica(0)
-        .handle_pulled(time, cursor, Vec::new(), head)
+        .handle_pulled(time, cursor, &Filter::default(), Vec::new(), head)
         .unwrap();
     bench.save(0);
     assert_eq!(bench.replica(0).status().phase, Phase::Live);
@@ -57,7 +57,7 @@ fn the_first_pull_after_a_failure_does_not_wait() {
     let (time, head) = (bench.time(), cursor.position);
     bench
         .replica(0)
-        .handle_pulled(time, cursor, Vec::new(), head)
+        .handle_pulled(time, cursor, &Filter::default(), Vec::new(), head)
         .unwrap();
     assert_eq!(bench.replica(0).status().phase, Phase::Live);
 }

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, stream};
 use tidelog_core::replica::{InconsistentLog, ReceiptState, Request, SyncError};
-use tidelog_core::{Epoch, Policy, ReplicaId, frame};
+use tidelog_core::{Epoch, Filter, Policy, ReplicaId, frame};
 
 fn network() -> SyncError {
     SyncError::Network {
@@ -119,7 +119,7 @@ fn a_pull_that_does_not_follow_changes_nothing_and_says_why() {
     for data in ["4", "5"] {
         bench.stranger("facts/0", "facts.learnt", data);
     }
-    let (frames, head) = bench.server.pull(cursor, 1, 9).unwrap();
+    let (frames, head) = bench.server.pull(cursor, &Filter::default(), 1, 9).unwrap();
     let mut flipped = frames.clone();
     *flipped[0].last_mut().unwrap() ^= 1;
     let gap = vec![frames[1].clone()];
@@ -141,7 +141,7 @@ fn a_pull_that_does_not_follow_changes_nothing_and_says_why() {
         assert!(waits.is_empty() || matches!(waits[0], Request::Pull { .. }));
         let error: InconsistentLog = bench
             .replica(0)
-            .handle_pulled(time, cursor, lie, head)
+            .handle_pulled(time, cursor, &Filter::default(), lie, head)
             .unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
         bench.save(0);

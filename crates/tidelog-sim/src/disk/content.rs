@@ -5,8 +5,8 @@ use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tidelog_core::frame;
-use tidelog_core::store::{Head, Outcome};
-use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq};
+use tidelog_core::store::{Filters, Head, Outcome, StoredSnapshot};
+use tidelog_core::{CommitId, Cursor, Filter, Gap, Position, ReplicaId, Seq};
 
 #[derive(Debug, Clone)]
 pub struct Pending {
@@ -18,11 +18,26 @@ pub struct Pending {
 /// What tabs save of their state.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// Which part of the log it has applied.
+    pub filter: Filter,
     pub checkpoint: Cursor,
     pub buckets: u32,
     pub heads: BTreeMap<u32, Vec<u8>>,
     pub rows: Rows,
     pub confirmed: BTreeSet<CommitId>,
+}
+
+impl Snapshot {
+    /// As a store gives it.
+    #[must_use]
+    pub fn stored(&self) -> StoredSnapshot {
+        StoredSnapshot {
+            checkpoint: self.checkpoint,
+            filter: self.filter.clone(),
+            buckets: self.buckets,
+            filled: self.heads.clone().into_iter().collect(),
+        }
+    }
 }
 
 /// In how many places of the database each commit is: one, if all is well.
@@ -56,6 +71,7 @@ pub struct Content {
     pub parked: BTreeMap<CommitId, Rc<[u8]>>,
     pub lost: Vec<Rc<[u8]>>,
     pub gaps: Vec<Gap>,
+    pub filters: Filters,
     pub snapshot: Option<Rc<Snapshot>>,
     /// Commits of frames that were cut or pruned: the server has them.
     pub elsewhere: BTreeSet<CommitId>,
@@ -75,6 +91,7 @@ impl Content {
             parked: BTreeMap::new(),
             lost: Vec::new(),
             gaps: Vec::new(),
+            filters: Filters::default(),
             snapshot: None,
             elsewhere: BTreeSet::new(),
             damaged: false,

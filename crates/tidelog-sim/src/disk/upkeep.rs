@@ -71,6 +71,9 @@ impl Disk {
             return false;
         }
         let head = self.content.head.cursor;
+        if new.filter != self.content.filters.kept {
+            return false;
+        }
         if new.checkpoint.epoch != head.epoch || new.checkpoint.position > head.position {
             return false;
         }

@@ -10,7 +10,7 @@ use crate::oracle::word;
 use tidelog_core::authority::RejectionCode;
 use tidelog_core::protocol::{PushResponse, Verdict};
 use tidelog_core::replica::SyncError;
-use tidelog_core::{Commit, Cursor, Payload, Position};
+use tidelog_core::{Commit, Cursor, Filter, Payload, Position};
 
 /// So many old answers are kept to come back.
 const OLD_ANSWERS: usize = 8;
@@ -56,15 +56,21 @@ impl World {
                 commits,
                 echo,
             } => self.push_arrives(tab, cursor, &commits, echo, cut_off),
-            Flight::Pull { tab, cursor, .. } => {
+            Flight::Pull {
+                tab,
+                cursor,
+                filter,
+                ..
+            } => {
                 let answer = if cut_off {
                     Err(network::unreachable())
                 } else {
-                    self.answer_pull(cursor)
+                    self.answer_pull(cursor, &filter)
                 };
                 self.flights.push(Flight::Pulled {
                     tab,
                     cursor,
+                    filter,
                     answer,
                 });
             }
@@ -77,6 +83,7 @@ impl World {
             Flight::Pulled {
                 tab,
                 cursor,
+                filter,
                 answer,
             } => {
                 let lost = cut_off || self.happens(Hazard::LostAnswer);
@@ -84,7 +91,7 @@ impl World {
                     true => Err(network::unreachable()),
                     false => answer,
                 };
-                self.pulled(tab, cursor, answer);
+                self.pulled(tab, cursor, &filter, answer);
             }
         }
         true
@@ -252,15 +259,16 @@ impl World {
         );
     }
 
-    fn answer_pull(&mut self, cursor: Cursor) -> Result<Page, SyncError> {
+    fn answer_pull(&mut self, cursor: Cursor, filter: &Filter) -> Result<Page, SyncError> {
         if self.happens(Hazard::LostRequest) {
             return Err(network::unreachable());
         }
         if let Some(error) = self.no_service() {
             return Err(error);
         }
+        let address = (cursor, filter.clone());
         if self.happens(Hazard::Cached)
-            && let Some((_, page)) = self.cache.iter().find(|(known, _)| *known == cursor)
+            && let Some((_, page)) = self.cache.iter().find(|(known, _)| *known == address)
         {
             self.oracle.saw("a page from a cache");
             return Ok(page.clone());
@@ -278,14 +286,14 @@ impl World {
         }
         let most = if self.healing { 64 } else { 6 };
         let (per_frame, frames) = (1 + self.dice.below(most), 1 + self.dice.below(4));
-        let page = self.server.pull_at(seen, cursor, per_frame, frames);
+        let page = self.server.pull_at(seen, cursor, filter, per_frame, frames);
         let page = page.ok_or(SyncError::HistoryChanged)?;
         if self.rate(Hazard::Cached) > 0 {
-            self.cache.retain(|(known, _)| *known != cursor);
+            self.cache.retain(|(known, _)| *known != address);
             if self.cache.len() == OLD_ANSWERS {
                 self.cache.remove(0);
             }
-            self.cache.push((cursor, page.clone()));
+            self.cache.push((address, page.clone()));
         }
         Ok(page)
     }
@@ -322,7 +330,13 @@ impl World {
         self.settle(uid);
     }
 
-    fn pulled(&mut self, uid: u64, cursor: Cursor, answer: Result<Page, SyncError>) {
+    fn pulled(
+        &mut self,
+        uid: u64,
+        cursor: Cursor,
+        filter: &Filter,
+        answer: Result<Page, SyncError>,
+    ) {
         let Some(at) = self.place_of(uid) else {
             return;
         };
@@ -343,7 +357,7 @@ impl World {
                 }
                 let replica = &mut self.tabs[at].replica;
                 let before = replica.head().cursor;
-                let result = replica.handle_pulled(time, cursor, frames, head);
+                let result = replica.handle_pulled(time, cursor, filter, frames, head);
                 if flipped || cut {
                     self.oracle.saw("a damaged page");
                     let same = replica.head().cursor == before;
@@ -357,7 +371,7 @@ impl World {
             }
             Ok((frames, head)) => {
                 let replica = &mut self.tabs[at].replica;
-                let result = replica.handle_pulled(time, cursor, frames, head);
+                let result = replica.handle_pulled(time, cursor, filter, frames, head);
                 hold!(3, result.is_ok(), "an empty page is refused");
             }
             Err(error) => self.tabs[at].replica.handle_pull_failed(time, error),

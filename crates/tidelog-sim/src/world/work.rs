@@ -201,11 +201,16 @@ impl World {
                         echo: false,
                     });
                 }
-                Request::Pull { cursor, wait } => {
+                Request::Pull {
+                    cursor,
+                    filter,
+                    wait,
+                } => {
                     self.oracle.trace.mark(cursor.position.value());
                     self.flights.push(Flight::Pull {
                         tab: uid,
                         cursor,
+                        filter,
                         wait,
                     });
                 }

@@ -7,9 +7,10 @@ use super::tab::{
 };
 use tidelog_core::number::Generation;
 use tidelog_core::store::{
-    Durability, Head, Outcome, ParkedRecord, PendingFrame, Store, StoreError, StoreOp, Written,
+    Durability, Filters, FoldName, FoldSnapshot, Head, Outcome, ParkedRecord, PendingFrame,
+    SnapshotSet, Store, StoreError, StoreOp, Written,
 };
-use tidelog_core::{Position, ReplicaId, Seq};
+use tidelog_core::{Filter, Position, ReplicaId, Seq};
 
 cases! { $ writing_cases
 
@@ -105,6 +106,39 @@ async fn a_new_replica_id_takes_over(database) {
     let mut old = tab.batch(vec![]);
     old.replica = REPLICA;
     assert_eq!(tab.store.write(old).await, Err(StoreError::Wiped));
+}
+
+/// Which part of the log the database holds stays when the log goes, and only a snapshot of that part is of use.
+async fn filters_are_kept_and_snapshots_are_of_them(database) {
+    let mut tab = database.open().await;
+    assert_eq!(tab.load_all().await.filters, Filters::default());
+    let filters = Filters {
+        kept: Filter::new(["todo"], ["list/1 é"]).expect("valid names"),
+        wanted: Filter::new(["todo"], [""; 0]).expect("a valid name"),
+    };
+    let set = StoreOp::SetFilters { filters: filters.clone() };
+    tab.done(vec![set, add_log(1, b"log")]).await;
+    tab.done(vec![StoreOp::ClearLog]).await;
+    assert_eq!(database.open().await.load_all().await.filters, filters);
+
+    let fold = FoldName { name: "rows".into(), version: 1 };
+    let set = |filter: &Filter| SnapshotSet {
+        replica: REPLICA,
+        checkpoint: tab.head.cursor,
+        filter: filter.clone(),
+        folds: vec![FoldSnapshot {
+            fold: fold.clone(),
+            buckets: 1,
+            changed: vec![],
+            whole: true,
+            base: Position::START,
+        }],
+    };
+    assert_eq!(tab.store.save(set(&filters.wanted)).await, Ok(false));
+    assert_eq!(tab.store.save(set(&filters.kept)).await, Ok(true));
+    let found = tab.store.snapshots(std::slice::from_ref(&fold)).await.expect("it reads");
+    let found = found.into_iter().flatten().map(|found| found.filter).collect::<Vec<_>>();
+    assert_eq!(found, [filters.kept]);
 }
 
 /// Nothing is overwritten: a taken key takes the whole batch with it, before and behind it.

@@ -5,7 +5,7 @@ use super::tab::{Database, REPLICA, Tab, cursor, fill, position};
 use tidelog_core::store::{
     FoldName, FoldSnapshot, SnapshotSet, Store, StoreError, StoreOp, StoredSnapshot, Written,
 };
-use tidelog_core::{ChainHash, Cursor, Epoch, ReplicaId};
+use tidelog_core::{ChainHash, Cursor, Epoch, Filter, ReplicaId};
 
 fn fold(name: &str, version: u32) -> FoldName {
     FoldName {
@@ -32,6 +32,7 @@ fn set(checkpoint: Cursor, folds: Vec<FoldSnapshot>) -> SnapshotSet {
     SnapshotSet {
         replica: REPLICA,
         checkpoint,
+        filter: Filter::default(),
         folds,
     }
 }
@@ -43,6 +44,7 @@ fn stored(checkpoint: Cursor, filled: &[(u32, &[u8])]) -> Option<StoredSnapshot>
         .collect();
     Some(StoredSnapshot {
         checkpoint,
+        filter: Filter::default(),
         buckets: 8,
         filled,
     })

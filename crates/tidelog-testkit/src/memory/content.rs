@@ -6,8 +6,8 @@ mod maintenance;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidelog_core::store::{
-    Direction, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp,
-    Usage, WriteBatch, Written,
+    Direction, Filters, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError,
+    StoreOp, Usage, WriteBatch, Written,
 };
 use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq, gap};
 
@@ -26,6 +26,7 @@ pub(super) struct Content {
     log: BTreeMap<Position, Bytes>,
     directory: BTreeMap<Position, Bytes>,
     gaps: Vec<Gap>,
+    filters: Filters,
     snapshots: BTreeMap<FoldName, Snapshot>,
     quarantine: Vec<Bytes>,
     parked: BTreeMap<CommitId, Bytes>,
@@ -48,6 +49,7 @@ impl Content {
             log: BTreeMap::new(),
             directory: BTreeMap::new(),
             gaps: Vec::new(),
+            filters: Filters::default(),
             snapshots: BTreeMap::new(),
             quarantine: Vec::new(),
             parked: BTreeMap::new(),
@@ -146,6 +148,7 @@ impl Content {
                 self.parked.remove(id);
             }
             StoreOp::SetReplica { replica } => self.replica = *replica,
+            StoreOp::SetFilters { filters } => self.filters.clone_from(filters),
             StoreOp::AddLost { frame } => self.lost.push(frame.as_slice().into()),
         }
         Ok(())
@@ -177,6 +180,7 @@ impl Content {
             log: page.frames,
             more: page.more,
             gaps: self.gaps.clone(),
+            filters: self.filters.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use loan::Loans;
 use std::rc::Rc;
 use tidelog_client::{Options, Retain, Session, TAKE_OVER_MILLIS};
 use tidelog_core::store::Durability;
-use tidelog_core::{LogName, Subject};
+use tidelog_core::{Filter, LogName, Subject};
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -36,6 +36,7 @@ pub async fn open(log: String) -> Result<Opened, JsError> {
         url: None,
         token: None,
         detached: false,
+        filter: Filter::default(),
         take_over_after: TAKE_OVER_MILLIS,
         durability: Durability::Strict,
         retain: Retain::All,

@@ -102,6 +102,9 @@ impl Content {
             }
             _ => fold.whole,
         };
+        if set.filter != self.filters.kept {
+            return Ok(false);
+        }
         if !self.reaches(set.checkpoint) || !set.folds.iter().all(writable) {
             return Ok(false);
         }
@@ -131,6 +134,7 @@ impl Content {
             let filled = snapshot.filled.iter();
             self.reaches(snapshot.checkpoint).then(|| StoredSnapshot {
                 checkpoint: snapshot.checkpoint,
+                filter: self.filters.kept.clone(),
                 buckets: snapshot.buckets,
                 filled: filled.map(|(at, bucket)| (*at, bucket.to_vec())).collect(),
             })
