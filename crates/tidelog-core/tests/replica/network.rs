@@ -56,13 +56,64 @@ fn one_to_send() -> Bench {
     bench
 }
 
+/// Pushes what there is, which fails; gives how many commits it was.
+fn fail(bench: &mut Bench, error: SyncError) -> usize {
+    let commits = bench.pushes(0);
+    assert!(!commits.is_empty(), "nothing is pushed");
+    bench.pushed(0, Err(error));
+    commits.len()
+}
+
+/// The network fails so often that the next try is far off.
+fn fail_for_long(bench: &mut Bench) {
+    for _ in 0..10 {
+        fail(bench, network());
+        bench.now = retry_at(bench);
+    }
+    fail(bench, network());
+    assert!(retry_at(bench) > bench.now + 10_000);
+}
+
+/// The server takes these.
+fn accept(bench: &mut Bench, commits: &[Commit]) {
+    let answer = bench.at_server(commits);
+    bench.pushed(0, Ok(answer));
+}
+
+/// When it is tried again by itself.
+fn retry_at(bench: &mut Bench) -> i64 {
+    let at = bench.replica(0).status().retry_at;
+    at.expect("it is tried again by itself").millis()
+}
+
+fn is_tried_within_a_second(bench: &mut Bench) -> bool {
+    (bench.now..=bench.now + 1_000).contains(&retry_at(bench))
+}
+
+/// The only commit that is pending, a note on `facts/0`, is in the way of somebody else's.
+fn be_parked(bench: &mut Bench) {
+    bench.stranger("facts/0", "facts.learnt", "7");
+    assert!(bench.pull(0));
+    bench.save(0);
+    bench.requests(0);
+    bench.save(0);
+    assert_eq!(bench.replica(0).parked().len(), 1);
+}
+
+/// As many facts of about so many bytes, each on a stream of its own.
+fn facts(bench: &mut Bench, count: usize, bytes: usize) {
+    for number in 0..count {
+        fact(bench, &format!("facts/{number}"), bytes);
+    }
+    bench.save(0);
+}
+
 #[test]
 fn pauses_double_up_to_half_a_minute_and_end_with_the_first_success() {
     let mut bench = one_to_send();
     let mut pauses = Vec::new();
     for _ in 0..12 {
-        assert_eq!(bench.pushes(0).len(), 1);
-        bench.pushed(0, Err(network()));
+        assert_eq!(fail(&mut bench, network()), 1);
         let status = bench.replica(0).status();
         assert_eq!(status.phase, Phase::Offline);
         let at = status.retry_at.expect("it is tried again by itself");
@@ -75,13 +126,11 @@ fn pauses_double_up_to_half_a_minute_and_end_with_the_first_success() {
         assert!((longest / 2..=longest).contains(pause), "{pauses:?}");
     }
     let commits = bench.pushes(0);
-    let answer = bench.at_server(&commits);
-    bench.pushed(0, Ok(answer));
+    accept(&mut bench, &commits);
     assert_eq!(bench.replica(0).status().sync_error, None);
     fact(&mut bench, "facts/1", 1);
     bench.save(0);
-    assert_eq!(bench.pushes(0).len(), 1);
-    bench.pushed(0, Err(network()));
+    assert_eq!(fail(&mut bench, network()), 1);
     let at = bench.replica(0).status().retry_at.unwrap();
     assert!(at.millis() - bench.now <= 250, "it begins anew");
 }
@@ -96,8 +145,7 @@ fn what_the_server_asks_to_wait_is_waited_also_when_somebody_looks_at_the_page()
             },
         ] {
             let mut bench = one_to_send();
-            assert_eq!(bench.pushes(0).len(), 1);
-            bench.pushed(0, Err(error));
+            assert_eq!(fail(&mut bench, error), 1);
             let begun = bench.now;
             bench.now += i64::try_from(asked).unwrap() - 1;
             let time = bench.time();
@@ -131,16 +179,10 @@ fn a_push_whose_commits_are_confirmed_before_it_fails_leaves_no_trouble_behind()
 fn what_kept_a_commit_from_being_sent_is_over_when_it_is_parked() {
     for error in [network(), SyncError::TooLarge { max: None }] {
         let mut bench = Bench::new(1);
-        let id = bench.note(0, "facts/0", "1");
-        assert_eq!(bench.pushes(0).len(), 1);
-        bench.pushed(0, Err(error));
+        bench.note(0, "facts/0", "1");
+        fail(&mut bench, error);
         assert!(bench.replica(0).status().sync_error.is_some());
-        bench.stranger("facts/0", "facts.learnt", "7");
-        assert!(bench.pull(0));
-        bench.save(0);
-        bench.requests(0);
-        bench.save(0);
-        assert!(bench.replica(0).parked().contains_key(&id));
+        be_parked(&mut bench);
         let status = bench.replica(0).status();
         assert_eq!((status.phase, status.sync_error), (Phase::Live, None));
     }
@@ -150,13 +192,8 @@ fn what_kept_a_commit_from_being_sent_is_over_when_it_is_parked() {
 fn what_the_server_asked_to_wait_outlives_what_was_to_be_sent() {
     let mut bench = Bench::new(1);
     bench.note(0, "facts/0", "1");
-    assert_eq!(bench.pushes(0).len(), 1);
-    bench.pushed(0, Err(unavailable(Some(240_000))));
-    bench.stranger("facts/0", "facts.learnt", "7");
-    assert!(bench.pull(0));
-    bench.save(0);
-    bench.requests(0);
-    bench.save(0);
+    assert_eq!(fail(&mut bench, unavailable(Some(240_000))), 1);
+    be_parked(&mut bench);
     assert_eq!(bench.replica(0).status().phase, Phase::Live);
     fact(&mut bench, "facts/1", 1);
     assert!(bench.pushes(0).is_empty());
@@ -169,12 +206,10 @@ fn a_clock_that_is_set_back_does_not_hold_anything_up() {
     let mut bench = one_to_send();
     bench.now = 1_900_000_000_000;
     for _ in 0..10 {
-        bench.pushes(0);
-        bench.pushed(0, Err(network()));
+        fail(&mut bench, network());
         bench.now += 60_000;
     }
-    bench.pushes(0);
-    bench.pushed(0, Err(network()));
+    fail(&mut bench, network());
     bench.now -= 10 * 365 * 86_400_000;
     assert_eq!(bench.pushes(0).len(), 1);
 }
@@ -182,19 +217,11 @@ fn a_clock_that_is_set_back_does_not_hold_anything_up() {
 #[test]
 fn what_is_appended_while_it_waits_is_tried_within_a_second() {
     let mut bench = one_to_send();
-    for _ in 0..10 {
-        bench.pushes(0);
-        bench.pushed(0, Err(network()));
-        bench.now = bench.replica(0).status().retry_at.unwrap().millis();
-    }
-    bench.pushes(0);
-    bench.pushed(0, Err(network()));
-    assert!(bench.replica(0).status().retry_at.unwrap().millis() > bench.now + 10_000);
+    fail_for_long(&mut bench);
     fact(&mut bench, "facts/1", 1);
     bench.save(0);
-    let at = bench.replica(0).status().retry_at.unwrap().millis();
-    assert!((bench.now..=bench.now + 1_000).contains(&at));
-    bench.now = at;
+    assert!(is_tried_within_a_second(&mut bench));
+    bench.now = retry_at(&mut bench);
     assert_eq!(bench.pushes(0).len(), 2);
 }
 
@@ -202,32 +229,19 @@ fn what_is_appended_while_it_waits_is_tried_within_a_second() {
 fn what_another_tab_appends_while_it_waits_is_tried_within_a_second() {
     let mut bench = Bench::new(2);
     bench.note(0, "facts/0", "1");
-    for _ in 0..10 {
-        bench.pushes(0);
-        bench.pushed(0, Err(network()));
-        bench.now = bench.replica(0).status().retry_at.unwrap().millis();
-    }
-    bench.pushes(0);
-    bench.pushed(0, Err(network()));
+    fail_for_long(&mut bench);
     bench.hint(1);
     bench.note(1, "facts/1", "2");
     bench.save(1);
     bench.hint(0);
-    let at = bench.replica(0).status().retry_at.unwrap().millis();
-    assert!((bench.now..=bench.now + 1_000).contains(&at));
+    assert!(is_tried_within_a_second(&mut bench));
 }
 
 #[test]
 fn what_another_tab_tells_of_while_it_waits_is_tried_within_a_second() {
     let mut bench = Bench::new(2);
     bench.note(0, "facts/0", "1");
-    for _ in 0..10 {
-        bench.pushes(0);
-        bench.pushed(0, Err(network()));
-        bench.now = bench.replica(0).status().retry_at.unwrap().millis();
-    }
-    bench.pushes(0);
-    bench.pushed(0, Err(network()));
+    fail_for_long(&mut bench);
     bench.hint(1);
     bench.note(1, "facts/1", "2");
     bench.save(1);
@@ -241,8 +255,7 @@ fn what_another_tab_tells_of_while_it_waits_is_tried_within_a_second() {
     bench.replica(0).handle_appended(&appended);
     assert_eq!(bench.replica(0).counts().pending, 2);
     assert!(bench.requests(0).is_empty(), "not at once");
-    let at = bench.replica(0).status().retry_at.unwrap().millis();
-    assert!((bench.now..=bench.now + 1_000).contains(&at));
+    assert!(is_tried_within_a_second(&mut bench));
 }
 
 #[test]
@@ -252,8 +265,7 @@ fn pulls_that_work_do_not_hide_that_pushes_fail_nor_hasten_them() {
     assert!(waiting.is_empty(), "a pull waits at the server already");
     fact(&mut bench, "facts/0", 1);
     for round in 0..6 {
-        assert_eq!(bench.pushes(0).len(), 1);
-        bench.pushed(0, Err(unavailable(None)));
+        assert_eq!(fail(&mut bench, unavailable(None)), 1);
         // Somebody else's event ends the pull that waits, and the next one waits again.
         bench.stranger("facts/1", "facts.learnt", "1");
         assert!(bench.pull(0), "round {round}");
@@ -267,9 +279,8 @@ fn pulls_that_work_do_not_hide_that_pushes_fail_nor_hasten_them() {
         bench.now = status.retry_at.unwrap().millis();
     }
     let pause = {
-        assert_eq!(bench.pushes(0).len(), 1);
-        bench.pushed(0, Err(unavailable(None)));
-        bench.replica(0).status().retry_at.unwrap().millis() - bench.now
+        assert_eq!(fail(&mut bench, unavailable(None)), 1);
+        retry_at(&mut bench) - bench.now
     };
     assert!(pause > 5_000, "{pause}: each failure counted");
 }
@@ -291,13 +302,7 @@ fn what_a_push_failed_of_is_forgotten_when_nothing_is_left_to_send() {
 #[test]
 fn a_server_that_is_back_for_pulls_gets_the_pushes_at_once() {
     let mut bench = one_to_send();
-    for _ in 0..10 {
-        bench.pushes(0);
-        bench.pushed(0, Err(network()));
-        bench.now = bench.replica(0).status().retry_at.unwrap().millis();
-    }
-    bench.pushes(0);
-    bench.pushed(0, Err(network()));
+    fail_for_long(&mut bench);
     let time = bench.time();
     bench.replica(0).handle_pull_failed(time, network());
     bench.hang_up(0);
@@ -311,8 +316,7 @@ fn a_server_that_is_back_for_pulls_gets_the_pushes_at_once() {
 fn a_person_who_has_to_sign_in_is_waited_for_and_any_sign_of_them_tries_again() {
     let mut bench = one_to_send();
     for sign in 0..3 {
-        assert_eq!(bench.pushes(0).len(), 1 + sign);
-        bench.pushed(0, Err(unauthorized()));
+        assert_eq!(fail(&mut bench, unauthorized()), 1 + sign);
         let status = bench.replica(0).status();
         assert_eq!(status.phase, Phase::Blocked);
         assert_eq!(status.counts.pending, 1 + sign);
@@ -327,7 +331,7 @@ fn a_person_who_has_to_sign_in_is_waited_for_and_any_sign_of_them_tries_again() 
             0 => bench.replica(0).handle_kick(time),
             1 => bench.replica(0).handle_online(time, true),
             // Or the token's source has a new one by now.
-            _ => bench.now = bench.replica(0).status().retry_at.unwrap().millis(),
+            _ => bench.now = retry_at(&mut bench),
         }
     }
     bench.sync(0);
@@ -337,8 +341,7 @@ fn a_person_who_has_to_sign_in_is_waited_for_and_any_sign_of_them_tries_again() 
 #[test]
 fn a_build_that_is_too_old_keeps_what_it_has_and_asks_seldom() {
     let mut bench = one_to_send();
-    assert_eq!(bench.pushes(0).len(), 1);
-    bench.pushed(0, Err(SyncError::ClientTooOld));
+    assert_eq!(fail(&mut bench, SyncError::ClientTooOld), 1);
     bench.now += 299_000;
     fact(&mut bench, "facts/1", 1);
     assert!(bench.pushes(0).is_empty());
@@ -354,10 +357,7 @@ fn a_build_that_is_too_old_keeps_what_it_has_and_asks_seldom() {
 #[test]
 fn a_push_that_is_too_large_is_halved_at_once_and_the_size_is_remembered() {
     let mut bench = Bench::new(1);
-    for number in 0..16 {
-        fact(&mut bench, &format!("facts/{number}"), 1_000);
-    }
-    bench.save(0);
+    facts(&mut bench, 16, 1_000);
     let takes = 5_000;
     let weight = |commits: &[Commit]| commits.iter().map(Commit::weight).sum::<usize>();
     let mut refused = 0;
@@ -371,8 +371,7 @@ fn a_push_that_is_too_large_is_halved_at_once_and_the_size_is_remembered() {
             assert_eq!(bench.replica(0).status().sync_error, None);
         } else {
             left -= commits.len();
-            let answer = bench.at_server(&commits);
-            bench.pushed(0, Ok(answer));
+            accept(&mut bench, &commits);
         }
     }
     assert_eq!(refused, 2, "17,000, then 8,500, and from then on what fits");
@@ -387,17 +386,12 @@ fn a_cap_that_the_server_names_is_kept_from_then_on() {
         (SyncError::TooLarge { max: Some(2_500) }, 2),
     ] {
         let mut bench = Bench::new(1);
-        for number in 0..16 {
-            fact(&mut bench, &format!("facts/{number}"), 1_000);
-        }
-        bench.save(0);
-        assert_eq!(bench.pushes(0).len(), 16);
-        bench.pushed(0, Err(error));
+        facts(&mut bench, 16, 1_000);
+        assert_eq!(fail(&mut bench, error), 16);
         for _ in 0..5 {
             let commits = bench.pushes(0);
             assert_eq!(commits.len(), commits_at_most);
-            let answer = bench.at_server(&commits);
-            bench.pushed(0, Ok(answer));
+            accept(&mut bench, &commits);
         }
     }
 }
@@ -422,8 +416,7 @@ fn a_commit_that_is_too_large_by_itself_stays_pending_is_named_and_holds_up_nobo
         if refuse(&commits) {
             bench.pushed(0, Err(SyncError::TooLarge { max: None }));
         } else {
-            let answer = bench.at_server(&commits);
-            bench.pushed(0, Ok(answer));
+            accept(&mut bench, &commits);
         }
     }
     while bench.pull(0) {
@@ -447,8 +440,7 @@ fn a_commit_that_is_too_large_by_itself_stays_pending_is_named_and_holds_up_nobo
     bench.save(0);
     let commits = bench.pushes(0);
     assert_eq!(commits.len(), 5);
-    let answer = bench.at_server(&commits);
-    bench.pushed(0, Ok(answer));
+    accept(&mut bench, &commits);
 
     // The cap was raised: it goes by itself, now and then.
     bench.sync(0);
@@ -571,8 +563,7 @@ fn a_server_that_is_put_back_to_its_empty_beginning_gets_everything_again() {
 #[test]
 fn a_look_at_the_head_that_fails_only_puts_the_push_off() {
     let mut bench = one_to_send();
-    bench.pushes(0);
-    bench.pushed(0, Err(network()));
+    fail(&mut bench, network());
     bench.now += 300;
     let time = bench.time();
     let asked = bench.replica(0).poll_store(time);
