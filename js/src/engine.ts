@@ -4,9 +4,8 @@
  * call into wasm.
  */
 import { aborted } from "./abort.js";
-import { catchUp } from "./beside.js";
 import type { CoreFactory, CoreOptions, LogCore, Notice, QuestionNotice } from "./border.js";
-import type { ConfirmedFold } from "./confirmed.js";
+import { Builder } from "./builder.js";
 import { Deciding } from "./deciding.js";
 import type { Projection } from "./define.js";
 import { coreErrorToTidelogError, fromCore, TidelogError, tidelogError } from "./errors.js";
@@ -19,7 +18,7 @@ import { Receipts } from "./receipts.js";
 import { Saver } from "./saver.js";
 import { deadline, nextTask } from "./slices.js";
 import { LiveStatus, type Phase, statusOf } from "./status.js";
-import type { ParkedCommit, Rebuilding, Status } from "./types.js";
+import type { ParkedCommit, Status } from "./types.js";
 
 export interface EngineOptions extends Omit<CoreOptions, "wake" | "folds"> {
   readonly streams: Streams;
@@ -31,6 +30,7 @@ export class Engine {
   readonly status: LiveStatus;
   readonly parked: Cell<readonly ParkedCommit[]>;
   readonly saver: Saver;
+  readonly builder: Builder;
   /** Decides a command again; set once by the commands. */
   readonly deciding = new Deciding(this);
   /** Called after events were confirmed and shown. */
@@ -58,17 +58,23 @@ export class Engine {
   #tellsStatus = false;
   /** The position that was shown last. */
   #shownPosition = 0;
-  /** Of the folds that the log waits for while it opens. */
-  #behind = { done: 0, total: 0 };
-  /** Why folds could not be built in the background. */
-  readonly #unbuilt = new Map<ConfirmedFold, TidelogError>();
-  readonly #rebuilding = new Map<ConfirmedFold, Rebuilding>();
   readonly #questions: QuestionNotice[] = [];
 
   constructor(options: EngineOptions, makeCore: CoreFactory) {
     this.#options = options;
     this.#makeCore = makeCore;
     this.mirror = new Mirror(options.streams, this.use);
+    this.builder = new Builder({
+      mirror: this.mirror,
+      core: () => this.#coreOrThrow(),
+      isClosed: () => this.#isClosed(),
+      heard: this.#heard,
+      asked: this.asked,
+      pure: (subject, run) => this.pure(subject, run),
+      show: () => this.show(),
+      tell: () => this.#tell(),
+      tellStatus: () => this.#tellStatus(),
+    });
     this.status = new LiveStatus(this.#statusNow, this.use);
     this.parked = new Cell<readonly ParkedCommit[]>([], this.use);
     this.saver = new Saver({
@@ -182,50 +188,6 @@ export class Engine {
     });
   }
 
-  /**
-   * Builds `fold` from the log and has it take the place of `old` (of none: itself) when it has caught up.
-   * Shows in `status.rebuilding`. Rejects with the signal's reason and with what reading the log fails with.
-   */
-  async build(
-    fold: ConfirmedFold,
-    {
-      old = fold,
-      signal,
-      onProgress,
-    }: {
-      readonly old?: ConfirmedFold;
-      readonly signal?: AbortSignal | undefined;
-      readonly onProgress?: ((progress: Omit<Rebuilding, "name">) => void) | undefined;
-    } = {},
-  ): Promise<void> {
-    const { mirror } = this;
-    const start = fold.position;
-    const progress = (position: number) => {
-      const done = Math.max(0, position - start);
-      const total = Math.max(done, mirror.position - start);
-      this.#rebuilding.set(fold, { name: fold.name, done, total });
-      onProgress?.({ done, total });
-      this.#tellStatus();
-    };
-    progress(start);
-    try {
-      await catchUp({
-        mirror,
-        folds: [fold],
-        core: () => this.#coreOrThrow(),
-        heard: this.#heard,
-        asked: this.asked,
-        pure: (run) => this.pure(fold.name, run),
-        signal,
-        onProgress: progress,
-      });
-      mirror.attach(fold, old);
-    } finally {
-      this.#rebuilding.delete(fold);
-      this.show();
-    }
-  }
-
   /** The fold of a projection; one that comes after the log was opened catches up in the background. */
   fold(projection: Projection<unknown>): Fold {
     const { mirror } = this;
@@ -234,7 +196,7 @@ export class Engine {
     if (this.#phase !== "ready") return fold;
     if (!mirror.attached().includes(fold.confirmed)) {
       // Not now: nobody is told anything while a page renders.
-      queueMicrotask(() => this.catchUpLater());
+      queueMicrotask(() => this.#buildLater());
     } else if (known === undefined) {
       this.pure(projection.name, () => fold.refresh(mirror.queue.events()));
     }
@@ -246,21 +208,6 @@ export class Engine {
     this.use();
     // One that opens tries the server anyway.
     if (this.#phase === "ready") this.#core?.kick();
-  }
-
-  /** Builds what is behind in the background. */
-  catchUpLater(): void {
-    if (this.#phase !== "ready") return;
-    for (const fold of this.mirror.behind()) {
-      if (this.#rebuilding.has(fold)) continue;
-      this.#unbuilt.delete(fold);
-      // What cannot be read now is read when the server can be reached, or when somebody asks again.
-      this.build(fold).catch((thrown: unknown) => {
-        if (this.#isClosed()) return;
-        this.#unbuilt.set(fold, coreErrorToTidelogError(thrown));
-        this.#tell();
-      });
-    }
   }
 
   /** Something that must not happen: the log stops where it is, and says so in `status`. */
@@ -304,7 +251,7 @@ export class Engine {
       if (this.#failure) throw this.#failure;
       // No batch behind the snapshots: they are all there is.
       if (this.mirror.folded === 0) this.mirror.startAt(core.status().position);
-      await this.#catchUpKinds();
+      await this.builder.buildKinds();
       await this.#refreshParked(core);
       this.#begin();
     } catch (thrown) {
@@ -337,7 +284,8 @@ export class Engine {
   #reopen(core: LogCore): void {
     this.#phase = "opening";
     this.#onPage("removeEventListener");
-    this.#opened = this.#catchUpKinds()
+    this.#opened = this.builder
+      .buildKinds()
       .then(() => this.#refreshParked(core))
       .then(() => this.#begin())
       .catch((thrown: unknown) => {
@@ -346,34 +294,19 @@ export class Engine {
     this.#opened.catch(() => undefined);
   }
 
-  /** Commands need the rows of every kind, so opening waits for those that no snapshot was there for. */
-  async #catchUpKinds(): Promise<void> {
-    const { mirror } = this;
-    const kinds = new Set<ConfirmedFold>([...mirror.kinds()].map((rows) => rows.confirmed));
-    const folds = mirror.behind().filter((fold) => kinds.has(fold));
-    if (folds.length === 0) return;
-    const start = Math.min(...folds.map((fold) => fold.position));
-    const onProgress = (position: number) => {
-      this.#behind = { done: position - start, total: mirror.position - start };
-      this.#tellStatus();
-    };
-    onProgress(start);
-    const core = () => this.#coreOrThrow();
-    const pure = (run: () => void) => this.pure("this log", run);
-    const heard = this.#heard;
-    await catchUp({ mirror, folds, core, heard, asked: this.asked, pure, onProgress });
-    for (const fold of folds) mirror.attach(fold);
-  }
-
   /** The end of opening: rows appear. */
   #begin(): void {
     if (this.#isClosed()) throw this.closedError();
     if (this.#failure) throw this.#failure;
     this.#phase = "ready";
-    this.#behind = { done: 0, total: 0 };
     this.#onPage("addEventListener");
     this.show();
-    this.catchUpLater();
+    this.#buildLater();
+  }
+
+  /** Builds what is behind in the background. */
+  #buildLater(): void {
+    if (this.#phase === "ready") this.builder.buildLater();
   }
 
   /** A page that is hidden may never be seen again, so less is enough for a snapshot. */
@@ -525,7 +458,7 @@ export class Engine {
         break;
       case "status":
         // The way to the server may be open again.
-        if (this.#isReadyToBuild() && core.status().phase === "live") this.catchUpLater();
+        if (this.mirror.behind().length > 0 && core.status().phase === "live") this.#buildLater();
         this.saver.schedule();
         break;
     }
@@ -580,16 +513,12 @@ export class Engine {
       core: this.#phase === "closed" ? undefined : this.#core?.status(),
       mirror: this.mirror,
       failure: this.#failure,
-      unbuilt: [...this.#unbuilt.values()][0],
+      unbuilt: this.builder.failure,
       reset: this.#reset,
       damaged: this.#damaged,
-      rebuilding: [...this.#rebuilding.values()],
-      behind: this.#behind,
+      rebuilding: this.builder.rebuilding,
+      behind: this.builder.behind,
     });
-
-  #isReadyToBuild(): boolean {
-    return this.#phase === "ready" && this.mirror.behind().length > 0;
-  }
 
   #isReopening(): boolean {
     return this.#phase === "opening";

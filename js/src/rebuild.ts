@@ -17,7 +17,7 @@ export async function rebuild(
   await engine.opened();
   const old = runningFold(engine, what);
   const fold = old instanceof KindFold ? new KindFold(old.folder) : freshFold(old);
-  await engine.build(fold, { old, signal, onProgress });
+  await engine.builder.build(fold, { old, signal, onProgress });
 }
 
 function runningFold(
