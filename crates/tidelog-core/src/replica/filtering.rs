@@ -38,8 +38,11 @@ impl Replica {
     /// What the log is to be read with next, if that is another filter: as soon as the server answers.
     #[must_use]
     pub fn next_filter(&self) -> Option<&Filter> {
-        (self.config.sync && self.filters.kept != self.filters.wanted)
-            .then_some(&self.filters.wanted)
+        let asked = self.config.filter.as_ref();
+        // What this tab asks for counts before the store has heard of it.
+        let next = asked.filter(|_| !self.announced);
+        let next = next.unwrap_or(&self.filters.wanted);
+        (self.config.sync && self.filters.kept != *next).then_some(next)
     }
 
     /// Another tab has opened the database with another filter than this one asks for: the newer one counts.

@@ -417,6 +417,26 @@ fn an_answer_under_another_filter_counts_for_nothing() {
 }
 
 #[test]
+fn what_a_tab_asks_for_counts_before_the_store_has_heard_of_it() {
+    let mut bench = Bench::new(1);
+    bench.tabs[0] = Tab::open_with(80, 0, &bench.disk, None, false, facts());
+    let time = bench.time();
+    // It is open when the store is read, before anything is written.
+    while !bench.replica(0).is_ready() {
+        bench.tabs[0].ask(time);
+        while bench.tabs[0].is_asking() {
+            let disk = &mut bench.disk;
+            bench.tabs[0].progress(time, disk, super::disk::Fault::None, 1_000);
+        }
+    }
+    assert_eq!(bench.disk.content.filters.wanted, Filter::default());
+    let outside = draft(&mut bench, Vec::new(), vec![learnt("other/0", "1")]);
+    assert!(bench.replica(0).append(outside).is_err());
+    let inside = draft(&mut bench, Vec::new(), vec![learnt("facts/0", "1")]);
+    assert!(bench.replica(0).append(inside).is_ok());
+}
+
+#[test]
 fn without_a_server_there_is_nothing_to_leave_out() {
     let mut bench = Bench::new_for(1, &facts());
     bench.stranger("other/0", "facts.learnt", "1");
