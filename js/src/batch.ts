@@ -44,6 +44,26 @@ export class BatchReader {
     return positions ? at(positions, i) : firstPosition + i;
   }
 
+  /** The last position that the batch covers. */
+  get last(): number {
+    const { lastPosition, positions, firstPosition, count } = this.batch;
+    if (lastPosition !== undefined) return lastPosition;
+    return positions ? (positions[count - 1] ?? firstPosition - 1) : firstPosition + count - 1;
+  }
+
+  /** How many of its events stand at or before a position. */
+  until(position: number): number {
+    const { positions, firstPosition, count } = this.batch;
+    if (positions === undefined) return Math.max(0, Math.min(count, position + 1 - firstPosition));
+    let [low, high] = [0, count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (at(positions, middle) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** The i-th event; the caller keeps `0 <= i < count`. Throws `corrupt_batch` if its payload is none. */
   event(i: number): RecordedEvent {
     const { batch, names } = this;

@@ -79,8 +79,8 @@ async function foldBatch(
   to: number,
   resets: number,
 ): Promise<boolean> {
-  const { firstPosition, count } = reader.batch;
-  const last = Math.min(count, to - firstPosition + 1);
+  const { firstPosition } = reader.batch;
+  const last = reader.until(to);
   for (const { position } of folds) {
     if (position + 1 < firstPosition) {
       const problem = `it begins at position ${firstPosition}`;
@@ -93,25 +93,29 @@ async function foldBatch(
     if (position !== told) onProgress(position);
     told = position;
   };
-  let next = Math.min(...folds.map((fold) => fold.position)) + 1 - firstPosition;
+  let next = reader.until(Math.min(...folds.map((fold) => fold.position)));
   while (next < last) {
     const end = Math.min(last, next + STRIDE);
     for (const fold of folds) {
-      const from = Math.max(next, fold.position + 1 - firstPosition);
+      const from = Math.max(next, reader.until(fold.position));
       if (from >= end) continue;
       pure(() => fold.take(reader, from, end));
-      fold.position = firstPosition + end - 1;
+      fold.position = reader.position(end - 1);
     }
     next = end;
     if (!expired()) continue;
-    tell(firstPosition + end - 1);
+    tell(reader.position(end - 1));
     await nextTask();
     core();
     signal?.throwIfAborted();
     if (mirror.resets !== resets) return false;
     expired = deadline();
   }
-  for (const fold of folds) fold.release();
+  for (const fold of folds) {
+    fold.release();
+    // What is left out behind the last event is done with, too.
+    fold.position = Math.max(fold.position, Math.min(to, reader.last));
+  }
   tell(Math.min(...folds.map((fold) => fold.position)));
   return true;
 }

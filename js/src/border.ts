@@ -22,6 +22,8 @@ export interface CoreOptions {
   readonly takeOverAfter?: number;
   /** Only looks: it never talks to a server, confirms nothing, and no other tab waits for it. */
   readonly detached?: boolean;
+  /** The kinds and streams to sync, a line each; everything when left out. */
+  readonly only?: string;
   /** Called when `poll` has something to say. It may be called from inside any call. */
   readonly wake: () => void;
   /** Confirmed events to keep on this device; everything when left out. Needs `url`. `since` is in milliseconds. */
@@ -70,11 +72,11 @@ export interface Appended {
 }
 
 /**
- * A frame, or a part of one, as columns. The position of event `i` is `firstPosition + i`: a batch of the
- * log has no holes. A batch of one stream has, so it brings `positions`.
+ * A frame, or a part of one, as columns. The position of event `i` is `firstPosition + i`, unless events are left
+ * out: a batch of one stream, or of a log of which a part is synced, brings `positions`.
  */
 export interface Batch {
-  /** Of event 0. */
+  /** Of event 0, or of what is left out before it. */
   readonly firstPosition: number;
   readonly count: number;
   /** So many events at the front are folded already (the frame straddles the cursor). */
@@ -100,8 +102,12 @@ export interface Batch {
   readonly payloadAt: Uint32Array;
   /** Only of the events that have some, in order. */
   readonly extras?: readonly EventExtras[];
-  /** Only in batches of `readStream`. */
+  /** Where there are holes. */
   readonly positions?: Float64Array;
+  /** With `positions` of the log: the last one that the batch covers, of an event or of what is left out behind it. */
+  readonly lastPosition?: number;
+  /** Indexes into `names`: streams that are not synced, of which a commit on several streams brought a part. */
+  readonly partial?: readonly number[];
 }
 
 export interface EventExtras {
@@ -194,6 +200,10 @@ export interface CoreStorage {
   /** Of our frames as they are encoded. */
   readonly bytes: number;
   readonly gaps: readonly Gap[];
+  /** Which kinds and streams are here, a line each; empty for everything. */
+  readonly only: string;
+  /** So many positions are not here because of that. */
+  readonly leftOut: number;
   /** What the browser says of the whole origin, in bytes; left out where it does not say. */
   readonly usage?: number;
   readonly quota?: number;
@@ -345,6 +355,10 @@ export interface CoreStatus {
   readonly error?: CoreError;
   /** When that is tried again, in milliseconds since 1970. */
   readonly retryAt?: number;
+  /** Which kinds and streams are here, a line each; left out if everything is. */
+  readonly only?: string;
+  /** What is to take its place when the server answers. */
+  readonly nextOnly?: string;
 }
 
 export interface LogCore {
@@ -386,6 +400,8 @@ export interface LogCore {
   decide(id: string, question: number, decision: CoreDecision): void;
   /** Events of a stream from commits before this one; all of them if it is not in the queue. Their versions are 0. */
   queuedBefore(id: string, stream: string): readonly ParkedEvent[];
+  /** Is a stream synced to this device? Of others nothing is known, and nothing can be appended. */
+  keeps(stream: string): boolean;
   /** Shown version: confirmed and queue. */
   version(stream: string): number;
   /**

@@ -38,6 +38,8 @@ export class Commands {
     const rows = this.#rowsOf(definition.kind);
     const folded = this.#engine.pure(definition.kind, () => rows.shownFold(key, mirror.queue));
     const { state, version } = unblocked(folded);
+    // Of a stream without a row it may be that it is not synced: then nobody knows what to decide on.
+    if (version === 0 && !core.keeps(stream)) throw outside(core, stream);
     const id = newId();
     if (seen !== undefined && seen !== version) {
       const fields = { stream, expected: seen, actual: version };
@@ -144,6 +146,11 @@ export class Commands {
 /** What a commit expects of a stream that it was decided on. */
 function shownToCondition({ stream, version }: Pick<Shown, "stream" | "version">) {
   return { stream, expected: version === 0 ? ("noStream" as const) : version };
+}
+
+function outside(core: LogCore, stream: string) {
+  const { only, nextOnly } = core.status();
+  return tidelogError("outside_filter", { stream, only: nextOnly || only });
 }
 
 /** The stream that a command is for. */

@@ -49,7 +49,7 @@ export class KindFold implements ConfirmedFold {
   /** How many buckets the last snapshot has; 0: there is none to build on. */
   #buckets = 0;
   #reader: BatchReader | undefined;
-  /** For each name of the reader's dictionary; `null`: a stream of another kind. */
+  /** For each name of the reader's dictionary; `null`: a stream of another kind, or one that is known in part. */
   #targets: (Folded | null | undefined)[] = [];
   #steps: (Step | undefined)[] = [];
   #keys: (string | undefined)[] = [];
@@ -68,7 +68,8 @@ export class KindFold implements ConfirmedFold {
       const name = stream[i] ?? 0;
       let target = this.#targets[name];
       if (target === undefined) {
-        target = this.#target(reader.names[name] ?? "", name);
+        const partial = reader.batch.partial?.includes(name) ?? false;
+        target = partial ? null : this.#target(reader.names[name] ?? "", name);
         this.#targets[name] = target;
       }
       if (target === null) continue;

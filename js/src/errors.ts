@@ -94,6 +94,10 @@ export const ERRORS = {
     NotReadyError,
     "{stream} holds the event {type} (schema {schema}), which this code does not know: it takes no commands until the code is updated.",
   ],
+  outside_filter: [
+    NotReadyError,
+    "{stream} is not on this device: only a part of the log is synced ({only}). Add the stream or its kind to sync.only to work on it.",
+  ],
   closed: [ClosedError, "The log {log} is closed."],
   fold_failed: [
     FoldError,
@@ -136,6 +140,7 @@ export const ERRORS = {
   rate_limited: [SyncError, "The server asks to slow down."],
   server_unavailable: [SyncError, "The server has a passing fault."],
   client_too_old: [SyncError, "This version of the app is too old for the server."],
+  filter_replaced: [SyncError, "Another tab syncs another part of this log; reload this one."],
   history_changed: [SyncError, "The server has another history of this log."],
   history_not_available: [
     SyncError,

@@ -1,5 +1,6 @@
 /** The log as a stream of bytes, read as fast as they are taken. */
 import { aborted } from "./abort.js";
+import { BatchReader } from "./batch.js";
 import { PAGE_BYTES } from "./beside.js";
 import type { LogCore } from "./border.js";
 import type { Engine } from "./engine.js";
@@ -80,15 +81,16 @@ async function* beforeDamage(core: LogCore, format: "ndjson" | "frames"): Chunks
         const bytes = await core.framesFrom(next, PAGE_BYTES);
         const last = bytes && framesIn(bytes).at(-1);
         if (bytes === undefined || last === undefined) return;
-        next = last.firstPosition + last.events;
+        next = last.lastPosition + 1;
         yield bytes;
       } else {
         const { batches } = await core.readLog(next, total, false, PAGE_BYTES);
         if (batches.length === 0) return;
         for (const batch of batches) {
-          const end = Math.min(batch.count, total - batch.firstPosition + 1);
-          yield new TextEncoder().encode(batchToLines(batch, next - batch.firstPosition, end));
-          next = batch.firstPosition + end;
+          const reader = new BatchReader(batch);
+          const lines = batchToLines(batch, reader.until(next - 1), reader.until(total));
+          yield new TextEncoder().encode(lines);
+          next = reader.last + 1;
         }
       }
     }
@@ -110,11 +112,10 @@ async function* confirmedLines(engine: Engine, { onProgress }: ExportOptions): C
     const { batches } = await engine.asked(core.readLog(next, total, false, PAGE_BYTES));
     const before = next;
     for (const batch of batches) {
-      const first = batch.firstPosition;
-      if (first > next) break;
-      const end = Math.min(batch.count, total - first + 1);
-      const lines = batchToLines(batch, next - first, end);
-      next = first + end;
+      if (batch.firstPosition > next) break;
+      const reader = new BatchReader(batch);
+      const lines = batchToLines(batch, reader.until(next - 1), reader.until(total));
+      next = Math.min(total, reader.last) + 1;
       yield encoder.encode(lines);
       onProgress?.({ done: next - 1, total });
     }
@@ -128,7 +129,7 @@ async function* confirmedFrames(engine: Engine, { onProgress }: ExportOptions): 
     const core = await engine.opened();
     const bytes = await engine.asked(core.framesFrom(next, PAGE_BYTES));
     const last = bytes && framesIn(bytes).at(-1);
-    const end = last ? last.firstPosition + last.events : 0;
+    const end = last ? last.lastPosition + 1 : 0;
     if (bytes === undefined || end <= next) throw holeAt(next);
     next = end;
     yield bytes;

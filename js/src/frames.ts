@@ -7,6 +7,9 @@ import { tidelogError } from "./errors.js";
 const HEADER_BYTES = 80;
 const MAGIC = 0x45444954; // "TIDE", little-endian
 const RECORDED = 1;
+/** The header of this format goes on with how many positions are left out. */
+const FORMAT_GAPS = 3;
+const GAPS_HEADER_BYTES = 88;
 
 /** A whole frame's place in some bytes. */
 export interface FramePlace {
@@ -15,6 +18,8 @@ export interface FramePlace {
   readonly recorded: boolean;
   /** Of a recorded one. */
   readonly firstPosition: number;
+  /** The last one that it covers: of an event, or of what is left out behind it. */
+  readonly lastPosition: number;
   readonly events: number;
 }
 
@@ -32,7 +37,8 @@ export function framesIn(bytes: Uint8Array): FramePlace[] {
   const frames: FramePlace[] = [];
   for (let start = 0; start + HEADER_BYTES <= bytes.length; ) {
     const length = view.getUint32(start + 8, true);
-    if (view.getUint32(start, true) !== MAGIC || length < HEADER_BYTES) {
+    const least = view.getUint8(start + 4) === FORMAT_GAPS ? GAPS_HEADER_BYTES : HEADER_BYTES;
+    if (view.getUint32(start, true) !== MAGIC || length < least) {
       throw tidelogError("invalid_import", {
         place: `byte ${start}`,
         problem: "no frame begins here",
@@ -41,12 +47,17 @@ export function framesIn(bytes: Uint8Array): FramePlace[] {
     }
     const end = start + length;
     if (end > bytes.length) break;
+    const gaps = view.getUint8(start + 4) === FORMAT_GAPS;
+    const leftOut = gaps ? Number(view.getBigUint64(start + HEADER_BYTES, true)) : 0;
+    const firstPosition = Number(view.getBigUint64(start + 32, true));
+    const events = view.getUint32(start + 44, true);
     frames.push({
       start,
       end,
       recorded: (view.getUint8(start + 5) & RECORDED) !== 0,
-      firstPosition: Number(view.getBigUint64(start + 32, true)),
-      events: view.getUint32(start + 44, true),
+      firstPosition,
+      lastPosition: firstPosition + events + leftOut - 1,
+      events,
     });
     start = end;
   }

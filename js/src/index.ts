@@ -77,6 +77,7 @@ export type {
   Status,
   StorageGap,
   StorageInfo,
+  SyncedPart,
   UnfoldedStream,
   UnsavedFold,
 } from "./types.js";

@@ -41,6 +41,18 @@ export interface LogOptions<Defs extends Streams> {
           readonly refresh: boolean;
         }) => string | undefined | Promise<string | undefined>;
         /**
+         * Syncs a part of the log only: these kinds, and these streams of other kinds. What is left out is unknown here: it
+         * has no rows, takes no commands and no condition holds on it (`outside_filter`); a read of one stream asks the
+         * server. Another part than the last time is read from the server before it takes the place of the first:
+         * see `status.nextOnly`. Of several tabs the one that was opened last decides. Default: everything.
+         */
+        readonly only?:
+          | {
+              readonly kinds?: readonly (keyof Defs & string)[] | undefined;
+              readonly streams?: readonly `${keyof Defs & string}/${string}`[] | undefined;
+            }
+          | undefined;
+        /**
          * How long, in milliseconds, the tab that talks to the server may give no sign of life, as one that is frozen
          * does, before another tab takes over. Default 15,000.
          */

@@ -14,6 +14,7 @@ import { wasmCore } from "./loader.js";
 import type { Log, LogMembers, LogOptions, Streams } from "./log-types.js";
 import { lostEvents } from "./lost.js";
 import { parkedOf } from "./parked.js";
+import { onlyToCore } from "./part.js";
 import { viewAt } from "./past.js";
 import { collect, readLog, readStream } from "./reading.js";
 import { rebuild, verify } from "./rebuild.js";
@@ -34,8 +35,10 @@ export function createLogWith<const Defs extends Streams>(
   makeCore: CoreFactory,
 ): Log<Defs> {
   const { name, user = "anonymous", streams, sync, durability = "strict" } = options;
-  checkOptions(options);
+  // What `sync.only` may name depends on the kinds, which is of no account here.
+  checkOptions(options as unknown as LogOptions<Streams>);
   const retain = retainToCore(options.retain, sync !== undefined);
+  const only = onlyToCore(sync?.only, streams);
   const engine = new Engine(
     {
       log: name,
@@ -45,6 +48,7 @@ export function createLogWith<const Defs extends Streams>(
       snapshots: options.snapshots ?? true,
       ...(retain ? { retain } : {}),
       ...(sync ? { url: sync.url } : {}),
+      ...(only === undefined ? {} : { only }),
       ...(sync?.takeOverAfter ? { takeOverAfter: sync.takeOverAfter } : {}),
       ...(sync?.token ? { token: async (refresh: boolean) => sync.token?.({ refresh }) } : {}),
     },

@@ -63,7 +63,7 @@ async function lostCommits(engine: Engine): Promise<Iterable<LostCommit>> {
       for (let commit = 0; commit < batch.commitEnd.length; commit++) {
         lost.delete(idOf(batch, commit));
       }
-      next = Math.max(next, batch.firstPosition + batch.count);
+      next = Math.max(next, new BatchReader(batch).last + 1);
     }
     if (next === before) {
       throw tidelogError("corrupt_batch", { position: next, problem: "nothing is there" });

@@ -29,7 +29,7 @@ export class Mirror {
   readonly queue = new QueueMirror();
   /** Last confirmed position in the folds that are attached. */
   position = 0;
-  /** Confirmed events folded since the last reset. */
+  /** Confirmed positions taken in since the last reset. */
   folded = 0;
   /** How often the log began anew. */
   resets = 0;
@@ -140,7 +140,8 @@ export class Mirror {
   /** Starts on a batch. Throws `corrupt_batch`. What was begun before it must be finished. */
   begin(batch: Batch, settled: readonly string[]): void {
     const reader = new BatchReader(batch);
-    this.startAt(batch.firstPosition + batch.skip - 1);
+    const start = this.#startOf(reader);
+    this.startAt(start);
     let next = batch.skip;
     const advance = (expired: () => boolean): boolean => {
       while (next < batch.count) {
@@ -151,7 +152,9 @@ export class Mirror {
         if (next < batch.count && expired()) return false;
       }
       for (const fold of this.#attached) fold.release();
-      this.position = batch.firstPosition + batch.count - 1;
+      this.position = reader.last;
+      // What is left out is done with, too.
+      this.folded += this.position - start - (batch.count - batch.skip);
       for (const fold of this.#folds.values()) fold.restack();
       this.#foldsChanged = true;
       // Same step: an event that is confirmed must not be in the overlay any more.
@@ -159,6 +162,18 @@ export class Mirror {
       return true;
     };
     this.#task = { advance };
+  }
+
+  /** The position behind which a batch goes on. Before its next event there may be some that were left out. */
+  #startOf(reader: BatchReader): number {
+    const { skip, count, firstPosition } = reader.batch;
+    const least = skip === 0 ? firstPosition - 1 : reader.position(skip - 1);
+    const most = skip < count ? reader.position(skip) - 1 : reader.last;
+    const known =
+      this.folded > 0
+        ? this.position
+        : Math.max(0, ...this.#all().map((fold) => fold.position || 0));
+    return known >= least && known <= most ? known : least;
   }
 
   /** Starts on a part of a snapshot. One that cannot be used leaves its fold empty. */

@@ -43,11 +43,14 @@ export async function viewAt(
     }
     for (const batch of page.batches) {
       const reader = new BatchReader(batch);
-      const asked = Math.min(batch.count, end - batch.firstPosition + 1);
+      const asked = reader.until(end);
       const to = commitsWithin(reader, asked);
-      await foldSlices(engine, kinds, reader, position + 1 - batch.firstPosition, to);
-      position = batch.firstPosition + to - 1;
+      await foldSlices(engine, kinds, reader, reader.until(position), to);
       whole = to === asked;
+      // Without its last events, a commit does not count.
+      if (whole) position = Math.min(end, reader.last);
+      else if (to > 0) position = Math.max(position, reader.position(to - 1));
+      else break;
     }
   }
   const nothingPending = new QueueMirror();

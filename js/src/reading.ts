@@ -67,7 +67,7 @@ function logPages(engine: Engine, low: number, high: number, backward: boolean):
     for (const batch of page.batches) {
       const reader = new BatchReader(batch);
       const first = batch.firstPosition;
-      const end = first + batch.count - 1;
+      const end = reader.last;
       const edge = backward ? last : next;
       if (edge < first || edge > end) {
         throw tidelogError("corrupt_batch", {
@@ -75,7 +75,7 @@ function logPages(engine: Engine, low: number, high: number, backward: boolean):
           problem: `it holds ${first} to ${end}`,
         });
       }
-      const run = { reader, from: Math.max(next, first) - first, to: Math.min(last, end) - first };
+      const run = { reader, from: reader.until(next - 1), to: reader.until(last) - 1 };
       runs.push(run);
       if (backward) last = first - 1;
       else next = end + 1;
@@ -118,6 +118,12 @@ function forwardPages(engine: Engine, stream: string, { low, high }: Versions): 
   return async () => {
     if (ended) return undefined;
     const core = await engine.opened();
+    if (!core.keeps(stream)) {
+      // The server has it, and nothing here goes on top.
+      const events = next > high ? [] : await streamPage(engine, core, stream, next, high, false);
+      next = (events.at(-1)?.version ?? high) + 1;
+      return events.length > 0 ? events : undefined;
+    }
     const confirmed = rows?.confirmedVersion(keyOf(stream)) ?? 0;
     if (next <= Math.min(confirmed, high)) {
       const events = await streamPage(engine, core, stream, next, high, false);
@@ -147,12 +153,13 @@ function backwardPages(engine: Engine, stream: string, { low, high }: Versions):
   let last = Math.min(high, confirmed);
   let first = true;
   return async () => {
+    const core = await engine.opened();
     if (first) {
       first = false;
-      if (pending.length > 0) return pending;
+      if (!core.keeps(stream)) last = high;
+      else if (pending.length > 0) return pending;
     }
     if (last < low) return undefined;
-    const core = await engine.opened();
     const events = await streamPage(engine, core, stream, low, last, true);
     if (events.length === 0) return undefined;
     last = (events.at(-1)?.version ?? low) - 1;

@@ -3,6 +3,7 @@ import type { CoreStatus } from "./border.js";
 import { coreErrorToTidelogError, type TidelogError } from "./errors.js";
 import { Cell } from "./live.js";
 import type { Mirror } from "./mirror.js";
+import { coreToPart, samePart } from "./part.js";
 import type { Live, Rebuilding, Status } from "./types.js";
 
 /** Where the engine is in its life. */
@@ -87,7 +88,14 @@ export function statusOf(sources: StatusSources): Status {
     ...(damaged ? { damaged } : {}),
     ...(error ? { error } : {}),
     ...(core?.retryAt === undefined ? {} : { retryAt: core.retryAt }),
+    ...partsOf(core),
   };
+}
+
+function partsOf(core: CoreStatus | undefined): Pick<Status, "only" | "nextOnly"> {
+  const only = coreToPart(core?.only);
+  const next = core?.nextOnly === "" ? "everything" : coreToPart(core?.nextOnly);
+  return { ...(only ? { only } : {}), ...(next ? { nextOnly: next } : {}) };
 }
 
 /** True if nobody needs to be told. */
@@ -105,6 +113,11 @@ export function sameStatus(a: Status, b: Status): boolean {
     a.damaged === b.damaged &&
     a.error?.message === b.error?.message &&
     a.retryAt === b.retryAt &&
+    samePart(a.only, b.only) &&
+    (a.nextOnly === b.nextOnly ||
+      (typeof a.nextOnly === "object" &&
+        typeof b.nextOnly === "object" &&
+        samePart(a.nextOnly, b.nextOnly))) &&
     same(a.unfolded, b.unfolded, (one, other) => one.stream === other.stream) &&
     same(a.unsaved, b.unsaved, (one, other) => one.problem === other.problem) &&
     same(a.rebuilding, b.rebuilding, (one, other) => one === other)

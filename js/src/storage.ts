@@ -4,6 +4,7 @@ import type { Engine } from "./engine.js";
 import { tidelogError } from "./errors.js";
 import { Cell } from "./live.js";
 import type { LogStorage } from "./log-types.js";
+import { coreToPart } from "./part.js";
 import type { StorageInfo } from "./types.js";
 
 /** Before the log was looked at. */
@@ -14,6 +15,7 @@ const NOTHING: StorageInfo = {
   frames: 0,
   segments: 0,
   gaps: [],
+  leftOut: 0,
   quarantined: 0,
   lost: 0,
 };
@@ -31,7 +33,9 @@ export function storageOf(engine: Engine): LogStorage {
   const refresh = async (): Promise<StorageInfo> => {
     const mine = ++turn;
     const core = await engine.opened();
-    const info = await engine.asked(core.storage());
+    const { only, ...said } = await engine.asked(core.storage());
+    const part = coreToPart(only);
+    const info: StorageInfo = part ? { ...said, only: part } : said;
     // A later look knows more.
     if (mine === turn) {
       cell.set(info);

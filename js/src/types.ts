@@ -201,8 +201,18 @@ export interface Status {
   /** The database was found empty or rewound and is being pulled again. */
   readonly reset?: { readonly reason: string };
   readonly error?: TidelogError;
+  /** The part of the server's log that is here; absent if it is all of it. Folds see nothing else. */
+  readonly only?: SyncedPart;
+  /** `sync.only` is another one than the last time: this part takes the place of `only` as soon as the server answers. */
+  readonly nextOnly?: SyncedPart | "everything";
   /** When what is wrong with the sync is tried again by itself, in milliseconds since 1970 by this device's clock. */
   readonly retryAt?: number;
+}
+
+/** Kinds, and single streams (`kind/key`) of other kinds. */
+export interface SyncedPart {
+  readonly kinds: readonly string[];
+  readonly streams: readonly string[];
 }
 
 /** A fold on its way: `done` of `total` events. */
@@ -229,8 +239,12 @@ export interface StorageInfo {
   /** Frames of any size, and those of them that compaction is done with. */
   readonly frames: number;
   readonly segments: number;
-  /** What is not on this device: the server has it. */
+  /** What is not kept on this device any more: the server has it. */
   readonly gaps: readonly StorageGap[];
+  /** The part of the log that is synced; absent if it is all of it. */
+  readonly only?: SyncedPart;
+  /** How many positions are not here because of `only`: events that neither folds nor `log.read` see. */
+  readonly leftOut: number;
   /** Damaged frames that were set aside, and frames of a history that the server lost. */
   readonly quarantined: number;
   readonly lost: number;

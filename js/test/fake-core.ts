@@ -3,6 +3,8 @@
  * as the real core does, and lets a test say when a write completes, what the server confirms and what
  * others appended. It survives "reloads": open it again for another core over the same data.
  */
+
+import { kindOf } from "../src/batch.js";
 import {
   type Appended,
   type Batch,
@@ -302,6 +304,13 @@ export class FakeCore implements LogCore {
     });
   }
 
+  keeps(stream: string): boolean {
+    const { only } = this.options;
+    return (
+      only === undefined || only.split("\n").some((name) => [stream, kindOf(stream)].includes(name))
+    );
+  }
+
   version(stream: string): number {
     const pending = this.device.pending.flatMap(({ draft }) => draft.events);
     return this.device.version(stream) + pending.filter((event) => event.stream === stream).length;
@@ -490,6 +499,8 @@ export class FakeCore implements LogCore {
       lost: 0,
       bytes: 100 * position,
       gaps: pruned > 0 ? [{ from: 1, to: pruned, reason: "retention" }] : [],
+      only: this.options.only ?? "",
+      leftOut: 0,
     };
   }
 

@@ -18,6 +18,8 @@ export interface LabOptions {
   readonly snapshots?: boolean;
   readonly retain?: { readonly newest: number };
   readonly takeOverAfter?: number;
+  /** Syncs only the counters with these keys. */
+  readonly only?: readonly string[];
   /** The token that the page holds is `lab.token`; one that was refused is fetched anew from here. */
   readonly tokenFrom?: string;
 }
@@ -179,9 +181,12 @@ function shopOf(user: string, url: string) {
   return tidelog.createLog({ name: "lab", user, streams: shop, sync: { url } });
 }
 
-function syncOf(url: string, { takeOverAfter, tokenFrom: source }: LabOptions) {
+function syncOf(url: string, { takeOverAfter, only, tokenFrom: source }: LabOptions) {
   return {
     url,
+    ...(only === undefined
+      ? {}
+      : { only: { streams: only.map((key) => `counter/${key}` as const) } }),
     ...(takeOverAfter === undefined ? {} : { takeOverAfter }),
     ...(source === undefined
       ? {}

@@ -10,7 +10,7 @@ use tidelog_core::replica::{
     Decision, Draft, Notice, Parked, Phase, Question, Queued, Replica, Status,
 };
 use tidelog_core::store::StoreError;
-use tidelog_core::{CommitId, Event, EventId, Position, StreamHead, StreamId, Version};
+use tidelog_core::{CommitId, Event, EventId, Filter, Position, StreamHead, StreamId, Version};
 
 /// One log of one user, open in this tab. Cloning gives another handle on the same log.
 #[derive(Debug, Clone)]
@@ -127,6 +127,18 @@ impl Log {
     /// Looks at the parked commits.
     pub fn with_parked<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Parked>) -> T) -> T {
         look(&mut self.runtime.replica.borrow().parked().values())
+    }
+
+    /// What the log on this device was read with: everything, or some kinds and streams.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        self.runtime.replica.borrow().filter().clone()
+    }
+
+    /// Is a stream synced to this device? Of others nothing is known here, and nothing can be appended to them.
+    #[must_use]
+    pub fn keeps(&self, stream: &StreamId) -> bool {
+        self.runtime.replica.borrow().is_kept(stream)
     }
 
     /// The end of a stream as shown.

@@ -468,7 +468,9 @@ impl<M: Model> Inner<M> {
             let page = self
                 .log
                 .read(here.next(), total, Direction::Forward, READ_BYTES);
+            let filter = self.log.filter();
             for columns in page.await?.frames {
+                let end = columns.last_position().min(total);
                 let mut events = Events::new(Arc::new(columns));
                 loop {
                     let position = events.position();
@@ -477,7 +479,10 @@ impl<M: Model> Inner<M> {
                     }
                     let Some(event) = events.next() else { break };
                     if position > here {
-                        view.confirm(&event);
+                        // Of a stream that is not asked for this is a part: it has no state.
+                        if filter.wants(&event.stream) {
+                            view.confirm(&event);
+                        }
                         here = position;
                     }
                     if events.is_between_commits() && until.is_over() {
@@ -485,6 +490,8 @@ impl<M: Model> Inner<M> {
                         until = Slice::begin();
                     }
                 }
+                // What is left out behind the last event is done with, too.
+                here = here.max(end);
             }
         }
     }
@@ -616,12 +623,19 @@ impl<M: Model> Inner<M> {
         };
         let mut view = self.view.borrow_mut();
         let mut changed = self.opened.get().then(Changed::none);
+        let filter = self.log.filter();
         loop {
             let position = events.position();
-            let Some(event) = events.next() else { break };
+            let Some(event) = events.next() else {
+                // What is left out behind the last event is done with, too.
+                self.position.set(self.position.get().max(events.end()));
+                break;
+            };
             // A frame may begin with what was folded before.
             if position > self.position.get() {
-                let key = view.confirm(&event);
+                // Of a stream that is not asked for this is a part: it has no state.
+                let wanted = filter.wants(&event.stream);
+                let key = wanted.then(|| view.confirm(&event)).flatten();
                 if let Some((changed, key)) = changed.as_mut().zip(key) {
                     changed.add(&key);
                 }
@@ -646,9 +660,11 @@ impl<M: Model> Inner<M> {
 
     /// Folds the queue on the confirmed states anew.
     fn refold(&self) {
+        let filter = self.log.filter();
         let events: Vec<Event> = self.log.with_queue(|queue| {
             queue
                 .flat_map(|queued| queued.local.commit.events.clone())
+                .filter(|event| filter.wants(&event.stream))
                 .collect()
         });
         let changed = self.view.borrow_mut().overlay(&events);

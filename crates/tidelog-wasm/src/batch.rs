@@ -7,9 +7,9 @@ use crate::error::number;
 use js_sys::{Array, Float64Array, Object, Reflect, Uint8Array, Uint32Array};
 use std::fmt::Write;
 use tidelog_client::RecordedEvent;
-use tidelog_core::Event;
 use tidelog_core::frame::Columns;
 use tidelog_core::map::Map;
+use tidelog_core::{Event, Filter, StreamId};
 use wasm_bindgen::JsValue;
 
 /// A time as JavaScript counts it.
@@ -26,8 +26,8 @@ pub(crate) fn set(object: &Object, name: &str, value: &JsValue) {
     let _set = Reflect::set(object, &JsValue::from_str(name), value);
 }
 
-/// All events of a recorded frame, of which the first `skip` are folded already.
-pub(crate) fn of_frame(frame: &Columns, skip: usize) -> JsValue {
+/// All events of a recorded frame, of which the first `skip` are folded already. `filter`: what the log was read with.
+pub(crate) fn of_frame(frame: &Columns, skip: usize, filter: &Filter) -> JsValue {
     let extras = Array::new();
     for extra in frame.extras() {
         let references = [extra.correlation_id, extra.causation_id, extra.device];
@@ -59,6 +59,13 @@ pub(crate) fn of_frame(frame: &Columns, skip: usize) -> JsValue {
     }
     if extras.length() > 0 {
         set(&batch, "extras", &extras);
+    }
+    if !filter.is_everything() {
+        let outside =
+            |stream: &str| StreamId::new(stream).is_ok_and(|stream| !filter.wants(&stream));
+        let partial = frame.streams().filter(|end| outside(end.stream));
+        let partial: Array = partial.map(|end| JsValue::from(end.name)).collect();
+        set(&batch, "partial", &partial);
     }
     if frame.header().left_out > 0 {
         let positions =

@@ -284,7 +284,9 @@ impl LogCore {
             state: ReceiptState::Durable,
         }) = next
         else {
-            return next.map_or(JsValue::UNDEFINED, notice::notice);
+            return next.map_or(JsValue::UNDEFINED, |next| {
+                notice::notice(next, || self.inner.filter())
+            });
         };
         let mut ids = vec![id];
         while let Some(next) = self.inner.poll_notice() {
@@ -390,6 +392,14 @@ impl LogCore {
             let events = events.map(|(id, event)| EventJs::pending(event, id.commit, 0));
             notice::js(&events.collect::<Vec<_>>())
         }))
+    }
+
+    /// Is a stream synced to this device?
+    ///
+    /// # Errors
+    /// `invalid_argument` if the stream's id is not valid.
+    pub fn keeps(&self, stream: &str) -> Result<bool, JsValue> {
+        Ok(self.inner.keeps(&stream_id(stream)?))
     }
 
     /// A stream's version as shown.

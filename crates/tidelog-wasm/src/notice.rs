@@ -87,7 +87,7 @@ struct CollisionJs {
     clippy::cast_precision_loss,
     reason = "times of this age are exact in a double"
 )]
-pub(crate) fn notice(notice: Notice) -> JsValue {
+pub(crate) fn notice(notice: Notice, filter: impl FnOnce() -> Filter) -> JsValue {
     js(&match notice {
         Notice::Confirmed {
             frame,
@@ -100,7 +100,7 @@ pub(crate) fn notice(notice: Notice) -> JsValue {
                 .map(|id| JsValue::from_str(&id.to_string()))
                 .collect();
             set(&object, "kind", &JsValue::from_str("batch"));
-            set(&object, "batch", &batch::of_frame(&frame, skip));
+            set(&object, "batch", &batch::of_frame(&frame, skip, &filter()));
             set(&object, "settled", &ids);
             return object.into();
         }
@@ -289,6 +289,9 @@ struct StatusJs {
     error: Option<JsErrorText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at: Option<f64>,
+    /// Which part of the log is here, unless it is all of it: a filter's canonical text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<String>,
     /// What is read next instead of what is here, if that is another part of the log: a filter's canonical text.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_only: Option<String>,
@@ -349,6 +352,7 @@ pub(crate) fn status(status: &Status, peer: Option<PeerStatus>) -> JsValue {
         }),
         error: own.map(JsErrorText::Own).or(peer_error),
         retry_at,
+        only: Some(status.filter.canonical()).filter(|only| !only.is_empty()),
         next_only: status.next_filter.as_ref().map(Filter::canonical),
     })
 }

@@ -105,6 +105,31 @@ async fn a_version_conflict_names_stream_expected_and_actual_and_changes_nothing
 }
 
 #[wasm_bindgen_test]
+async fn a_stream_that_is_not_synced_is_refused_by_name() {
+    let probe = LogCore::new(options("probe")).unwrap();
+    let options = options(&format!("test-{}", probe.new_commit_id()));
+    let set =
+        |name: &str, value: &str| Reflect::set(&options, &name.into(), &value.into()).unwrap();
+    set("url", "http://127.0.0.1:9/v1/logs/none");
+    set("only", "list\nnote/1");
+    let core = LogCore::new(options.clone()).unwrap();
+    JsFuture::from(core.open()).await.unwrap();
+    assert!(core.keeps("list/7").unwrap() && core.keeps("note/1").unwrap());
+    assert!(!core.keeps("todo/1").unwrap());
+    let error = core.append(draft(&core, "0")).unwrap_err();
+    assert_eq!(text(&error, "code"), "outside_filter");
+    assert_eq!(text(&error, "stream"), "todo/1");
+    assert_eq!(text(&error, "only"), "list\nnote/1");
+    assert_eq!(Array::from(&core.queue()).length(), 0);
+    let storage = JsFuture::from(core.storage()).await.unwrap();
+    assert_eq!(get(&storage, "leftOut").as_f64(), Some(0.0));
+    JsFuture::from(core.close()).await.unwrap();
+    set("only", "no kind");
+    let error = LogCore::new(options).unwrap_err();
+    assert_eq!(text(&error, "code"), "invalid_argument");
+}
+
+#[wasm_bindgen_test]
 async fn wrong_input_is_an_object_with_a_code_and_words() {
     let core = open().await;
     let wrong = [

@@ -53,6 +53,11 @@ impl Events {
         self.frame.position(self.next)
     }
 
+    /// The last position that the frame covers.
+    pub(super) fn end(&self) -> Position {
+        self.frame.last_position()
+    }
+
     /// Does the next event begin a commit, or is there none?
     pub(super) fn is_between_commits(&self) -> bool {
         let commit = self.frame.commit();

@@ -6,7 +6,7 @@ use crate::error::{number, throw};
 use crate::notice;
 use js_sys::{Object, Promise, Uint8Array};
 use tidelog_core::store::Direction;
-use tidelog_core::{Timestamp, Version};
+use tidelog_core::{Filter, Timestamp, Version};
 use wasm_bindgen::prelude::*;
 
 const fn direction(backward: bool) -> Direction {
@@ -32,7 +32,9 @@ impl LogCore {
                 .read(from, to, direction(backward), max_bytes as usize)
                 .await
                 .map_err(throw)?;
-            let batches = page.frames.iter().map(|frame| batch::of_frame(frame, 0));
+            let filter = log.filter();
+            let frames = page.frames.iter();
+            let batches = frames.map(|frame| batch::of_frame(frame, 0, &filter));
             Ok(batch::page(batches, page.more))
         })
     }
@@ -130,7 +132,9 @@ impl LogCore {
         let log = self.inner.clone();
         promise(async move {
             let frames = log.lost_history().await.map_err(throw)?;
-            let batches = frames.iter().map(|frame| batch::of_frame(frame, 0));
+            let whole = Filter::default();
+            let frames = frames.iter();
+            let batches = frames.map(|frame| batch::of_frame(frame, 0, &whole));
             Ok(batch::page(batches, false))
         })
     }
