@@ -16,6 +16,8 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // The bare echo is another server of this machine.
+  "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
 ];
 /** A subject that does not answer for so long is given up. */
 const PATIENCE = 5 * 60_000;
@@ -44,6 +46,8 @@ export class Browser {
       headless: false,
       args: FLAGS,
       serviceWorkers: "block",
+      // As above.
+      bypassCSP: true,
     });
     await this.#context.route(
       // Workers too: a page that is isolated starts no others.

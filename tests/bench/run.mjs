@@ -10,6 +10,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { Browser } from "./browser.mjs";
+import { startEcho } from "./echo.mjs";
 import { tableOf } from "./table.mjs";
 
 const { values: given } = parseArgs({
@@ -55,6 +56,7 @@ async function measure(main) {
   const page = await main.page("/bench/");
   let said = "";
   await page.exposeFunction("harnessRun", (requests) => main.run(requests));
+  await page.exposeFunction("harnessApart", (requests) => apart(main, requests));
   await page.exposeFunction("harnessBytesAfter", (requests) => bytesAfter(requests));
   await page.exposeFunction("harnessProgress", (label, done, total) => {
     const line = `[${done}/${total}] ${label}`;
@@ -68,12 +70,27 @@ async function measure(main) {
   return page.evaluate((wanted) => {
     window.benchHarness = {
       run: window.harnessRun,
+      apart: window.harnessApart,
       bytesAfter: window.harnessBytesAfter,
       progress: window.harnessProgress,
       rows: window.harnessRows,
     };
     return window.bench(wanted);
   }, options);
+}
+
+/** Two requests at once in two browsers, of which each can reach an echo. */
+async function apart(main, requests) {
+  const other = await Browser.start(given.url);
+  const echo = await startEcho();
+  try {
+    const [a, b] = requests.map((request) => ({ ...request, echo: echo.url }));
+    const [[first], [second]] = await Promise.all([main.run([a]), other.run([b])]);
+    return [first, second];
+  } finally {
+    echo.stop();
+    await other.stop();
+  }
 }
 
 /** What the requests leave in a profile of their own. */

@@ -121,7 +121,8 @@ impl Served {
     fn start(project: &Project, server: &Path, folder: &Path, site: &Path) -> Outcome<Self> {
         let database: PathBuf = folder.join("tidelog.db");
         let mut serve: Command = command(&project.root, server, ["serve", "--dev"]);
-        serve.args(["--listen", "127.0.0.1:0", "--log", "bench", "--db"]);
+        serve.args(["--listen", "127.0.0.1:0", "--log", "bench", "--log", "live"]);
+        serve.arg("--db");
         serve.arg(database).arg("--www").arg(site);
         let mut child = serve
             .stdout(Stdio::piped())

@@ -3,7 +3,15 @@
  * their own, each new, of a browser that the harness can also weigh and close.
  */
 import { WrongResult } from "./loan.ts";
-import type { AnswerTo, Failure, Heap, Request } from "./runner/requests.ts";
+import type {
+  Answers,
+  AnswerTo,
+  Failure,
+  Heap,
+  PingRequest,
+  PongRequest,
+  Request,
+} from "./runner/requests.ts";
 
 export interface Host {
   readonly kind: "page" | "harness";
@@ -11,6 +19,8 @@ export interface Host {
   run<R extends Request>(request: R): Promise<AnswerTo<R>>;
   /** Two at once, in pages that see the same databases. */
   pair<A extends Request, B extends Request>(a: A, b: B): Promise<[AnswerTo<A>, AnswerTo<B>]>;
+  /** Two at once, in browsers that share nothing but the server, beside a bare echo; gives the first one's answer. */
+  apart(a: Omit<PingRequest, "echo">, b: PongRequest): Promise<Answers["ping"]>;
   /** Bytes that the databases take once these requests have run one after the other. */
   bytesAfter(requests: readonly Request[]): Promise<number>;
 }
@@ -18,6 +28,7 @@ export interface Host {
 /** What the harness offers to the page: everything as JSON. */
 export interface Harness {
   run(requests: readonly Request[]): Promise<readonly unknown[]>;
+  apart(requests: readonly Omit<Request, "echo">[]): Promise<readonly unknown[]>;
   bytesAfter(requests: readonly Request[]): Promise<number | Failure>;
 }
 
@@ -32,6 +43,11 @@ function harnessHost(harness: Harness): Host {
     pair: async (a, b) => {
       const [first, second] = await harness.run([a, b]);
       return [answerOf(a, first), answerOf(b, second)];
+    },
+    apart: async (a, b) => {
+      const [first, second] = await harness.apart([a, b]);
+      answerOf(b, second);
+      return answerOf({ ...a, echo: "" }, first);
     },
     bytesAfter: async (requests) => {
       const bytes = await harness.bytesAfter(requests);
@@ -56,6 +72,7 @@ function pageHost(): Host {
     kind: "page",
     run: runInFrame,
     pair: (a, b) => Promise.all([runInFrame(a), runInFrame(b)]),
+    apart: () => Promise.reject(new Error("a page has no other browser")),
     async bytesAfter(requests) {
       const before = await bytesOfOrigin();
       for (const request of requests) await runInFrame(request);

@@ -1,6 +1,6 @@
 /** From options to the table. */
 import { Bench, type Options } from "./bench.ts";
-import { FIGURES, IN_ORDER } from "./figures/all.ts";
+import { FIGURES, IN_ORDER, OF_A_PAGE } from "./figures/all.ts";
 import type { Figure, Measured, Row } from "./figures/figure.ts";
 import type { Host } from "./host.ts";
 
@@ -34,7 +34,10 @@ export async function runAll(
   signal: AbortSignal,
   listener: Listener,
 ): Promise<Report> {
-  const wanted = IN_ORDER.filter((id) => options.only.length === 0 || options.only.includes(id));
+  const offered = host.kind === "harness" ? FIGURES : OF_A_PAGE;
+  const wanted = IN_ORDER.filter((id) => offered.some((figure) => figure.id === id)).filter(
+    (id) => options.only.length === 0 || options.only.includes(id),
+  );
   const rows = new Map<string, Row>();
   const bench = new Bench(host, options, signal, ({ label }) =>
     listener.onProgress(label, rows.size, wanted.length),

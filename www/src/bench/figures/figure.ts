@@ -12,10 +12,14 @@ export type FigureId =
   | "history"
   | "longtask"
   | "tabs"
-  | "memory";
+  | "memory"
+  | "rebase"
+  | "live";
 
 export interface Figure {
   readonly id: FigureId;
+  /** What a visitor's page does not have: logs on the server for whoever measures. */
+  readonly needs?: "server";
   /** As the table names it. */
   readonly name: string;
   readonly unit: string;

@@ -1,6 +1,6 @@
 import { useId, useState } from "react";
 import type { Options } from "../bench.ts";
-import { FIGURES } from "../figures/all.ts";
+import { OF_A_PAGE } from "../figures/all.ts";
 import type { FigureId } from "../figures/figure.ts";
 import { SUBJECTS } from "../subjects/registry.ts";
 import type { RunState } from "./use-run.ts";
@@ -23,7 +23,7 @@ export function Controls({ state, start, stop }: Props) {
   const [events, setEvents] = useState<number>(FIRST_SIZE);
   const [rounds, setRounds] = useState(1);
   const [peers, setPeers] = useState<readonly string[]>(PEERS.map((peer) => peer.id));
-  const [figures, setFigures] = useState<readonly FigureId[]>(FIGURES.map((figure) => figure.id));
+  const [figures, setFigures] = useState<readonly FigureId[]>(OF_A_PAGE.map((figure) => figure.id));
   const running = state.phase === "running" || state.phase === "stopping";
   return (
     <form
@@ -75,7 +75,7 @@ export function Controls({ state, start, stop }: Props) {
       <details>
         <summary>
           Who and what: {peers.length} of {PEERS.length} libraries, {figures.length} of{" "}
-          {FIGURES.length} figures
+          {OF_A_PAGE.length} figures
         </summary>
         <Choice
           legend="Libraries"
@@ -86,7 +86,7 @@ export function Controls({ state, start, stop }: Props) {
         />
         <Choice
           legend="Figures"
-          all={FIGURES}
+          all={OF_A_PAGE}
           chosen={figures}
           choose={setFigures}
           disabled={running}

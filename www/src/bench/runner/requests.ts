@@ -112,6 +112,30 @@ export interface RustRequest {
   readonly expected: Digest;
 }
 
+/** Pending commits meet what others did meanwhile. */
+export interface RebaseRequest {
+  readonly kind: "rebase";
+  /** No device has it in its name yet. */
+  readonly name: string;
+  readonly pending: number;
+  readonly incoming: number;
+}
+
+/** Browser A: hits a ball so often and waits for it to come back. */
+export interface PingRequest {
+  readonly kind: "ping";
+  readonly name: string;
+  readonly count: number;
+  /** Address of a WebSocket that echoes; the harness knows it. */
+  readonly echo: string;
+}
+
+/** Browser B: hits the ball back. */
+export interface PongRequest {
+  readonly kind: "pong";
+  readonly name: string;
+}
+
 /** Deletes every database with this in its name. */
 export interface CleanRequest {
   readonly kind: "clean";
@@ -131,6 +155,9 @@ export type Request =
   | StateRequest
   | ReferenceRequest
   | RustRequest
+  | RebaseRequest
+  | PingRequest
+  | PongRequest
   | CleanRequest;
 
 /** Times are in milliseconds. */
@@ -172,6 +199,19 @@ export interface Answers {
     readonly lengths: readonly number[];
   };
   rust: { readonly ms: number };
+  rebase: {
+    readonly rebaseMs: number;
+    /** The same events on a device with nothing pending. */
+    readonly plainMs: number;
+    /** A loop over them in memory. */
+    readonly loopMs: number;
+  };
+  ping: {
+    /** One way each. */
+    readonly ms: readonly number[];
+    readonly echo: readonly number[];
+  };
+  pong: Record<string, never>;
   clean: Record<string, never>;
 }
 

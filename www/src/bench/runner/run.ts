@@ -55,10 +55,19 @@ export function run(request: Request): Promise<Answers[keyof Answers]> {
       return reference(request);
     case "rust":
       return rust(request);
+    case "rebase":
+      return synced().then((page) => page.rebase(request));
+    case "ping":
+      return synced().then((page) => page.ping(request));
+    case "pong":
+      return synced().then((page) => page.pong(request));
     case "clean":
       return clean(request.part);
   }
 }
+
+/** Not loaded for others than those who ask: the other subjects are not to carry Tidelog along. */
+const synced = () => import("./synced.ts");
 
 async function fill(request: FillRequest): Promise<Answers["fill"]> {
   const { text } = await loadData(request.events, request.distinct);
