@@ -44,13 +44,20 @@ const TURN: Duration = Duration::from_secs(5);
 /// A connection that has been idle for longer is tried out before it is used.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Set on each connection: an answer means that the bytes are on disk, and nobody holds a log's row for ever, not even a
-/// process that has vanished in the middle.
+/// Set on each connection. An answer means that the bytes are on disk. Nobody holds a log's row for ever, not even a
+/// process that has vanished in the middle. Every statement of this store is a walk along an index, whatever the planner
+/// knows of the tables: it must cost what it returns and not what the log holds.
 const SESSION: &str = "
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 SET lock_timeout = '5s';
 SET statement_timeout = '30s';
 SET idle_in_transaction_session_timeout = '10s';
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_sort = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET jit = off;
 ";
 
 /// Logs in one PostgreSQL database, in a schema of their own (`tidelog`). Cheap to clone.

@@ -1,13 +1,13 @@
 //! PostgreSQL: the suite, and what can only happen to a database on the other side of a connection.
 
 use crate::cluster::{self, Fsync};
-use crate::commits::{ALL, accepted, commit, log, push, verdicts};
+use crate::commits::{ALL, accepted, commit, log, push, stream, verdicts};
 use crate::proxy::{Cut, Proxy};
 use crate::suite::{Database, verify_all};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidelog_core::Position;
-use tidelog_server::store::{After, LogStore, PostgresStore, StoreError};
+use tidelog_core::{Position, Version};
+use tidelog_server::store::{After, Direction, LogStore, PostgresStore, StoreError, StreamRange};
 
 /// A database in the cluster of this test process. Each handle has connections of its own, as another process would.
 struct Fresh(cluster::Database);
@@ -411,4 +411,59 @@ async fn more_pushes_than_a_group_holds_are_all_stored() {
         .push(push("a", vec![commit(602, 1, &["todo/1"])]))
         .await;
     assert_eq!(next.expect("an answer").head.position.value(), 602);
+}
+
+/// How many rows and entries of indexes have been read in the database by sessions that are over.
+fn read_so_far(database: &cluster::Database) -> u64 {
+    let others = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while database.sql(others) != "0" {
+        std::thread::yield_now();
+    }
+    let read = database.sql(
+        "SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)
+              + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables)",
+    );
+    read.parse().expect("a number")
+}
+
+/// A push and a read walk along indexes whatever is known of the tables, also when a statement has been planned for any
+/// argument: what they cost does not grow with the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_does_not_grow_with_the_log() {
+    const TIMES: u64 = 20;
+    let (database, store) = with_log().await;
+    for n in 0..3 {
+        let commits = (1..=1_000).map(|seq| commit(1, n * 1_000 + seq, &["todo/1"]));
+        let response = store.push(push("a", commits.collect())).await;
+        assert_eq!(response.expect("an answer").results.len(), 1_000);
+    }
+    drop(store);
+    for (n, known) in [(2, "SELECT 1"), (3, "ANALYZE")] {
+        database.0.sql(known);
+        let before = read_so_far(&database.0);
+        let store = database.open().await;
+        for seq in 1..=TIMES {
+            let one = store
+                .push(push("a", vec![commit(n, seq, &["todo/1"])]))
+                .await;
+            let head = one.expect("an answer").head.position.value();
+            let newest = After::Position(Position::new(head - 1));
+            let page = store.page(&log("a"), newest, ALL).await.expect("a page");
+            assert_eq!(page.commits.len(), 1);
+            for direction in [Direction::Forward, Direction::Backward] {
+                let from = Some(Version::new(head / 2));
+                let range = StreamRange {
+                    from,
+                    direction,
+                    limit: 1,
+                };
+                let read = store.stream(&log("a"), &stream("todo/1"), range).await;
+                assert_eq!(read.expect("a page").events.len(), 1);
+            }
+        }
+        drop(store);
+        let read = read_so_far(&database.0) - before;
+        assert!(read < TIMES * 40, "{known}: {read} rows and entries");
+    }
 }

@@ -132,17 +132,21 @@ impl Held {
         let senders: Vec<&[u8]> = senders.into_iter().collect();
         let sql = "
 SELECT 1::int8 AS kind, id AS key, actor AS name, first AS a, last AS b, attempt AS c, digest AS hash, frame
-  FROM tidelog.commits WHERE log = $1 AND id = ANY ($2)
+  FROM unnest($2::bytea[]) AS asked
+  JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND id = asked LIMIT 1) AS found ON true
 UNION ALL
 SELECT 2, replica, NULL, seq, 0, 0, id, NULL
-  FROM unnest($3::bytea[], $4::int8[]) AS asked (asked_replica, asked_seq)
-  JOIN tidelog.commits ON log = $1 AND replica = asked_replica AND seq = asked_seq
+  FROM unnest($3::bytea[], $4::int8[]) AS asked (maker, number)
+  JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND replica = asked.maker AND seq = asked.number LIMIT 1)
+    AS found ON true
 UNION ALL
 SELECT 3, last_commit, name, id, version, last_attempt * 4294967296 + last_index, NULL, NULL
-  FROM tidelog.streams WHERE log = $1 AND name = ANY ($5)
+  FROM unnest($5::text[]) AS asked
+  JOIN LATERAL (SELECT * FROM tidelog.streams WHERE log = $1 AND name = asked LIMIT 1) AS found ON true
 UNION ALL
 SELECT 4, replica, subject, 0, 0, 0, NULL, NULL
-  FROM tidelog.replicas WHERE log = $1 AND replica = ANY ($6)";
+  FROM unnest($6::bytea[]) AS asked
+  JOIN LATERAL (SELECT * FROM tidelog.replicas WHERE log = $1 AND replica = asked LIMIT 1) AS found ON true";
         let rows = sqlx::query(sql)
             .bind(self.id)
             .bind(ids)

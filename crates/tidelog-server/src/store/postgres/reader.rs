@@ -1,11 +1,12 @@
-//! Reading: each answer is one statement, so it sees one moment.
+//! Reading: first where the log or the stream ends, then what lies before that end. So an answer sees one moment, without a
+//! transaction: nothing at or below an end that was read ever changes.
 
 use super::failure::Failure;
 use super::held::{self, bytes, number, to_sql};
 use crate::store::place::Place;
 use crate::store::stored::{self, Filling, Reading};
 use crate::store::{
-    After, Direction, LogState, Page, PageCap, StoreError, StreamPage, StreamRange,
+    After, Direction, LogState, Page, PageCap, StoreError, Stored, StreamPage, StreamRange,
 };
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
@@ -15,12 +16,18 @@ use tidelog_core::{ChainHash, LogName, Position, StreamId, Version};
 const PAGE_COMMITS: u64 = 4_096;
 
 pub(super) async fn state(pool: &PgPool, log: &LogName) -> Result<LogState, Failure> {
-    let sql = "SELECT epoch, head, chain FROM tidelog.logs WHERE name = $1";
+    Ok(row(pool, log).await?.1)
+}
+
+/// A log's id and state.
+async fn row(pool: &PgPool, log: &LogName) -> Result<(i64, LogState), Failure> {
+    let sql = "SELECT id, epoch, head, chain FROM tidelog.logs WHERE name = $1";
     let row = sqlx::query(sql)
         .bind(log.as_str())
         .fetch_optional(pool)
-        .await?;
-    held::state(&row.ok_or_else(|| unknown(log))?)
+        .await?
+        .ok_or_else(|| unknown(log))?;
+    Ok((row.try_get("id")?, held::state(&row)?))
 }
 
 fn unknown(log: &LogName) -> StoreError {
@@ -33,65 +40,61 @@ pub(super) async fn page(
     after: After,
     cap: PageCap,
 ) -> Result<Page, Failure> {
-    // Reading begins with the commit that holds the next position. Before the log's beginning lies nothing.
+    let (id, state) = row(pool, log).await?;
+    let place = Place::of(state, after)?;
+    let mut page = Filling::new(state, cap);
+    if place.position() == state.head.position {
+        return Ok(page.done());
+    }
+    // Reading begins with the commit that holds the next position.
     let sql = "
-SELECT l.epoch, l.head, l.chain, place.chain AS chain_there, page.first, page.chain_after, page.frame
-FROM tidelog.logs AS l
-LEFT JOIN LATERAL (
-  SELECT last, chain FROM tidelog.commits WHERE log = l.id AND first <= $2 ORDER BY first DESC LIMIT 1
-) AS place ON place.last = $2
-LEFT JOIN LATERAL (
-  SELECT first, chain AS chain_after, frame, sum(length(frame)) OVER (ORDER BY first) - length(frame) AS before
+SELECT first, chain, frame FROM (
+  SELECT first, chain, frame, sum(length(frame)) OVER (ORDER BY first) - length(frame) AS before
   FROM (
     SELECT first, chain, frame FROM tidelog.commits
-    WHERE log = l.id AND $2 < l.head AND first >= (
-      SELECT first FROM tidelog.commits WHERE log = l.id AND first <= $2 + 1 ORDER BY first DESC LIMIT 1
+    WHERE log = $1 AND first <= $3 AND first >= (
+      SELECT first FROM tidelog.commits WHERE log = $1 AND first <= $2 ORDER BY first DESC LIMIT 1
     )
-    ORDER BY first LIMIT $4
+    ORDER BY first LIMIT $5
   ) AS next
-) AS page ON page.before <= $3
-WHERE l.name = $1
-ORDER BY page.first";
-    let asked = match after {
-        After::Position(position) => position,
-        After::Cursor(cursor) => cursor.position,
-    };
-    // So far that adding 1 to it is still a number; nothing is there.
-    let asked = to_sql(asked.value()).min(i64::MAX - 1);
+) AS summed WHERE before <= $4 ORDER BY first";
     let rows = sqlx::query(sql)
-        .bind(log.as_str())
-        .bind(asked)
+        .bind(id)
+        .bind(to_sql(place.position().next().value()))
+        .bind(to_sql(state.head.position.value()))
         .bind(i64::try_from(cap.bytes).unwrap_or(i64::MAX))
         .bind(to_sql(cap.events.clamp(1, PAGE_COMMITS)))
         .fetch_all(pool)
         .await?;
-    let first = rows.first().ok_or_else(|| unknown(log))?;
-    let state = held::state(first)?;
-    let place = Place::of(state, after)?;
-    if place.to_look_up().is_some() {
-        let there: Option<&[u8]> = first.try_get("chain_there")?;
-        let there = there.and_then(|bytes| bytes.try_into().ok());
-        place.confirm(state, there.map(ChainHash::from_bytes))?;
+    if rows.is_empty() {
+        let (position, detail) = (place.position().next(), "no commit holds it".into());
+        let log = log.clone();
+        return Err(StoreError::Damaged {
+            log,
+            position,
+            detail,
+        }
+        .into());
     }
-    let mut page = Filling::new(state, cap);
     for row in &rows {
-        if let Some(first) = row.try_get::<Option<i64>, _>("first")?
-            && !page.push(commit(log, row, held::from_sql(first))?)
-        {
+        let first = Position::new(number(row, "first")?);
+        let (stored, chain_before) = commit(log, row, first)?;
+        if first <= place.position().next() && place.to_look_up().is_some() {
+            // The next commit knows the chain hash at the cursor, unless the cursor is inside of it.
+            let there = (first == place.position().next()).then_some(chain_before);
+            place.confirm(state, there)?;
+        }
+        if !page.push((stored, chain_before)) {
             break;
         }
     }
     Ok(page.done())
 }
 
-fn commit(
-    log: &LogName,
-    row: &PgRow,
-    first: u64,
-) -> Result<(crate::store::Stored, ChainHash), Failure> {
-    let chain = ChainHash::from_bytes(bytes(row, "chain_after")?);
-    let frame = row.try_get("frame")?;
-    Ok(stored::decode(log, Position::new(first), chain, frame)?)
+/// The columns `chain` and `frame` of a commit's row, and the chain hash before it.
+fn commit(log: &LogName, row: &PgRow, first: Position) -> Result<(Stored, ChainHash), Failure> {
+    let chain = ChainHash::from_bytes(bytes(row, "chain")?);
+    Ok(stored::decode(log, first, chain, row.try_get("frame")?)?)
 }
 
 pub(super) async fn stream(
@@ -100,67 +103,67 @@ pub(super) async fn stream(
     stream: &StreamId,
     range: StreamRange,
 ) -> Result<StreamPage, Failure> {
+    let sql = "SELECT l.id, s.id AS stream, s.version FROM tidelog.logs AS l
+               LEFT JOIN tidelog.streams AS s ON s.log = l.id AND s.name = $2 WHERE l.name = $1";
+    let found = sqlx::query(sql)
+        .bind(log.as_str())
+        .bind(stream.as_str())
+        .fetch_optional(pool)
+        .await?
+        .ok_or_else(|| unknown(log))?;
+    let Some(id) = found.try_get::<Option<i64>, _>("stream")? else {
+        return Ok(Reading::new(stream, range, Version::NONE).done());
+    };
+    let version = Version::new(number(&found, "version")?);
+    let mut reading = Reading::new(stream, range, version);
+    if range.limit == 0 {
+        return Ok(reading.done());
+    }
     let sql = match range.direction {
         Direction::Forward => FORWARD,
         Direction::Backward => BACKWARD,
     };
-    let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
-    let from = range.from.map(|version| to_sql(version.value()));
     let rows = sqlx::query(sql)
-        .bind(log.as_str())
-        .bind(stream.as_str())
-        .bind(from)
-        .bind(limit)
+        .bind(found.try_get::<i64, _>("id")?)
+        .bind(id)
+        .bind(to_sql(reading.from().value()))
+        .bind(i64::try_from(range.limit).unwrap_or(i64::MAX))
+        .bind(to_sql(version.value()))
         .fetch_all(pool)
         .await?;
-    let newest: Option<i64> = rows
-        .first()
-        .ok_or_else(|| unknown(log))?
-        .try_get("version")?;
-    let version = newest.map_or(Version::NONE, |newest| Version::new(held::from_sql(newest)));
-    let mut reading = Reading::new(stream, range, version);
     for row in &rows {
-        if row.try_get::<Option<&[u8]>, _>("frame")?.is_some() {
-            let (stored, _) = commit(log, row, number(row, "position")?)?;
-            reading.push(stored.recorded);
-        }
+        let (stored, _) = commit(log, row, Position::new(number(row, "position")?))?;
+        reading.push(stored.recorded);
     }
     Ok(reading.done())
 }
 
-/// The commits of a stream that hold the next events, as many as are needed for the limit.
+/// The commits of a stream that hold the next events up to its newest version, as many as are needed for the limit.
 const FORWARD: &str = "
-SELECT s.version, found.position, c.chain AS chain_after, c.frame
-FROM tidelog.logs AS l
-LEFT JOIN tidelog.streams AS s ON s.log = l.id AND s.name = $2
-LEFT JOIN LATERAL (
-  SELECT first, position, sum(events) OVER (ORDER BY first) - events AS before
+SELECT position, chain, frame FROM (
+  SELECT first AS version, position, sum(events) OVER (ORDER BY first) - events AS before
   FROM (
-    SELECT first, position, last - greatest(first, coalesce($3, 1)) + 1 AS events FROM tidelog.stream_commits
-    WHERE log = l.id AND stream = s.id AND last >= coalesce($3, 1) AND first >= coalesce((
+    SELECT first, position, last - greatest(first, $3) + 1 AS events FROM tidelog.stream_commits
+    WHERE log = $1 AND stream = $2 AND last >= $3 AND first <= $5 AND first >= coalesce((
       SELECT first FROM tidelog.stream_commits
-      WHERE log = l.id AND stream = s.id AND first <= coalesce($3, 1) ORDER BY first DESC LIMIT 1
+      WHERE log = $1 AND stream = $2 AND first <= $3 ORDER BY first DESC LIMIT 1
     ), 0)
     ORDER BY first LIMIT $4
   ) AS next
-) AS found ON found.before < $4
-LEFT JOIN tidelog.commits AS c ON c.log = l.id AND c.first = found.position
-WHERE l.name = $1
-ORDER BY found.first";
+) AS found JOIN LATERAL (
+  SELECT chain, frame FROM tidelog.commits WHERE log = $1 AND first = position LIMIT 1
+) AS stored ON true
+WHERE before < $4 ORDER BY version";
 
 const BACKWARD: &str = "
-SELECT s.version, found.position, c.chain AS chain_after, c.frame
-FROM tidelog.logs AS l
-LEFT JOIN tidelog.streams AS s ON s.log = l.id AND s.name = $2
-LEFT JOIN LATERAL (
-  SELECT first, position, sum(events) OVER (ORDER BY first DESC) - events AS before
+SELECT position, chain, frame FROM (
+  SELECT first AS version, position, sum(events) OVER (ORDER BY first DESC) - events AS before
   FROM (
-    SELECT first, position, least(last, coalesce($3, s.version)) - first + 1 AS events
-    FROM tidelog.stream_commits
-    WHERE log = l.id AND stream = s.id AND first <= coalesce($3, s.version)
+    SELECT first, position, least(last, $3) - first + 1 AS events FROM tidelog.stream_commits
+    WHERE log = $1 AND stream = $2 AND first <= least($3, $5)
     ORDER BY first DESC LIMIT $4
   ) AS next
-) AS found ON found.before < $4
-LEFT JOIN tidelog.commits AS c ON c.log = l.id AND c.first = found.position
-WHERE l.name = $1
-ORDER BY found.first DESC";
+) AS found JOIN LATERAL (
+  SELECT chain, frame FROM tidelog.commits WHERE log = $1 AND first = position LIMIT 1
+) AS stored ON true
+WHERE before < $4 ORDER BY version DESC";
