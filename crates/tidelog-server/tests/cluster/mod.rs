@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
-/// Is a commit on disk before it is answered? Off where only the server's own processes are killed.
+/// Is a commit on disk before it is answered? No test takes the power away, so it is off where many databases are made:
+/// what was flushed takes a file system long to delete.
 pub(crate) struct Fsync(pub(crate) bool);
 
 pub(crate) struct Cluster {

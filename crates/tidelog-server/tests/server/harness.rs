@@ -102,8 +102,8 @@ impl Server {
 
     pub(crate) fn start(directory: TempDir, arguments: &[&str]) -> Self {
         let mut command = Command::new(BIN);
-        command.arg("serve").arg("--db");
-        command.arg(directory.path().join("tidelog.db"));
+        command.arg("serve");
+        name_database(&mut command, &directory.path().join("tidelog.db"));
         Self::spawn(command, directory, arguments)
     }
 
@@ -224,9 +224,26 @@ impl Drop for Server {
 /// Runs a command of the program to its end.
 pub(crate) fn run(arguments: &[&str], db: &Path) -> Output {
     let mut command = Command::new(BIN);
-    let (name, rest) = arguments.split_first().expect("a command");
-    command.arg(name).arg("--db").arg(db).args(rest);
+    command.args(arguments);
+    name_database(&mut command, db);
     command.output().expect("the program runs")
+}
+
+/// Names the database of this file to a command. Where this file is compiled for tests on PostgreSQL, the file holds a
+/// database's address instead; the first who asks makes both.
+fn name_database(command: &mut Command, db: &Path) {
+    #[cfg(feature = "postgres")]
+    if env!("CARGO_CRATE_NAME") == "server_on_postgres" {
+        use crate::cluster::{Database, Fsync};
+        let address = std::fs::read_to_string(db).unwrap_or_else(|_missing| {
+            let address = Database::fresh(Fsync(false)).url();
+            std::fs::write(db, &address).expect("a file");
+            address
+        });
+        command.env("TIDELOG_STORE", address);
+        return;
+    }
+    command.arg("--db").arg(db);
 }
 
 /// Runs a command of the program on the database of this address.

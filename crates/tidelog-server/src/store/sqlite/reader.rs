@@ -112,7 +112,11 @@ pub(super) fn stream(
         return Ok(reading.done());
     };
     let order = match range.direction {
-        Direction::Forward => "last >= ?2 ORDER BY first",
+        Direction::Forward => {
+            "last >= ?2 AND first >=
+               coalesce((SELECT max(first) FROM stream_commits WHERE stream = ?1 AND first <= ?2), 0)
+             ORDER BY first"
+        }
         Direction::Backward => "first <= ?2 ORDER BY first DESC",
     };
     let sql = format!("SELECT position FROM stream_commits WHERE stream = ?1 AND {order}");

@@ -1,0 +1,31 @@
+//! The tests of the real program over loopback, the same ones, on PostgreSQL.
+
+#![cfg(feature = "postgres")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and JSON of another shape is a failure"
+)]
+#![expect(
+    dead_code,
+    reason = "some helpers are for tests that are not about the store"
+)]
+
+#[path = "../server/access.rs"]
+mod access;
+#[path = "../server/admission.rs"]
+mod admission;
+#[path = "../server/caps.rs"]
+mod caps;
+#[path = "../cluster/mod.rs"]
+mod cluster;
+#[path = "../server/crash.rs"]
+mod crash;
+#[path = "../server/harness.rs"]
+mod harness;
+#[path = "../server/live.rs"]
+mod live;
+#[path = "../server/pull.rs"]
+mod pull;
+#[path = "../server/streams.rs"]
+mod streams;
