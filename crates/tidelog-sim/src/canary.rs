@@ -59,6 +59,10 @@ canaries! {
     DuplicateForgotten "duplicate-forgotten";
     /// The server takes other bytes of a known attempt for a repetition.
     OtherBytesTaken "other-bytes-taken";
+    /// The server sends a commit only if all of its streams are asked for.
+    FilterDropsCommit "filter-drops-commit";
+    /// A gap hides the commit behind it.
+    GapHidesOne "gap-hides-one";
     /// A transaction of the server that was killed leaves a part of itself.
     HalfCommitted "half-committed";
 }

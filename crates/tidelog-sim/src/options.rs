@@ -139,6 +139,9 @@ pub struct Options {
     pub skewed: u32,
     /// Percent of appends that a tab tells the others of, bytes and all.
     pub told: u32,
+    /// Percent of openings of tabs that ask for another part of the log than their device does; with 1, none does. 0: all ask
+    /// for everything.
+    pub filtered: u32,
     /// Rates by hazard, in percent.
     pub rates: Vec<u32>,
     /// A planted bug.
@@ -173,6 +176,7 @@ impl Options {
             raw: 10 + some(90, 60),
             skewed: some(50, 1),
             told: some(60, 90),
+            filtered: some(25, 40),
             rates,
             canary: None,
         };
@@ -180,6 +184,8 @@ impl Options {
             // What only the server has is gone when the server is put back.
             options.set(Hazard::Damage, 0);
             options.set(Hazard::Prune, 0);
+            // So is what a device no longer asks for.
+            options.filtered = options.filtered.min(1);
         }
         options
     }
@@ -200,6 +206,7 @@ impl Options {
             raw: 40,
             skewed: 0,
             told: 0,
+            filtered: 0,
             rates: vec![0; HAZARDS.len()],
             canary: None,
         }
@@ -217,7 +224,7 @@ impl Options {
     }
 
     /// The numbers that are not rates, by name.
-    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 11] {
+    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 12] {
         [
             ("steps", &mut self.steps),
             ("devices", &mut self.devices),
@@ -230,6 +237,7 @@ impl Options {
             ("raw", &mut self.raw),
             ("skewed", &mut self.skewed),
             ("told", &mut self.told),
+            ("filtered", &mut self.filtered),
         ]
     }
 }

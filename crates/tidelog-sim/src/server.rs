@@ -300,9 +300,12 @@ impl Server {
         let frames = runs.map(|run| {
             let before = Position::new(run[0].position.value() - 1);
             let chain = self.chains[&before];
-            let (asked, left) = run
-                .iter()
-                .partition::<Vec<_>, _>(|recorded| filter.matches(&recorded.commit));
+            let mut hides = false;
+            let (asked, left) = run.iter().partition::<Vec<_>, _>(|recorded| {
+                let asked = self.sends(&recorded.commit, filter) && !hides;
+                hides = self.canary == Some(Canary::GapHidesOne) && !asked && !hides;
+                asked
+            });
             let mut gaps = Vec::new();
             for recorded in left {
                 let (from, to) = (recorded.position, recorded.last_position());
@@ -321,6 +324,16 @@ impl Server {
             }
         });
         Some((frames.collect(), self.head_at(commits).position))
+    }
+
+    fn sends(&self, commit: &Commit, filter: &Filter) -> bool {
+        if self.canary == Some(Canary::FilterDropsCommit) {
+            return commit
+                .events
+                .iter()
+                .all(|event| filter.wants(&event.stream));
+        }
+        filter.matches(commit)
     }
 
     /// A server restored from a copy that has the first `commits` of the log.

@@ -44,4 +44,6 @@ pub const RARE: &[&str] = &[
     "damage found by a reader",
     "gone on from a snapshot",
     "told by another tab",
+    "left out",
+    "another part",
 ];

@@ -623,6 +623,12 @@ impl Tab {
         );
     }
 
+    /// The commits that it has folded as confirmed.
+    #[must_use]
+    pub const fn confirmed(&self) -> &BTreeSet<CommitId> {
+        &self.confirmed
+    }
+
     /// What its folds show.
     #[must_use]
     pub const fn rows(&self) -> &Rows {

@@ -189,11 +189,33 @@ impl World {
         if old {
             self.oracle.saw("an older build");
         }
+        let filter = self.part(device);
         let disk = &self.devices[device].disk;
-        let filter = Filter::default();
         let tab = Tab::open_with(uid, device, disk, self.options.canary, old, filter);
         self.tabs.push(tab);
         self.say(|| format!("tab {uid} of device {device} opens"));
+    }
+
+    /// Which part of the log a tab asks for. Most tabs of a device ask for the same.
+    fn part(&mut self, device: usize) -> Filter {
+        const PARTS: [(&[&str], &[&str]); 5] = [
+            (&["counter", "facts"], &[]),
+            (&["todo"], &["counter/0", "facts/0"]),
+            (&[], &[]),
+            (&["facts", "note", "seat"], &["counter/0"]),
+            (&["counter", "facts", "note", "seat", "todo"], &[]),
+        ];
+        let most = self.options.filtered;
+        if most == 0 {
+            return Filter::default();
+        }
+        let mut part = device + self.options.seed as usize;
+        if most > 1 && self.dice.percent(most) {
+            self.oracle.saw("another part");
+            part = self.dice.below(PARTS.len());
+        }
+        let (kinds, streams) = PARTS[part % PARTS.len()];
+        Filter::new(kinds, streams).unwrap()
     }
 
     fn is_frozen(&self, tab: usize) -> bool {

@@ -13,6 +13,7 @@
 //! - A stream outside the filter is not known, even if a commit on several streams brought some of its events: nothing is
 //!   decided, appended or expected on it. What was pending on it when the filter became narrower is sent as it is, and the
 //!   server judges it; if it conflicts, a person decides.
+//!   What a gap hides cannot end a parked commit: it stays for that person, or until its streams are asked for again.
 //! - A commit of this device that the filter leaves out is done when the log has passed the position that the server gave
 //!   it: a gap stands for it.
 

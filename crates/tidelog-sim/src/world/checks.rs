@@ -3,6 +3,7 @@
 use super::World;
 use crate::hold;
 use crate::tab::Tab;
+use std::collections::BTreeSet;
 use tidelog_core::replica::ReceiptState;
 
 /// A tab that is polled never keeps more notices than this.
@@ -53,6 +54,22 @@ impl World {
                 status.position == head,
                 "tab {uid} is behind: {status:?}"
             );
+            let filter = tab.replica.filter();
+            hold!(
+                14,
+                status.next_filter.is_none(),
+                "tab {uid} has not come to the part that is asked for: {status:?}"
+            );
+            let log = self.server.log.iter().map(|recorded| &recorded.commit);
+            let asked: BTreeSet<_> = log
+                .filter(|commit| filter.matches(commit))
+                .map(|commit| commit.id)
+                .collect();
+            hold!(
+                10,
+                *tab.confirmed() == asked,
+                "tab {uid} holds other commits than it asks for ({filter})"
+            );
             let disk = &self.devices[tab.device].disk;
             let parked: Vec<_> = tab.replica.parked().keys().collect();
             let stored: Vec<_> = disk.content.parked.keys().collect();
@@ -64,6 +81,9 @@ impl World {
             self.check_receipts(tab);
         }
         for pair in self.tabs.windows(2) {
+            if pair[0].replica.filter() != pair[1].replica.filter() {
+                continue;
+            }
             let same = pair[0].rows().streams().eq(pair[1].rows().streams());
             hold!(10, same, "two tabs that have caught up show other streams");
         }
