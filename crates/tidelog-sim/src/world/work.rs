@@ -9,7 +9,7 @@ use crate::options::Hazard;
 use crate::oracle::{Origin, word};
 use crate::reading;
 use tidelog_core::replica::{AppendError, Decision, Draft, Request};
-use tidelog_core::{CommitId, Condition, Event, Expected, Policy};
+use tidelog_core::{Commit, CommitId, Condition, Event, Expected, Policy, limits};
 
 impl World {
     pub(super) fn append(&mut self, tab: usize) {
@@ -167,6 +167,14 @@ impl World {
                 Request::Push {
                     commits, cursor, ..
                 } => {
+                    let bytes: usize = commits.iter().map(Commit::weight).sum();
+                    hold!(
+                        13,
+                        commits.len() <= limits::MAX_PUSH_COMMITS
+                            && (commits.len() == 1 || bytes <= limits::MAX_BODY_BYTES),
+                        "a push has {} commits and {bytes} bytes",
+                        commits.len()
+                    );
                     for commit in &commits {
                         let written = &self.devices[device].disk.written;
                         let attempt = (commit.id, commit.attempt);
