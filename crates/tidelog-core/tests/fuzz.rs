@@ -1,5 +1,5 @@
 //! Mutation fuzzing on a stable compiler: every seed of `fuzz/corpus`, every fixture, and many mutations of them go through
-//! every decoder. The same seeds give the same mutations. `fuzz/README.md` says how to fuzz for longer.
+//! every decoder, through a replica whose host lies, and through the admission rule. The same seeds give the same mutations. `fuzz/README.md` says how to fuzz for longer.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,18 +9,31 @@
     reason = "a test may fail by panicking"
 )]
 
+#[path = "../fuzz/src/authority.rs"]
+#[allow(unreachable_pub, reason = "the fuzz targets use it too")]
+mod authority;
 #[path = "../fuzz/src/checks.rs"]
 #[allow(unreachable_pub, reason = "the fuzz targets use it too")]
 mod checks;
+#[path = "../fuzz/src/choices.rs"]
+#[allow(unreachable_pub, reason = "the fuzz targets use it too")]
+mod choices;
 mod common;
+#[path = "../fuzz/src/replica.rs"]
+#[allow(unreachable_pub, reason = "the fuzz targets use it too")]
+mod replica;
 
+use common::server as admission;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use tidelog_core::directory::DirectoryRecord;
 use tidelog_core::*;
 
-/// Mutations of each seed.
+/// Mutations of each seed of a decoder, of which there are few.
 const MUTATIONS: usize = 400;
+/// Mutations of each seed that is a whole story, of which there are hundreds.
+const STORIES: usize = 1;
 
 fn place(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -98,10 +111,19 @@ fn run(
     repair: fn(&mut [u8]),
     check: impl Fn(&[u8]) -> bool,
 ) -> (usize, usize) {
+    run_some(seeds, MUTATIONS, repair, check)
+}
+
+fn run_some(
+    seeds: &[(String, Vec<u8>)],
+    mutations: usize,
+    repair: fn(&mut [u8]),
+    check: impl Fn(&[u8]) -> bool,
+) -> (usize, usize) {
     let (mut passed, mut refused) = (0, 0);
     let mut dice = Dice(1);
     for (name, seed) in seeds {
-        for round in 0..MUTATIONS {
+        for round in 0..mutations {
             let other = &seeds[dice.below(seeds.len())].1;
             let mut bytes = mutate(&mut dice, seed, other);
             // Some damage meets the checksum, most of it what is behind.
@@ -167,6 +189,56 @@ fn any_directory_record_decodes_or_says_why_not() {
         assert!(checks::directory(seed), "{name}");
     }
     reached(run(&seeds, checks::repair_record, checks::directory));
+}
+
+/// What the seeds of a folder reach; every mutation of them runs, too.
+fn reaches(folder: &str, run_input: fn(&[u8]) -> BTreeSet<&'static str>) -> BTreeSet<&'static str> {
+    let seeds = files(folder, "");
+    let reached = seeds.iter().flat_map(|(_, seed)| run_input(seed)).collect();
+    run_some(
+        &seeds,
+        STORIES,
+        |_| (),
+        |bytes| !run_input(bytes).is_empty(),
+    );
+    reached
+}
+
+#[test]
+fn no_input_makes_a_replica_panic() {
+    let reached = reaches("fuzz/corpus/replica", replica::run);
+    for state in [
+        "a page refused",
+        "acked",
+        "asked",
+        "compacted",
+        "confirmed",
+        "damaged",
+        "durable",
+        "failed",
+        "head",
+        "load",
+        "log",
+        "parked",
+        "pull",
+        "push",
+        "reopen",
+        "reset",
+        "resolved",
+        "snapshot",
+        "unknown",
+        "write",
+    ] {
+        assert!(reached.contains(state), "no seed reaches: {state}");
+    }
+}
+
+#[test]
+fn no_push_makes_the_admission_rule_panic_or_break_its_word() {
+    let reached = reaches("fuzz/corpus/authority", authority::run);
+    for verdict in ["accepted", "conflict", "duplicate", "rejected"] {
+        assert!(reached.contains(verdict), "no seed reaches: {verdict}");
+    }
 }
 
 #[test]
