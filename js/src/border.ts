@@ -396,6 +396,8 @@ export interface LogCore {
    */
   queueChanges(known: number): { readonly from: number; readonly entries: readonly QueueEntry[] };
   commit(id: string): QueuedCommit | undefined;
+  /** The versions that its events are shown with: for those who know the events. */
+  queuedVersions(id: string): ArrayLike<number> | undefined;
   /** An answer to a question that does not stand any more is ignored. */
   decide(id: string, question: number, decision: CoreDecision): void;
   /** Events of a stream from commits before this one; all of them if it is not in the queue. Their versions are 0. */

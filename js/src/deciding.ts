@@ -76,6 +76,7 @@ export class Deciding {
         const { events } = answer;
         const reads = answer.reads.map((read) => read.stream);
         core.decide(id, question, { events, reads, occurredAt });
+        this.#engine.mirror.queue.decided(id, { attempt, events, occurredAt });
         const own = events.filter((event) => event.stream === stream);
         const more = own.map((event) => draftToEvent(event, 0, { id, occurredAt }));
         this.#engine.pure(definition.kind, () => rows.foldOnto(folded, more));

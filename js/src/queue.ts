@@ -3,7 +3,7 @@
  * the confirmed state. Wasm owns the queue; this copy exists so that folding needs no border crossing.
  */
 import { draftToEvent } from "./batch.js";
-import type { Draft, LogCore, QueuedCommit } from "./border.js";
+import type { Draft, DraftEvent, LogCore, QueuedCommit } from "./border.js";
 import type { RecordedEvent } from "./types.js";
 
 const NONE: readonly RecordedEvent[] = [];
@@ -19,12 +19,21 @@ interface Entry {
   place: number;
 }
 
+/** What this tab decided a commit's attempt to be. */
+interface Decision {
+  readonly attempt: number;
+  readonly events: readonly DraftEvent[];
+  readonly occurredAt: number;
+}
+
 export class QueueMirror {
   /** In order. */
   #queue: Entry[] = [];
   readonly #entries = new Map<string, Entry>();
   /** Pending events by stream, in order. */
   readonly #byStream = new Map<string, RecordedEvent[]>();
+  /** Since the last refresh, by commit: wasm took them as they are, so they need not come back. */
+  readonly #decisions = new Map<string, Decision>();
   #place = 0;
 
   get size(): number {
@@ -68,6 +77,11 @@ export class QueueMirror {
     return events;
   }
 
+  /** Notes what a commit's attempt was decided to be. */
+  decided(id: string, decision: Decision): void {
+    this.#decisions.set(id, decision);
+  }
+
   /** Drops commits that were confirmed; gives the streams they touched. */
   settle(ids: readonly string[]): ReadonlySet<string> {
     const touched = new Set<string>();
@@ -107,10 +121,9 @@ export class QueueMirror {
       const known = gone.get(id);
       let entry = known;
       if (entry?.attempt !== attempt) {
-        const commit = core.commit(id);
+        entry = this.#decidedEntry(core, id, attempt) ?? this.#wholeEntry(core, id);
         // It left the queue between the two calls: another notice tells.
-        if (commit === undefined) continue;
-        entry = this.#toEntry(commit);
+        if (entry === undefined) continue;
         // A new attempt may stand anywhere in the queue.
         moved ||= known !== undefined;
         touch(known);
@@ -131,10 +144,27 @@ export class QueueMirror {
       this.#entries.set(entry.id, entry);
     }
     this.#index(touched, tail);
+    this.#decisions.clear();
     return touched;
   }
 
-  #toEntry(commit: QueuedCommit): Entry {
+  #decidedEntry(core: LogCore, id: string, attempt: number): Entry | undefined {
+    const decision = this.#decisions.get(id);
+    if (decision?.attempt !== attempt) return undefined;
+    const versions = core.queuedVersions(id);
+    if (versions === undefined) return undefined;
+    const { events, occurredAt } = decision;
+    return {
+      id,
+      attempt,
+      events: events.map((event, i) => draftToEvent(event, versions[i] ?? 0, { id, occurredAt })),
+      place: ++this.#place,
+    };
+  }
+
+  #wholeEntry(core: LogCore, id: string): Entry | undefined {
+    const commit: QueuedCommit | undefined = core.commit(id);
+    if (commit === undefined) return undefined;
     return {
       id: commit.id,
       attempt: commit.attempt,

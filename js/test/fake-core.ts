@@ -254,6 +254,10 @@ export class FakeCore implements LogCore {
     return undefined;
   }
 
+  queuedVersions(id: string): readonly number[] | undefined {
+    return this.commit(id)?.events.map(({ version }) => version);
+  }
+
   decide(id: string, question: number, answer: CoreDecision): void {
     this.#borrow(() => {
       if (question !== this.#questions || !this.#asked) return;

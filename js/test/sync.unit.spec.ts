@@ -100,8 +100,11 @@ describe("others' events", () => {
     const { id } = log.todo("a").stamp();
     const title = log.todo("a").state.title;
     const occurredAt = log.row(todo, "a").getSnapshot()?.updatedAt;
+    const asked = vi.spyOn(core, "queuedVersions");
     core.pull(theirs("completed", {}));
     await settled();
+    // The events that were decided here do not come back.
+    expect(asked.mock.calls).toEqual([[id]]);
     expect(core.answers).toMatchObject([{ id, answer: { events: [{ type: "todo.added" }] } }]);
     expect(log.row(todo, "a").getSnapshot()).toMatchObject({
       version: 2,

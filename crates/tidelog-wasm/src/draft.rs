@@ -108,6 +108,10 @@ fn labels(of: Fields<'_>) -> Result<(Vec<Tag>, Meta), DraftError> {
         tags.push(Tag::new(tag)?);
     }
     let meta = of.value("meta");
+    // Most events have none, and to ask nothing for a field throws, which takes as long as all the rest.
+    if meta.is_undefined() {
+        return Ok((tags, Meta::default()));
+    }
     let meta = Fields::of(&meta);
     let reference = |field| -> Result<Option<Reference>, DraftError> {
         let text = meta.optional_text(field)?;

@@ -340,6 +340,20 @@ impl LogCore {
         changes.into()
     }
 
+    /// The versions that the events of a commit of the queue are shown with.
+    ///
+    /// # Errors
+    /// `invalid_argument` if the id is none.
+    #[wasm_bindgen(js_name = queuedVersions)]
+    #[allow(clippy::cast_precision_loss, reason = "versions stay below 2^53")]
+    pub fn queued_versions(&self, id: &str) -> Result<Option<Vec<f64>>, JsValue> {
+        let id = commit_id(id)?;
+        let mut queued = self.queued.borrow_mut();
+        let queued = queued.get_or_insert_with(|| Queue::of(&self.inner));
+        let versions = queued.0.get(&id).map(|(_, versions)| versions);
+        Ok(versions.map(|all| all.iter().map(|version| *version as f64).collect()))
+    }
+
     /// A commit of the queue, whole.
     ///
     /// # Errors

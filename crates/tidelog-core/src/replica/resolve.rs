@@ -192,7 +192,8 @@ impl Replica {
 
     /// Puts the question about a commit of the queue to the host.
     fn ask(&mut self, id: CommitId, conflicts: Vec<Conflict>) {
-        if let Some(entry) = self.entry(id) {
+        let place = self.place(id);
+        if let Some(entry) = place.and_then(|place| self.queue.get(place)) {
             let local = entry.local.clone();
             let attempt = local.commit.attempt.next();
             self.put_question(&local, attempt, conflicts);
