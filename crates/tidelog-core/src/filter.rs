@@ -69,18 +69,19 @@ impl Filter {
         for kind in kinds {
             let kind = kind.as_ref();
             check_name("stream kind", kind, MAX_ID_BYTES)?;
-            filter.kinds.push(kind.into());
-        }
-        filter.kinds.sort_unstable();
-        filter.kinds.dedup();
-        for stream in streams {
-            let stream = StreamId::new(stream.as_ref())?;
-            if !filter.wants_kind(stream.kind()) {
-                filter.streams.push(stream);
+            // Sorting takes more Wasm than inserting a few.
+            if let Err(place) = filter.place_of(kind) {
+                filter.kinds.insert(place, kind.into());
             }
         }
-        filter.streams.sort_unstable();
-        filter.streams.dedup();
+        for stream in streams {
+            let stream = StreamId::new(stream.as_ref())?;
+            if filter.place_of(stream.kind()).is_err()
+                && let Err(place) = filter.streams.binary_search(&stream)
+            {
+                filter.streams.insert(place, stream);
+            }
+        }
         let count = filter.kinds.len() + filter.streams.len();
         if count > MAX_FILTER_TERMS {
             let max = MAX_FILTER_TERMS;
@@ -104,14 +105,14 @@ impl Filter {
     #[must_use]
     pub fn wants(&self, stream: &StreamId) -> bool {
         self.is_everything()
-            || self.wants_kind(stream.kind())
+            || self.place_of(stream.kind()).is_ok()
             || self.streams.binary_search(stream).is_ok()
     }
 
-    fn wants_kind(&self, kind: &str) -> bool {
+    /// Where a kind is, or would be.
+    fn place_of(&self, kind: &str) -> Result<usize, usize> {
         self.kinds
             .binary_search_by(|known| known.as_str().cmp(kind))
-            .is_ok()
     }
 
     /// Does it ask for any stream that this commit writes?
