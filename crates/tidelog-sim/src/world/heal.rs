@@ -2,12 +2,16 @@
 
 use super::World;
 use crate::hold;
+use crate::network::Flight;
 use crate::options::Hazard;
 
 /// More rounds than any world needs.
 const MOST_ROUNDS: usize = 2_000;
 /// Longer than the longest wait that a server may ask for, and some back-off after it.
 const LONGEST_MILLIS: i64 = 15 * 60 * 1_000;
+
+/// How long a server holds a pull back at most.
+const LONG_POLL_MILLIS: i64 = 30_000;
 
 impl World {
     /// The end of all faults; then two looks, because quiet has to be stable.
@@ -92,6 +96,7 @@ impl World {
                 Some(wake.millis() - offset)
             });
             match wake.min() {
+                None if self.is_waiting_for_news() && self.end_long_polls() => {}
                 None => return,
                 Some(at) => {
                     hold!(
@@ -110,6 +115,27 @@ impl World {
             }
         }
         crate::violation::broken(14, format_args!("no rest after faults ended: livelock"));
+    }
+
+    /// Is something left that a tab would see if it looked?
+    fn is_waiting_for_news(&self) -> bool {
+        self.tabs.iter().any(|tab| {
+            let counts = tab.replica.counts();
+            counts.unwritten + counts.pending + counts.acked > 0
+        })
+    }
+
+    /// A server holds a pull back for so long only and answers that there is nothing new: then a tab looks at its database, too,
+    /// because a hint of another tab may have been lost. Was there one?
+    fn end_long_polls(&mut self) -> bool {
+        let mut held = false;
+        for flight in &mut self.flights {
+            if let Flight::Pull { wait, .. } = flight {
+                held |= core::mem::take(wait);
+            }
+        }
+        self.now += LONG_POLL_MILLIS;
+        held
     }
 
     /// Everything on its way arrives. Did anything move?
