@@ -384,7 +384,8 @@ impl Replica {
     }
 
     fn knows(&self, id: CommitId) -> bool {
-        self.parked.contains_key(&id) || self.ids.contains(&id)
+        let leaving = self.departing.iter().any(|departing| departing.id == id);
+        leaving || self.parked.contains_key(&id) || self.ids.contains(&id)
     }
 
     fn entry(&self, id: CommitId) -> Option<&Entry> {

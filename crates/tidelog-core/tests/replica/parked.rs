@@ -3,11 +3,12 @@
 use super::app::{any_command, any_event};
 use super::bench::Bench;
 use super::dice::Dice;
+use super::disk::Fault;
 use tidelog_core::condition::Conflict;
-use tidelog_core::replica::{ParkReason, Parked, ReceiptState, SyncError};
+use tidelog_core::replica::{AppendError, Draft, ParkReason, Parked, ReceiptState, SyncError};
 use tidelog_core::{
-    Attempt, Commit, CommitId, Epoch, EventId, Expected, Local, Policy, ReplicaId, Seq, StreamId,
-    Version,
+    Attempt, Commit, CommitId, Epoch, EventId, Expected, Filter, Local, Policy, ReplicaId, Seq,
+    StreamId, Version,
 };
 
 fn network() -> SyncError {
@@ -153,4 +154,34 @@ fn a_parked_commit_that_turns_out_to_be_confirmed_is_told_so_under_another_repli
         bench.heard(0, id),
         Some(ReceiptState::Confirmed(_))
     ));
+}
+
+#[test]
+fn the_id_of_a_commit_that_is_about_to_be_parked_is_in_use() {
+    let mut bench = Bench::new(1);
+    let id = bench.note(0, "facts/0", "1");
+    bench.save(0);
+    bench.stranger("facts/0", "facts.learnt", "2");
+    bench.requests(0);
+    let cursor = bench.replica(0).head().cursor;
+    let (frames, head) = bench.server.pull(cursor, &Filter::default(), 1, 1).unwrap();
+    let time = bench.time();
+    bench
+        .replica(0)
+        .handle_pulled(time, cursor, &Filter::default(), frames, head)
+        .unwrap();
+    // The page is written and judged; the parked record is not written yet.
+    while bench.replica(0).queue().count() > 0 {
+        assert!(bench.store(0, Fault::None), "it is never judged");
+    }
+    assert!(bench.replica(0).parked().is_empty());
+    let again = Draft {
+        id,
+        conditions: Vec::new(),
+        events: vec![any_event(&mut Dice::new(1))],
+        command: None,
+        policy: Policy::Ask,
+    };
+    let refused = bench.replica(0).append(again);
+    assert_eq!(refused, Err(AppendError::RepeatedId { id }));
 }
