@@ -111,7 +111,9 @@ impl Disk {
         self.content.damaged = true;
         let (bytes, _) = self.content.log.values_mut().nth(frame).unwrap();
         let mut damaged = bytes.to_vec();
-        let inside = frame::HEADER_BYTES + byte % (damaged.len() - frame::HEADER_BYTES);
+        // The header of a frame with gaps is eight bytes longer.
+        let header = frame::HEADER_BYTES + if damaged[4] > 2 { 8 } else { 0 };
+        let inside = header + byte % (damaged.len() - header);
         damaged[inside] ^= 1;
         *bytes = damaged.into();
     }
