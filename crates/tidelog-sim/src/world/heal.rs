@@ -121,14 +121,19 @@ impl World {
     fn is_waiting_for_news(&self) -> bool {
         self.tabs.iter().any(|tab| {
             let counts = tab.replica.counts();
+            let stored = self.devices[tab.device].disk.content.head.generation;
             counts.unwritten + counts.pending + counts.acked > 0
+                || tab.replica.head().generation < stored
         })
     }
 
     /// A server holds a pull back for so long only and answers that there is nothing new: then a tab looks at its database, too,
-    /// because a hint of another tab may have been lost. Was there one?
+    /// because a hint of another tab may have been lost. A browser loses one only on a page that sleeps, and a page looks when it
+    /// wakes. Was there anything to hear?
     fn end_long_polls(&mut self) -> bool {
-        let mut held = false;
+        let uids = self.tabs.iter().map(|tab| tab.uid);
+        self.hints.extend(uids);
+        let mut held = !self.hints.is_empty();
         for flight in &mut self.flights {
             if let Flight::Pull { wait, .. } = flight {
                 held |= core::mem::take(wait);
