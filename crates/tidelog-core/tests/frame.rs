@@ -203,7 +203,9 @@ proptest! {
             survives(&bytes),
             Err(FrameError::Checksum { .. } | FrameError::Truncated { .. })
         );
-        prop_assert!(!stopped || bytes.len() < 80, "the checksum hid the decoder");
+        // A frame with gaps begins with eight bytes more.
+        let header = if bytes.get(4) == Some(&3) { 88 } else { 80 };
+        prop_assert!(!stopped || bytes.len() < header, "the checksum hid the decoder");
     }
 }
 
