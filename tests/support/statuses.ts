@@ -119,10 +119,16 @@ export function statusesOf(page: Page): Promise<readonly ShownStatus[]> {
   return page.evaluate(() => window.statuses);
 }
 
-/** The phases, each once in a row. */
+/**
+ * The phases, each once in a row. News of others may come at any time, and {@link contradictionsOf} demands that there was
+ * something to catch up with: so what goes from there to live counts as live.
+ */
 export function phasesOf(statuses: readonly ShownStatus[]): string {
-  const phases = statuses.map(({ phase }) => phase);
-  return phases.filter((phase, i) => phase !== phases[i - 1]).join(" ");
+  const row = (phases: readonly string[]) => phases.filter((phase, i) => phase !== phases[i - 1]);
+  const phases = row(statuses.map(({ phase }) => phase));
+  return row(phases.filter((phase, i) => phase !== "catching-up" || phases[i + 1] !== "live")).join(
+    " ",
+  );
 }
 
 /**
