@@ -84,7 +84,8 @@ impl Replica {
     fn is_passed_over(&self, entry: &Entry) -> bool {
         let here = self.head.cursor.position;
         matches!(entry.state, State::Acked(position) if position <= here)
-            && !self.filters.kept.matches(&entry.local.commit)
+            && (!self.filters.kept.matches(&entry.local.commit)
+                || self.sync.left_out.contains(&entry.id()))
     }
 
     /// Ends the commits that gaps stand for.
@@ -107,6 +108,7 @@ impl Replica {
                 parked: None,
                 listed: false,
             });
+            self.sync.left_out.retain(|id| *id != entry.id());
             self.receipt(entry.id(), ReceiptState::Confirmed(position));
         }
         self.queue_changed();

@@ -234,7 +234,21 @@ impl Replica {
             let Some(index) = index else { continue };
             next_queued = index;
             match result.verdict {
-                Verdict::Accepted { positions, .. } | Verdict::Duplicate { positions, .. } => {
+                Verdict::Accepted {
+                    positions,
+                    versions,
+                    ..
+                }
+                | Verdict::Duplicate {
+                    positions,
+                    versions,
+                    ..
+                } => {
+                    self.sync.left_out.retain(|id| *id != result.id);
+                    let kept = &self.filters.kept;
+                    if !versions.iter().any(|written| kept.wants(&written.stream)) {
+                        self.sync.left_out.push(result.id);
+                    }
                     self.sync
                         .acks
                         .push((result.id, result.attempt, positions.last));

@@ -35,6 +35,8 @@ pub(super) struct Sync {
     /// The filter of the pull that is under way.
     pub(super) pulling: Option<Filter>,
     pub(super) acks: Vec<(CommitId, Attempt, Position)>,
+    /// Acked commits that the server left out for the filter, whatever their events are here: another attempt of them was accepted.
+    pub(super) left_out: Vec<CommitId>,
     pub(super) page: Option<Page>,
     pub(super) server_head: Option<Position>,
     pub(super) caught_up: bool,
@@ -61,6 +63,7 @@ impl Sync {
             pushing: None,
             pulling: None,
             acks: Vec::new(),
+            left_out: Vec::new(),
             page: None,
             server_head: None,
             caught_up: false,
@@ -135,6 +138,7 @@ impl Sync {
     pub(super) fn restart(&mut self) {
         self.page = None;
         self.acks.clear();
+        self.left_out.clear();
         self.pushing = None;
         self.pulling = None;
         self.server_head = None;
@@ -309,10 +313,10 @@ impl Replica {
             here
         };
         self.settle_passed_over();
-        let kept = &self.filters.kept;
+        let (kept, left_out) = (&self.filters.kept, &self.sync.left_out);
         for entry in &mut self.queue {
             let lost = matches!(entry.state, State::Acked(position) if position <= here);
-            if lost && kept.matches(&entry.local.commit) {
+            if lost && kept.matches(&entry.local.commit) && !left_out.contains(&entry.id()) {
                 entry.state = State::Pending;
             }
         }
