@@ -167,6 +167,7 @@ function says({ phase, words }: StatusLine, { pending, parked, ...status }: Show
 export function contradictionsOf(statuses: readonly ShownStatus[]): readonly string[] {
   const wrong: string[] = [];
   let before: ShownStatus | undefined;
+  let fell: Pick<ShownStatus, "position" | "parked"> = { position: 0, parked: 0 };
   for (const [i, status] of statuses.entries()) {
     const say = (what: string) => wrong.push(`status ${i}: ${what}: ${JSON.stringify(status)}`);
     const { phase, error, position, head, pending } = status;
@@ -176,10 +177,13 @@ export function contradictionsOf(statuses: readonly ShownStatus[]): readonly str
     if (status.retries && error === undefined) say("tries again, and nothing is wrong");
     if (before !== undefined && before.resets === status.resets) {
       if (position < before.position) say(`went back from ${before.position}`);
-      const settled = position > before.position || status.parked > before.parked;
-      if (pending < before.pending && !settled && phase !== "closed")
-        say(`${before.pending} were pending`);
-    }
+      // What is confirmed may leave the pending ones a status later, but not before.
+      const settled = position > fell.position || status.parked > fell.parked;
+      if (pending < before.pending) {
+        if (!settled && phase !== "closed") say(`${before.pending} were pending`);
+        fell = status;
+      }
+    } else fell = { position: 0, parked: 0 };
     before = status;
   }
   // News may be on their way to the disk, own ones and others', but not for ever.
