@@ -14,7 +14,7 @@ mod stored;
 mod verify;
 
 pub use any::{AnyStore, StoreAddress};
-pub use candidate::{Candidate, MAX_JSON_DEPTH};
+pub use candidate::Candidate;
 pub use error::StoreError;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

@@ -374,8 +374,10 @@ pub fn is_json(text: &str) -> bool {
         && depth(text) <= limits::MAX_JSON_DEPTH
 }
 
-/// How deep valid JSON is nested. `serde_json` skips over values without a limit of its own.
-fn depth(json: &str) -> usize {
+/// How deep a JSON text is nested, in one pass without recursion: `serde_json` skips over values without a limit of its
+/// own. For other text the number means nothing.
+#[must_use]
+pub fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = json.bytes();
     let mut in_string = false;

@@ -57,7 +57,7 @@ impl Caps {
             commit_conditions: limits::MAX_COMMIT_CONDITIONS,
             event_tags: limits::MAX_EVENT_TAGS,
             id_bytes: limits::MAX_ID_BYTES,
-            json_depth: crate::store::MAX_JSON_DEPTH,
+            json_depth: limits::MAX_JSON_DEPTH,
             pull_bytes: PULL_BYTES,
             filter_terms: limits::MAX_FILTER_TERMS,
             filter_bytes: limits::MAX_FILTER_BYTES,

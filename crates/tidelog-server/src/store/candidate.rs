@@ -2,10 +2,8 @@
 
 use tidelog_core::Commit;
 use tidelog_core::authority::{Rejection, RejectionCode};
-use tidelog_core::protocol::json::is_json;
-
-/// How deep the arrays and objects of a payload may nest: the most that `serde_json` parses by default.
-pub const MAX_JSON_DEPTH: usize = 127;
+use tidelog_core::limits::MAX_JSON_DEPTH;
+use tidelog_core::protocol::json::{depth, is_json};
 
 /// A commit and, if a payload of it is not JSON, why it can never be stored.
 #[derive(Debug)]
@@ -35,26 +33,6 @@ fn wrong_json(text: &str) -> Option<String> {
         return Some(format!("nests deeper than {MAX_JSON_DEPTH} levels"));
     }
     (!is_json(text)).then(|| "is not a JSON value".into())
-}
-
-/// How deep a JSON text nests, in one pass without recursion. For other text the number means nothing.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 #[cfg(test)]
