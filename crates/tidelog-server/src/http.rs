@@ -8,6 +8,7 @@ mod access;
 mod body;
 mod caps;
 mod cors;
+mod feed;
 mod negotiation;
 pub(crate) mod pages;
 mod params;
@@ -23,6 +24,7 @@ pub use rate::Rate;
 pub use routes::router;
 
 use crate::store::LogStore;
+use feed::Feeds;
 use rate::Limiter;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ struct Shared<S> {
     closing: watch::Sender<bool>,
     large_pushes: Arc<Semaphore>,
     limiter: Option<Limiter>,
+    feeds: Feeds,
 }
 
 impl<S> Clone for App<S> {
@@ -92,6 +95,7 @@ impl<S: LogStore> App<S> {
                 closing,
                 large_pushes,
                 limiter,
+                feeds: Feeds::default(),
             }),
         }
     }
@@ -122,6 +126,10 @@ impl<S: LogStore> App<S> {
 
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
         self.shared.limiter.as_ref()
+    }
+
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.shared.feeds
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -20,12 +20,22 @@ pub(crate) const LARGE_PUSHES: usize = 8;
 pub(crate) const STREAM_EVENTS: u64 = 1_000;
 /// How many logs one live call may follow.
 pub(crate) const LIVE_LOGS: usize = 64;
+/// About how many bytes of frames news carry; more are pulled.
+pub(crate) const NEWS_BYTES: usize = 64 * 1024;
 /// How often a quiet live connection says that it is alive.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The lowest client version that this server serves.
 pub(crate) const MIN_CLIENT: u32 = 1;
 /// What a client may rely on.
-pub(crate) const FEATURES: [&str; 6] = ["frames", "chain", "live", "sse", "append", "filter"];
+pub(crate) const FEATURES: [&str; 7] = [
+    "frames",
+    "chain",
+    "live",
+    "liveCommits",
+    "sse",
+    "append",
+    "filter",
+];
 
 /// The caps as a log's description shows them.
 #[derive(Debug, Serialize)]

@@ -9,6 +9,8 @@ mod push;
 mod sse;
 mod stream;
 
+pub(super) use pull::recorded_json;
+
 use super::{App, Problem, caps, cors, www};
 use crate::store::{LogState, LogStore};
 use axum::Router;

@@ -3,6 +3,7 @@
 use crate::cluster::{Database, Fsync};
 use crate::crash::{Writer, stored};
 use crate::harness::{Server, commit, run_on, text, uuid};
+use crate::live::{live_with, notice};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, channel};
@@ -194,5 +195,20 @@ fn a_database_that_cannot_be_reached_is_said_without_its_password() {
         assert_eq!(output.status.code(), Some(1));
         assert!(!output.stderr.is_empty());
         assert!(!text(&output.stderr).contains("hunter2"));
+    }
+}
+
+/// News of one process carry what was pushed to another.
+#[test]
+fn who_listens_to_one_process_hears_what_another_stores() {
+    let database = Database::fresh(Fsync(false));
+    let (one, other) = (Server::on(&database.url()), Server::on(&database.url()));
+    let mut told = live_with(&one, 0, "json");
+    let replica = uuid();
+    for seq in 1..=20 {
+        other.push(&replica, &[commit(seq, "todo/1", &json!("any"))]);
+        let commits = notice(&mut told)["commits"].take();
+        assert_eq!(commits[0]["events"][0]["position"], seq);
+        assert_eq!(commits.as_array().map(Vec::len), Some(1));
     }
 }

@@ -1,25 +1,28 @@
-//! `POST /v1/live`: one connection that tells of the heads of any number of logs, as lines of JSON.
+//! `POST /v1/live`: one connection that tells of any number of logs, as lines of JSON.
 
 use crate::http::access::{Caller, Scope};
 use crate::http::caps::{HEARTBEAT, LIVE_LOGS};
+use crate::http::feed::{Carried, Listener, News, is_at};
 use crate::http::params;
 use crate::http::{App, Problem, body, negotiation};
 use crate::store::{After, LogState, LogStore};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, BoxStream, StreamExt};
-use serde::{Deserialize, Serialize};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use serde::Deserialize;
 use std::convert::Infallible;
-use std::time::Duration;
-use tidelog_core::protocol::LogHead;
-use tidelog_core::{Cursor, Epoch, LogName, Position};
+use std::sync::Arc;
+use tidelog_core::LogName;
+use tokio::time::Instant;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     logs: Vec<AskedLog>,
+    /// As what commits come along.
+    commits: Option<Carried>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,14 +30,6 @@ struct Asked {
 struct AskedLog {
     log: String,
     cursor: Option<String>,
-}
-
-/// A log's end has moved, or differs from the caller's cursor.
-#[derive(Debug, Serialize)]
-struct Notice {
-    log: LogName,
-    epoch: Epoch,
-    head: LogHead,
 }
 
 pub(super) async fn follow<S: LogStore>(
@@ -50,73 +45,78 @@ pub(super) async fn follow<S: LogStore>(
             "more than {LIVE_LOGS} logs at once"
         )));
     }
-    let mut notices: Vec<BoxStream<'static, String>> = vec![heartbeats().boxed()];
-    for asked in asked.logs {
-        let (log, _) = caller.on(&app, &asked.log, Scope::Read)?;
-        let known = params::after(asked.cursor.as_deref())?;
-        app.store().state(&log).await?;
-        notices.push(heads(app.clone(), log, known).boxed());
+    let mut notices: Vec<BoxStream<'static, Bytes>> = vec![heartbeats(b"{}\n").boxed()];
+    for one in asked.logs {
+        let (log, _) = caller.on(&app, &one.log, Scope::Read)?;
+        let known = params::after(one.cursor.as_deref())?;
+        let (listener, state) = app.listen(&log).await?;
+        let told = Told {
+            listener,
+            log,
+            state,
+            carried: asked.commits,
+        };
+        notices.push(told.notices(known).boxed());
     }
     let lines = stream::select_all(notices)
         .take_until(app.closing())
         .take_until(caller.ended(&app))
         .map(Ok::<_, Infallible>);
-    let media_type = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/x-ndjson"),
-        ),
+    Ok(stream_of("application/x-ndjson", Body::from_stream(lines)))
+}
+
+/// An answer that does not end.
+pub(super) fn stream_of(media_type: &'static str, body: Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         // Proxies that gather answers would hold the news back.
         (
             header::HeaderName::from_static("x-accel-buffering"),
             HeaderValue::from_static("no"),
         ),
     ];
-    Ok((media_type, Body::from_stream(lines)).into_response())
+    (headers, body).into_response()
 }
 
-fn heartbeats() -> impl futures_util::Stream<Item = String> + Send {
-    stream::unfold(Duration::ZERO, |pause| async move {
-        // The first one at once, so that the caller sees that the connection stands.
-        tokio::time::sleep(pause).await;
-        Some(("{}\n".to_owned(), HEARTBEAT))
+/// Signs of life; the first one at once, so that the caller sees that the connection stands.
+pub(super) fn heartbeats(sign: &'static [u8]) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Instant::now(), move |at| async move {
+        tokio::time::sleep_until(at).await;
+        Some((Bytes::from_static(sign), Instant::now() + HEARTBEAT))
     })
 }
 
-/// A line whenever the log is not where the caller was last told.
-fn heads<S: LogStore>(
-    app: App<S>,
+/// What a caller knows of a log.
+struct Told {
+    listener: Listener,
     log: LogName,
-    known: After,
-) -> impl futures_util::Stream<Item = String> + Send {
-    let watch = app.store().watch(&log);
-    stream::unfold(
-        (app, log, watch, known),
-        |(app, log, mut watch, known)| async move {
-            loop {
-                watch.mark_unchanged();
-                let state = app.store().state(&log).await.ok()?;
-                if !is_at(&state, known) {
-                    let notice = Notice {
-                        log: log.clone(),
-                        epoch: state.epoch,
-                        head: state.head,
-                    };
-                    let line = serde_json::to_string(&notice).ok()? + "\n";
-                    return Some((line, (app, log, watch, After::Cursor(state.cursor()))));
-                }
-                watch.changed().await.ok()?;
-            }
-        },
-    )
+    state: LogState,
+    carried: Option<Carried>,
 }
 
-fn is_at(state: &LogState, known: After) -> bool {
-    match known {
-        After::Position(position) => position == state.head.position,
-        After::Cursor(cursor) if cursor == Cursor::default() => {
-            state.head.position == Position::START
+impl Told {
+    /// A line whenever the log is not where the caller was last told.
+    fn notices(self, known: After) -> impl Stream<Item = Bytes> + Send {
+        let first = match is_at(self.state, known) {
+            true => None,
+            false => News::end(self.state).line(&self.log, None),
+        };
+        stream::iter(first).chain(stream::unfold(self, Self::step))
+    }
+
+    async fn step(mut self) -> Option<(Bytes, Self)> {
+        let news = self.news().await?;
+        let carried = self.carried.filter(|_| news.follows(self.state));
+        self.state = news.state();
+        Some((news.line(&self.log, carried)?, self))
+    }
+
+    async fn news(&mut self) -> Option<Arc<News>> {
+        loop {
+            let news = self.listener.next().await?;
+            if !news.is_old(self.state) {
+                return Some(news);
+            }
         }
-        After::Cursor(cursor) => cursor == state.cursor(),
     }
 }

@@ -88,7 +88,10 @@ fn to_json(page: Page, log: &LogName) -> Result<PullResponse, Problem> {
 }
 
 /// A commit as JSON.
-pub(super) fn recorded_json(stored: &Stored, log: &LogName) -> Result<RecordedJson, Problem> {
+pub(in crate::http) fn recorded_json(
+    stored: &Stored,
+    log: &LogName,
+) -> Result<RecordedJson, Problem> {
     json::recorded(&stored.recorded, stored.chain).map_err(|error| {
         let (position, detail) = (
             stored.recorded.position,

@@ -1,20 +1,20 @@
 //! `GET /v1/logs/{log}/live`: every commit as a server-sent event, for `EventSource` and `curl`.
 
-use super::pull::recorded_json;
+use super::live::{heartbeats, stream_of};
 use crate::http::access::{Caller, Reading};
-use crate::http::caps::{HEARTBEAT, PULL_BYTES};
+use crate::http::caps::NEWS_BYTES;
+use crate::http::feed::{self, Listener};
 use crate::http::{App, Problem, params};
-use crate::store::{After, LogStore, PageCap, Stored};
+use crate::store::{After, LogState, LogStore, PageCap};
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::stream::{self, Stream, StreamExt};
+use axum::response::Response;
+use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
-use std::collections::VecDeque;
 use std::convert::Infallible;
-use tidelog_core::{LogName, Position};
-use tokio::sync::watch;
+use tidelog_core::LogName;
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -29,80 +29,82 @@ pub(super) async fn follow<S: LogStore>(
     caller: Caller,
     headers: HeaderMap,
     query: Result<Query<Asked>, QueryRejection>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<Response, Problem> {
     let asked = params::query(query)?;
     // A browser that reconnects repeats the address it began with and adds how far it came.
     let last = headers
         .get(LAST_EVENT_ID)
         .map(|value| value.to_str().unwrap_or("?"));
     let after = params::after(last.or(asked.after.as_deref()))?;
-    let watch = app.store().watch(&log);
     let closing = app.closing();
     let ended = caller.ended(&app);
     let mut follower = Follower {
+        listener: app.listen(&log).await?.0,
         app,
         log,
-        watch,
-        after,
-        ready: VecDeque::new(),
+        place: Place::Behind(after),
     };
     // The first page is read before the answer begins, so that a wrong cursor is a problem and not a broken stream.
-    follower.fill().await?;
-    let events = stream::unfold(follower, Follower::step)
+    let first = follower.read(after).await?;
+    let commits = stream::iter(first).chain(stream::unfold(follower, Follower::step));
+    let events = stream::select(heartbeats(b":\n\n"), commits)
         .take_until(closing)
         .take_until(ended)
-        .map(Ok);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+        .map(Ok::<_, Infallible>);
+    Ok(stream_of("text/event-stream", Body::from_stream(events)))
 }
 
+/// Reads until it is level with the log, then listens; reads again when it has missed something.
 struct Follower<S> {
     app: App<S>,
     log: LogName,
-    watch: watch::Receiver<Position>,
-    after: After,
-    ready: VecDeque<Stored>,
+    listener: Listener,
+    place: Place,
+}
+
+enum Place {
+    Behind(After),
+    Level(LogState),
 }
 
 impl<S: LogStore> Follower<S> {
-    async fn fill(&mut self) -> Result<(), Problem> {
-        self.watch.mark_unchanged();
-        let cap = PageCap {
-            bytes: PULL_BYTES,
-            events: u64::MAX,
-        };
-        self.ready = self
-            .app
-            .store()
-            .page(&self.log, self.after, cap)
-            .await?
-            .commits
-            .into();
-        Ok(())
-    }
-
-    async fn step(mut self) -> Option<(Event, Self)> {
+    async fn step(mut self) -> Option<(Bytes, Self)> {
         loop {
-            if let Some(stored) = self.ready.pop_front() {
-                let last = stored.recorded.last_position();
-                self.after = After::Position(last);
-                return Some((event(&stored, last, &self.log)?, self));
-            }
-            self.fill().await.ok()?;
-            if self.ready.is_empty() {
-                self.watch.changed().await.ok()?;
+            match self.place {
+                Place::Behind(after) => {
+                    if let Some(events) = self.read(after).await.ok()? {
+                        return Some((events, self));
+                    }
+                }
+                Place::Level(at) => {
+                    let news = self.listener.next().await?;
+                    if news.is_old(at) {
+                        continue;
+                    }
+                    if news.follows(at) {
+                        self.place = Place::Level(news.state());
+                        return Some((news.events(&self.log)?, self));
+                    }
+                    self.place = Place::Behind(After::Cursor(at.cursor()));
+                }
             }
         }
     }
-}
 
-fn event(stored: &Stored, last: Position, log: &LogName) -> Option<Event> {
-    let json = serde_json::to_string(&recorded_json(stored, log).ok()?).ok()?;
-    // Line ends in JSON stand between tokens only, and would end the field here.
-    let line = json.replace(['\n', '\r'], " ");
-    Some(
-        Event::default()
-            .event("commits")
-            .id(last.to_string())
-            .data(line),
-    )
+    /// The next commits as events; `None` at the log's end.
+    async fn read(&mut self, after: After) -> Result<Option<Bytes>, Problem> {
+        let cap = PageCap {
+            bytes: NEWS_BYTES,
+            events: u64::MAX,
+        };
+        let page = self.app.store().page(&self.log, after, cap).await?;
+        self.place = match page.commits.last() {
+            None => Place::Level(page.state),
+            Some(last) => Place::Behind(After::Position(last.recorded.last_position())),
+        };
+        if page.commits.is_empty() {
+            return Ok(None);
+        }
+        feed::events(&page.commits, &self.log).map(Some)
+    }
 }
