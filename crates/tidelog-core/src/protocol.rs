@@ -34,6 +34,8 @@ pub const EPOCH_HEADER: &str = "tidelog-epoch";
 pub const HEAD_HEADER: &str = "tidelog-head";
 /// On each answer: the chain hash at the head.
 pub const CHAIN_HEADER: &str = "tidelog-chain";
+/// The header by which a pull of everything says how many positions lie between the ends of two segments, if the server has any.
+pub const SEGMENTS_HEADER: &str = "tidelog-segments";
 
 /// The end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ mod ledger;
 mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod segment;
 mod sqlite;
 mod stored;
 mod verify;
@@ -18,9 +19,11 @@ pub use candidate::Candidate;
 pub use error::StoreError;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+pub use segment::{SEGMENT_EVENTS, Segment, sealed};
 pub use sqlite::{Options, SqliteStore};
 pub use verify::Verified;
 
+use segment::Sealed;
 use std::future::Future;
 use tidelog_core::protocol::{LogHead, PushResponse};
 use tidelog_core::{
@@ -193,6 +196,24 @@ pub trait LogStore: std::fmt::Debug + Send + Sync + 'static {
         stream: &StreamId,
         range: StreamRange,
     ) -> impl Future<Output = Result<StreamPage, StoreError>> + Send;
+
+    /// A sealed run of the log by its number, from 1; `None` if the log has not come so far, or if it would be too large. One that
+    /// was given once is given again byte for byte.
+    ///
+    /// Without an implementation it is encoded whenever it is asked for.
+    fn segment(
+        &self,
+        log: &LogName,
+        number: u64,
+    ) -> impl Future<Output = Result<Option<Segment>, StoreError>> + Send
+    where
+        Self: Sized,
+    {
+        async move {
+            let built = segment::build(self, log, number).await?;
+            Ok(built.and_then(Sealed::segment))
+        }
+    }
 
     /// Recomputes everything that follows from a log's commits and compares it with what is stored.
     ///

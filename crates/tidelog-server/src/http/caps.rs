@@ -27,7 +27,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The lowest client version that this server serves.
 pub(crate) const MIN_CLIENT: u32 = 1;
 /// What a client may rely on.
-pub(crate) const FEATURES: [&str; 7] = [
+pub(crate) const FEATURES: [&str; 8] = [
     "frames",
     "chain",
     "live",
@@ -35,6 +35,7 @@ pub(crate) const FEATURES: [&str; 7] = [
     "sse",
     "append",
     "filter",
+    "segments",
 ];
 
 /// The caps as a log's description shows them.

@@ -4,6 +4,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use std::time::Duration;
 use tidelog_core::protocol::{
     CHAIN_HEADER, CLIENT_HEADER, CURSOR_HEADER, EPOCH_HEADER, HEAD_HEADER, REPLICA_HEADER,
+    SEGMENTS_HEADER,
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -43,6 +44,7 @@ pub(crate) fn layer(origins: &Origins) -> CorsLayer {
             HeaderName::from_static(EPOCH_HEADER),
             HeaderName::from_static(HEAD_HEADER),
             HeaderName::from_static(CHAIN_HEADER),
+            HeaderName::from_static(SEGMENTS_HEADER),
             header::ETAG,
             header::RETRY_AFTER,
             header::DATE,

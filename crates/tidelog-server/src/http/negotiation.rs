@@ -1,7 +1,7 @@
 //! Which of the two encodings a body has and an answer gets.
 
 use super::Problem;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use tidelog_core::protocol::FRAMES;
 
 /// How commits travel.
@@ -46,42 +46,63 @@ pub(crate) fn unsupported(detail: String) -> Problem {
 
 /// The encoding the caller likes best; JSON if they don't care.
 pub(crate) fn accepted(headers: &HeaderMap) -> Result<Encoding, Problem> {
-    let ranges: Vec<(String, f32)> = headers
-        .get_all(header::ACCEPT)
+    let ranges = ranges(headers, &header::ACCEPT);
+    if ranges.is_empty() {
+        return Ok(Encoding::Json);
+    }
+    match (likes(&ranges, JSON), likes(&ranges, FRAMES)) {
+        (json, frames) if frames > json => Ok(Encoding::Frames),
+        (json, _) if json > 0.0 => Ok(Encoding::Json),
+        _ => Err(not_acceptable(&format!("{JSON} or {FRAMES}"))),
+    }
+}
+
+/// Demands that the caller takes frames, where there is nothing else.
+pub(crate) fn takes_frames(headers: &HeaderMap) -> Result<(), Problem> {
+    let ranges = ranges(headers, &header::ACCEPT);
+    match ranges.is_empty() || likes(&ranges, FRAMES) > 0.0 {
+        true => Ok(()),
+        false => Err(not_acceptable(FRAMES)),
+    }
+}
+
+/// Does the caller take an answer that is gzipped?
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers, &header::ACCEPT_ENCODING);
+    let of = |name: &str| ranges.iter().find(|(range, _)| range == name);
+    of("gzip")
+        .or_else(|| of("*"))
+        .is_some_and(|(_, q)| *q > 0.0)
+}
+
+fn not_acceptable(answers: &str) -> Problem {
+    let detail = format!("this call answers {answers}; the Accept header takes none of it");
+    Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+}
+
+/// What a header of ranges lists, each with how much it is liked.
+fn ranges(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, f32)> {
+    headers
+        .get_all(name)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|range| (essence(range), quality(range)))
         .filter(|(range, _)| !range.is_empty())
-        .collect();
-    if ranges.is_empty() {
-        return Ok(Encoding::Json);
-    }
-    let likes = |exact: &str| {
-        let of = |name: &str| {
-            ranges
-                .iter()
-                .find(|(range, _)| range == name)
-                .map(|(_, q)| *q)
-        };
-        of(exact)
-            .or_else(|| of("application/*"))
-            .or_else(|| of("*/*"))
-            .unwrap_or(0.0)
+        .collect()
+}
+
+fn likes(ranges: &[(String, f32)], exact: &str) -> f32 {
+    let of = |name: &str| {
+        ranges
+            .iter()
+            .find(|(range, _)| range == name)
+            .map(|(_, q)| *q)
     };
-    match (likes(JSON), likes(FRAMES)) {
-        (json, frames) if frames > json => Ok(Encoding::Frames),
-        (json, _) if json > 0.0 => Ok(Encoding::Json),
-        _ => {
-            let detail =
-                format!("this call answers {JSON} or {FRAMES}; the Accept header takes neither");
-            Err(Problem::new(
-                StatusCode::NOT_ACCEPTABLE,
-                "not_acceptable",
-                detail,
-            ))
-        }
-    }
+    of(exact)
+        .or_else(|| of("application/*"))
+        .or_else(|| of("*/*"))
+        .unwrap_or(0.0)
 }
 
 /// A media type without its parameters.
@@ -104,13 +125,31 @@ fn quality(range: &str) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Encoding, accepted};
+    use super::{Encoding, accepted, takes_gzip};
     use axum::http::{HeaderMap, HeaderValue, header};
 
     fn accept(value: &'static str) -> Option<Encoding> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(value));
         accepted(&headers).ok()
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        let takes = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            takes_gzip(&headers)
+        };
+        assert!(!takes_gzip(&HeaderMap::new()));
+        for (value, expected) in [
+            ("gzip, deflate, br", true),
+            ("br;q=1.0, *;q=0.1", true),
+            ("gzip;q=0, *", false),
+            ("identity", false),
+        ] {
+            assert_eq!(takes(value), expected, "{value}");
+        }
     }
 
     #[test]

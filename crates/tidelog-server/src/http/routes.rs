@@ -6,6 +6,7 @@ mod live;
 mod log;
 mod pull;
 mod push;
+mod segment;
 mod sse;
 mod stream;
 
@@ -30,6 +31,10 @@ pub fn router<S: LogStore>(app: App<S>) -> Router {
         .route(
             "/logs/{log}/commits",
             get(pull::pull::<S>).post(push::push::<S>),
+        )
+        .route(
+            "/logs/{log}/segments/{epoch}/{number}",
+            get(segment::read::<S>),
         )
         .route("/logs/{log}/live", get(sse::follow::<S>))
         .route(
@@ -91,7 +96,7 @@ async fn method_not_allowed() -> Problem {
     )
 }
 
-/// Refuses clients that are too old, and lets nobody keep or sniff an answer.
+/// Refuses clients that are too old, and lets nobody sniff an answer, or keep one that does not say so itself.
 async fn protocol_headers(request: Request, next: Next) -> Response {
     let client = request
         .headers()
@@ -113,7 +118,9 @@ async fn protocol_headers(request: Request, next: Next) -> Response {
         _ => next.run(request).await,
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

@@ -3,7 +3,7 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, SqliteStore, StoreError, StreamPage,
+    After, LogState, LogStore, Page, PageCap, Push, Segment, SqliteStore, StoreError, StreamPage,
     StreamRange, Verified,
 };
 use std::fmt;
@@ -118,6 +118,10 @@ impl LogStore for AnyStore {
         range: StreamRange,
     ) -> Result<StreamPage, StoreError> {
         either!(self, it => it.stream(log, stream, range).await)
+    }
+
+    async fn segment(&self, log: &LogName, number: u64) -> Result<Option<Segment>, StoreError> {
+        either!(self, it => it.segment(log, number).await)
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {

@@ -20,11 +20,14 @@ mod held;
 mod news;
 mod reader;
 mod schema;
+mod segments;
 mod verify;
 
 use super::heads::Heads;
+use super::segment::Sealed;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, StoreError, StreamPage, StreamRange, Verified,
+    After, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage, StreamRange,
+    Verified, segment,
 };
 use crate::clock;
 use failure::Patience;
@@ -35,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{Epoch, LogName, Position, StreamId};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// How many groups are stored at once, and how many reads run at once; more wait their turn.
 const CONNECTIONS: u32 = 8;
@@ -67,6 +70,8 @@ pub struct PostgresStore {
     readers: PgPool,
     groups: Arc<Groups>,
     heads: Heads,
+    /// Held by whoever encodes a segment: others wait and find it kept.
+    sealing: Arc<Mutex<()>>,
 }
 
 impl PostgresStore {
@@ -96,7 +101,20 @@ impl PostgresStore {
             writers,
             readers: pool(options, CONNECTIONS),
             heads,
+            sealing: Arc::default(),
         })
+    }
+}
+
+impl PostgresStore {
+    async fn kept(&self, log: &LogName, number: u64) -> Result<Option<Sealed>, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match segments::kept(&self.readers, log, number).await {
+                Ok(kept) => return Ok(kept),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
     }
 }
 
@@ -176,6 +194,24 @@ impl LogStore for PostgresStore {
                 Err(failure) => patience.after(failure).await?,
             }
         }
+    }
+
+    async fn segment(&self, log: &LogName, number: u64) -> Result<Option<Segment>, StoreError> {
+        if let Some(kept) = self.kept(log, number).await? {
+            return Ok(kept.segment());
+        }
+        let _sealing = self.sealing.lock().await;
+        if let Some(kept) = self.kept(log, number).await? {
+            return Ok(kept.segment());
+        }
+        let Some(sealed) = segment::build(self, log, number).await? else {
+            return Ok(None);
+        };
+        if let Err(failure) = segments::keep(&self.writers, log, number, &sealed).await {
+            // It is as good as one that is kept; the next who asks pays for it again.
+            tracing::warn!(error = ?failure.error, "a segment could not be kept");
+        }
+        Ok(sealed.segment())
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {

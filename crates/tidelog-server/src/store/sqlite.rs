@@ -10,19 +10,21 @@ mod ledger;
 mod reader;
 mod rows;
 mod schema;
+mod segments;
 mod verify;
 mod writer;
 
 use super::heads::Heads;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, StoreError, StreamPage, StreamRange, Verified,
+    After, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage, StreamRange,
+    Verified, segment,
 };
 use reader::Readers;
 use std::path::Path;
 use std::sync::Arc;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{LogName, Position, StreamId};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use writer::Writer;
 
 /// How a database is opened.
@@ -39,6 +41,8 @@ pub struct SqliteStore {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
     heads: Heads,
+    /// Held by whoever encodes a segment: others wait and find it kept.
+    sealing: Arc<Mutex<()>>,
 }
 
 impl SqliteStore {
@@ -67,6 +71,7 @@ impl SqliteStore {
             writer: Arc::new(writer),
             readers: Arc::new(Readers::new(path)),
             heads,
+            sealing: Arc::default(),
         })
     }
 
@@ -118,6 +123,29 @@ impl LogStore for SqliteStore {
         let (log, stream) = (log.clone(), stream.clone());
         self.read(move |connection| reader::stream(connection, &log, &stream, range))
             .await
+    }
+
+    async fn segment(&self, log: &LogName, number: u64) -> Result<Option<Segment>, StoreError> {
+        let kept = || {
+            let log = log.clone();
+            self.read(move |connection| segments::kept(connection, &log, number))
+        };
+        if let Some(kept) = kept().await? {
+            return Ok(kept.segment());
+        }
+        let _sealing = self.sealing.lock().await;
+        if let Some(kept) = kept().await? {
+            return Ok(kept.segment());
+        }
+        let Some(sealed) = segment::build(self, log, number).await? else {
+            return Ok(None);
+        };
+        let keep = self.writer.keep(log.clone(), number, sealed.clone());
+        if let Err(error) = keep.await {
+            // It is as good as one that is kept; the next who asks pays for it again.
+            tracing::warn!(?error, "a segment could not be kept");
+        }
+        Ok(sealed.segment())
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {

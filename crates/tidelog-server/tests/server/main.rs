@@ -28,5 +28,6 @@ mod live;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod pull;
+mod segments;
 mod streams;
 mod www;

@@ -27,5 +27,7 @@ mod harness;
 mod live;
 #[path = "../server/pull.rs"]
 mod pull;
+#[path = "../server/segments.rs"]
+mod segments;
 #[path = "../server/streams.rs"]
 mod streams;

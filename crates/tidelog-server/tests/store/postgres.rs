@@ -53,6 +53,18 @@ async fn processes_that_start_at_once_make_the_tables_once() {
 }
 
 #[tokio::test]
+async fn a_database_of_an_older_build_gets_what_is_new() {
+    let (database, store) = with_log().await;
+    drop(store);
+    database
+        .0
+        .sql("DROP TABLE tidelog.segments; UPDATE tidelog.layout SET layout = 1");
+    let store = database.open().await;
+    store.state(&log("a")).await.expect("the log");
+    assert_eq!(store.segment(&log("a"), 1).await, Ok(None));
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_build_or_another_encoding_is_refused() {
     let database = Fresh::fresh().await;
     drop(database.open().await);

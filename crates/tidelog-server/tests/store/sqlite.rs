@@ -65,3 +65,18 @@ fn files_of_others_are_not_touched() {
         assert!(matches!(error, StoreError::NotOurs { .. }), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_file_of_an_older_build_gets_what_is_new() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("a.db");
+    let store = SqliteStore::open(&path).expect("a store");
+    store.create(&log("a")).await.expect("a log");
+    drop(store);
+    rusqlite::Connection::open(&path)
+        .and_then(|file| file.execute_batch("DROP TABLE segments; PRAGMA user_version = 1"))
+        .expect("the layout of before");
+    let store = SqliteStore::open(&path).expect("a store");
+    store.state(&log("a")).await.expect("the log");
+    assert_eq!(store.segment(&log("a"), 1).await, Ok(None));
+}

@@ -11,15 +11,16 @@ use crate::commits::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io::Read;
 use tidelog_core::authority::RejectionCode;
 use tidelog_core::protocol::{PushResponse, Verdict};
 use tidelog_core::{
     Attempt, ChainHash, CommitId, Cursor, Epoch, EventId, Expected, Payload, Position, Recorded,
-    Seq, Version,
+    Seq, Version, frame,
 };
 use tidelog_server::store::{
-    After, Candidate, Direction, LogStore, Numbering, Page, PageCap, Push, StoreError, StreamPage,
-    StreamRange,
+    After, Candidate, Direction, LogStore, Numbering, Page, PageCap, Push, SEGMENT_EVENTS, Segment,
+    StoreError, StreamPage, StreamRange,
 };
 
 /// A database that nobody else uses.
@@ -93,6 +94,14 @@ fn recorded(page: &Page) -> Vec<Recorded> {
         .iter()
         .map(|stored| stored.recorded.clone())
         .collect()
+}
+
+fn unpacked(segment: &Segment) -> Vec<u8> {
+    let mut frames = Vec::new();
+    flate2::read::GzDecoder::new(&*segment.gzip)
+        .read_to_end(&mut frames)
+        .expect("gzip");
+    frames
 }
 
 macro_rules! suite {
@@ -634,5 +643,67 @@ suite! { $
             }
         }
         assert_eq!(head(&store, "a").await, 20);
+    }
+
+    /// Segments cut a log at the same commits whoever asks and whenever: each ends with the commit that holds its last position.
+    async fn segments_are_whole_commits_that_follow_each_other(database) {
+        let store = opened(database, &["a", "b"]).await;
+        // Commits of a thousand events lie across the ends; one of the other log ends exactly there.
+        for seq in 1..=33 {
+            let stream = format!("todo/{}", seq % 9);
+            let streams = vec![stream.as_str(); 1_000];
+            pushed(&store, push("a", vec![commit(1, seq, &streams)])).await;
+            if seq == 16 {
+                assert_eq!(store.segment(&log("a"), 1).await, Ok(None), "not sealed yet");
+                pushed(&store, push("b", vec![commit(2, seq, &streams)])).await;
+            } else if seq < 17 {
+                pushed(&store, push("b", vec![commit(2, seq, &streams)])).await;
+            }
+        }
+        pushed(&store, push("b", vec![commit(3, 1, &["todo/1"; 384])])).await;
+        let other = database.open().await;
+        let (mut after, mut chain) = (Position::START, ChainHash::default());
+        for (number, end) in [(1, 17_000), (2, 33_000)] {
+            let segment = store.segment(&log("a"), number).await.expect("an answer").expect("a segment");
+            assert_eq!((segment.first, segment.last), (after.next(), Position::new(end)));
+            let frames = unpacked(&segment);
+            for bytes in frame::split(&frames).expect("whole frames") {
+                let decoded = frame::decode(bytes).expect("a frame");
+                assert_eq!(decoded.chain_before, chain);
+                let frame::Body::Recorded(commits) = decoded.body else { panic!("a local frame") };
+                (after, chain) = follow(&commits, after, chain);
+            }
+            assert_eq!(after, segment.last);
+            for store in [&store, &other] {
+                let again = store.segment(&log("a"), number).await.expect("an answer");
+                assert_eq!(again.as_ref(), Some(&segment), "byte for byte");
+            }
+        }
+        let state = store.state(&log("a")).await.expect("a state");
+        assert_eq!((state.head.position, state.head.chain), (after, chain));
+        let exact = other.segment(&log("b"), 1).await.expect("an answer").expect("a segment");
+        assert_eq!(exact.last, Position::new(SEGMENT_EVENTS));
+        for (name, number) in [("a", 0), ("a", 3), ("a", u64::MAX), ("b", 2)] {
+            assert_eq!(store.segment(&log(name), number).await, Ok(None), "{name} {number}");
+        }
+        let unknown = store.segment(&log("c"), 1).await;
+        assert_eq!(unknown, Err(StoreError::UnknownLog { log: log("c") }));
+    }
+
+    /// A run of large events is no segment, today or tomorrow; the one behind it is.
+    async fn a_segment_that_would_be_too_large_is_none(database) {
+        let store = opened(database, &["a"]).await;
+        let text = format!("\"{}\"", "x".repeat(900));
+        for seq in 1..=33 {
+            let mut one = commit(1, seq, &["todo/1"; 1_000]);
+            if seq <= 10 {
+                one.events.iter_mut().for_each(|event| event.data = Payload::json(text.as_str()));
+            }
+            pushed(&store, push("a", vec![one])).await;
+        }
+        for _ in 0..2 {
+            assert_eq!(store.segment(&log("a"), 1).await, Ok(None));
+        }
+        assert!(store.segment(&log("a"), 2).await.expect("an answer").is_some());
     }
 }

@@ -4,7 +4,7 @@ use super::head_headers;
 use crate::http::access::Reading;
 use crate::http::caps::{Caps, FEATURES, MIN_CLIENT};
 use crate::http::{App, Problem};
-use crate::store::LogStore;
+use crate::store::{LogStore, SEGMENT_EVENTS, sealed};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -20,9 +20,19 @@ pub(super) struct Description {
     head: LogHead,
     /// The oldest position kept.
     horizon: Position,
+    segments: Segments,
     caps: Caps,
     features: [&'static str; FEATURES.len()],
     min_client: u32,
+}
+
+/// Which sealed runs there are.
+#[derive(Debug, Serialize)]
+struct Segments {
+    /// Segment n ends with the commit that holds position n times this.
+    events: u64,
+    /// How many there are.
+    count: u64,
 }
 
 pub(super) async fn describe<S: LogStore>(
@@ -35,6 +45,10 @@ pub(super) async fn describe<S: LogStore>(
         epoch: state.epoch,
         head: state.head,
         horizon: Position::START.next(),
+        segments: Segments {
+            events: SEGMENT_EVENTS,
+            count: sealed(state.head.position),
+        },
         caps: Caps::advertised(),
         features: FEATURES,
         min_client: MIN_CLIENT,

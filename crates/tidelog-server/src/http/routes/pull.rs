@@ -6,19 +6,21 @@ use crate::http::caps::{MAX_WAIT, PULL_BYTES};
 use crate::http::negotiation::{Encoding, accepted};
 use crate::http::pages::{self, Page};
 use crate::http::{App, Problem, params};
-use crate::store::{After, LogStore, PageCap, StoreError, Stored};
+use crate::store::{After, LogStore, PageCap, SEGMENT_EVENTS, StoreError, Stored};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
-use tidelog_core::protocol::FRAMES;
 use tidelog_core::protocol::json::{self, GapJson, PullResponse, RecordedJson};
+use tidelog_core::protocol::{FRAMES, SEGMENTS_HEADER};
 use tidelog_core::{Filter, LogName};
 use tokio::time::Instant;
+
+const SEGMENTS: HeaderName = HeaderName::from_static(SEGMENTS_HEADER);
 
 pub(super) async fn pull<S: LogStore>(
     State(app): State<App<S>>,
@@ -41,8 +43,11 @@ pub(super) async fn pull<S: LogStore>(
     Ok(match encoding {
         Encoding::Json => (headers, Json(to_json(page, &log)?)).into_response(),
         Encoding::Frames => {
-            let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(FRAMES))];
-            (headers, media_type, pages::frames(page)).into_response()
+            let more = [
+                (header::CONTENT_TYPE, HeaderValue::from_static(FRAMES)),
+                (SEGMENTS, HeaderValue::from(SEGMENT_EVENTS)),
+            ];
+            (headers, more, pages::frames(page)).into_response()
         }
     })
 }

@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
 
 /// The newest layout that this build reads.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 /// `TIDE`, `LAYO`: whoever makes or changes the layout holds this advisory lock.
 const LAYOUT_LOCK: i64 = 0x5449_4445_4c41_594f;
 
@@ -83,7 +83,20 @@ END
 $$;
 "#;
 
-/// Makes the tables of an empty database; refuses one of a newer build.
+/// Layout 2: sealed runs as they are sent; without bytes, one that would have too many. They are compressed already.
+const LAYOUT_2: &str = "
+CREATE TABLE tidelog.segments (
+  log    bigint NOT NULL,
+  number bigint NOT NULL,
+  first  bigint,
+  last   bigint,
+  gzip   bytea,
+  PRIMARY KEY (log, number)
+);
+ALTER TABLE tidelog.segments ALTER COLUMN gzip SET STORAGE EXTERNAL;
+";
+
+/// Makes the tables that a database does not have yet; refuses one of a newer build.
 pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| Failure::from(error).error;
     let mut connection = options.connect().await.map_err(failed)?;
@@ -110,26 +123,30 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-    match layout(&mut transaction).await.map_err(failed)? {
+    let missing = match layout(&mut transaction).await.map_err(failed)? {
+        None => &[LAYOUT_1, LAYOUT_2][..],
+        Some(1) => &[LAYOUT_2],
         // Somebody else was quicker.
-        Some(LAYOUT) => {}
+        Some(LAYOUT) => &[],
         Some(found) => {
             let detail = format!(
                 "it has layout {found}, and this build reads up to {LAYOUT}; use a newer tidelog"
             );
             return Err(StoreError::NotOurs { detail });
         }
-        None => {
-            sqlx::raw_sql(LAYOUT_1)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed)?;
-            sqlx::query("INSERT INTO tidelog.layout VALUES ($1)")
-                .bind(LAYOUT)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed)?;
-        }
+    };
+    for tables in missing {
+        sqlx::raw_sql(*tables)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+    }
+    if !missing.is_empty() {
+        sqlx::query("INSERT INTO tidelog.layout VALUES ($1)")
+            .bind(LAYOUT)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
 }

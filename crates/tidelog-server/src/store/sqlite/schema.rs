@@ -8,7 +8,7 @@ use std::time::Duration;
 /// `TIDE`: marks the file as ours (SQLite's `application_id`).
 const APPLICATION: i32 = 0x5449_4445;
 /// The newest layout that this build reads (SQLite's `user_version`).
-const LAYOUT: i32 = 1;
+const LAYOUT: i32 = 2;
 
 /// Layout 1. A commit is stored as a recorded frame of its own, exactly as verified; the columns beside it are what
 /// admission and reading look up. Identities are blobs, texts compare byte for byte.
@@ -64,7 +64,19 @@ CREATE TABLE replicas (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Opens the connection that writes, and makes the tables of a new file.
+/// Layout 2: sealed runs as they are sent; without bytes, one that would have too many.
+const LAYOUT_2: &str = "
+CREATE TABLE segments (
+  log    INTEGER NOT NULL REFERENCES logs (id),
+  number INTEGER NOT NULL,
+  first  INTEGER,
+  last   INTEGER,
+  gzip   BLOB,
+  PRIMARY KEY (log, number)
+) STRICT;
+";
+
+/// Opens the connection that writes, and makes the tables that its file does not have yet.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     // Names that SQLite takes for a database that is gone when it is closed.
     if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
@@ -88,7 +100,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     match (pragma("application_id")?, pragma("user_version")?) {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(LAYOUT_1)?;
+            transaction.execute_batch(LAYOUT_2)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        (APPLICATION, 1) => {
+            transaction.execute_batch(LAYOUT_2)?;
             transaction.pragma_update(None, "user_version", LAYOUT)?;
         }
         (APPLICATION, LAYOUT) => {}

@@ -1,8 +1,9 @@
 //! The thread that writes.
 
-use super::ledger;
+use super::{ledger, segments};
 use crate::clock;
 use crate::store::heads::Heads;
+use crate::store::segment::Sealed;
 use crate::store::{LogState, Push, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +30,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 enum Job {
     Push(Box<Push>, Answer<PushResponse>),
     Create(LogName, Answer<LogState>),
+    Keep(LogName, u64, Sealed, Answer<()>),
 }
 
 /// A handle on the thread; dropping it finishes what waits, then ends the thread.
@@ -66,6 +68,16 @@ impl Writer {
 
     pub(super) async fn create(&self, log: LogName) -> Result<LogState, StoreError> {
         self.ask(|answer| Job::Create(log, answer)).await
+    }
+
+    pub(super) async fn keep(
+        &self,
+        log: LogName,
+        number: u64,
+        sealed: Sealed,
+    ) -> Result<(), StoreError> {
+        self.ask(|answer| Job::Keep(log, number, sealed, answer))
+            .await
     }
 
     pub(super) fn ready(&self) -> Result<(), StoreError> {
@@ -148,6 +160,11 @@ impl Loop {
                 Job::Create(log, answer) => {
                     // Nobody waits for the answer if its receiver is gone.
                     let _ = answer.send(self.create(&log));
+                }
+                Job::Keep(log, number, sealed, answer) => {
+                    let kept = segments::keep(&self.connection, &log, number, &sealed);
+                    // Nobody waits for the answer if its receiver is gone.
+                    let _ = answer.send(kept);
                 }
                 Job::Push(push, answer) => {
                     bytes += push
