@@ -17,13 +17,16 @@ mod rate;
 mod routes;
 mod www;
 
-pub use access::{Access, JwtKeys, KeysError, Scope, TokenError, Tokens};
+pub use access::{
+    Authorizer, Claims, Denied, Dev, Grant, JwtKeys, KeysError, Kinds, Listed, TokenError, Tokens,
+};
 pub use cors::Origins;
 pub use problem::Problem;
 pub use rate::Rate;
 pub use routes::router;
 
 use crate::store::LogStore;
+use access::AnyAuthorizer;
 use feed::Feeds;
 use rate::Limiter;
 use std::path::PathBuf;
@@ -34,8 +37,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Who may do what.
-    pub access: Access,
+    pub(crate) authorizer: AnyAuthorizer,
     /// Which web pages may call it from other origins.
     pub origins: Origins,
     /// A directory of files to serve beside the protocol.
@@ -45,11 +47,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// No other origins, no files and no limit.
+    /// Who may do what; no other origins, no files and no limit.
     #[must_use]
-    pub const fn new(access: Access) -> Self {
+    pub fn new(authorizer: impl Authorizer) -> Self {
         Self {
-            access,
+            authorizer: AnyAuthorizer::new(authorizer),
             origins: Origins::None,
             www: None,
             rate: None,

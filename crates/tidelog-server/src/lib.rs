@@ -10,10 +10,10 @@
 //!
 //! ```no_run
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! use tidelog_server::{http::{self, App, Access, Settings}, store::{LogStore, SqliteStore}};
+//! use tidelog_server::{http::{self, App, Dev, Settings}, store::{LogStore, SqliteStore}};
 //! let store = SqliteStore::open("tidelog.db")?;
 //! store.create(&"todos".parse()?).await?;
-//! let app = App::new(store, Settings::new(Access::Dev));
+//! let app = App::new(store, Settings::new(Dev));
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //! axum::serve(listener, http::router(app)).await?;
 //! # Ok(()) }

@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use super::{Failure, output};
-use crate::http::{Access, App, JwtKeys, Origins, Rate, Settings, Tokens, router};
+use crate::http::{App, Dev, JwtKeys, Origins, Rate, Settings, Tokens, router};
 use crate::store::LogStore;
 use axum::http::HeaderValue;
 use clap::Args;
@@ -40,7 +40,7 @@ pub(super) struct Serve {
     /// A log to make if it is missing; may be repeated. Logs that were never made are answered with 404.
     #[arg(long = "log", value_name = "NAME")]
     logs: Vec<LogName>,
-    /// Who may do what: lines `log token subject [read|append]`. Needed unless --dev.
+    /// Who may do what: lines `log token subject [read[:kinds]] [append[:kinds]]`, read again when the file changes. Needed unless --dev.
     #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     tokens: Option<PathBuf>,
     /// Instead of --tokens: the JWK set (RFC 7517) with which JSON Web Tokens are checked, read again when it changes. Each key needs kid
@@ -86,8 +86,7 @@ impl Serve {
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
-        let access = self.access()?;
-        let mut settings = Settings::new(access);
+        let mut settings = self.access()?;
         settings.origins = match self.dev {
             true => Origins::Any,
             false if self.allow_origin.is_empty() => Origins::None,
@@ -109,7 +108,8 @@ impl Serve {
         Ok(settings)
     }
 
-    fn access(&self) -> Result<Access, Failure> {
+    /// The settings of a server that knows its callers, and nothing else yet.
+    fn access(&self) -> Result<Settings, Failure> {
         if self.dev {
             if !self.listen.ip().is_loopback() && !self.dev_any_address {
                 return Err(Failure::Refused(format!(
@@ -118,13 +118,13 @@ impl Serve {
                     self.listen
                 )));
             }
-            return Ok(Access::Dev);
+            return Ok(Settings::new(Dev));
         }
         if let (Some(file), Some(issuer), Some(audience)) =
             (&self.jwt_keys, &self.jwt_issuer, &self.jwt_audience)
         {
             return JwtKeys::watch(file, issuer, audience)
-                .map(Access::Jwt)
+                .map(Settings::new)
                 .map_err(|error| {
                     Failure::Refused(format!("--jwt-keys {}: {error}", file.display()))
                 });
@@ -132,20 +132,14 @@ impl Serve {
         let Some(path) = &self.tokens else {
             return Err(Failure::Refused(
                 "a server needs to know who may do what. Give --tokens FILE with lines \
-                 `log token subject [read|append]`, --jwt-keys FILE with the keys of whoever signs \
+                 `log token subject [read[:kinds]] [append[:kinds]]`, --jwt-keys FILE with the keys of whoever signs \
                  JSON Web Tokens, or --dev on your own machine"
                     .into(),
             ));
         };
-        let of_file = |error: &dyn std::fmt::Display| {
-            Failure::Refused(format!("--tokens {}: {error}", path.display()))
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| of_file(&error))?;
-        let tokens = Tokens::parse(&text).map_err(|error| of_file(&error))?;
-        if tokens.is_empty() {
-            return Err(of_file(&"it holds no token, so nobody could do anything"));
-        }
-        Ok(Access::Tokens(tokens))
+        Tokens::watch(path)
+            .map(Settings::new)
+            .map_err(|error| Failure::Refused(format!("--tokens {}: {error}", path.display())))
     }
 
     async fn serve(self, settings: Settings) -> Result<(), Failure> {

@@ -1,12 +1,31 @@
 //! What a pull gives, and as which frames.
 
 use super::App;
+use super::access::Grant;
 use super::caps::{PULL_BYTES, SCAN_BYTES};
 use crate::store::{self, After, LogState, LogStore, PageCap, StoreError, Stored};
 use tidelog_core::limits::FRAME_TARGET_BYTES;
-use tidelog_core::{ChainHash, Epoch, Filter, Gap, GapReason, GapRecord, LogName, Recorded, frame};
+use tidelog_core::{
+    ChainHash, Commit, Epoch, Filter, Gap, GapReason, GapRecord, LogName, Recorded, frame,
+};
 
-/// A run of the log: commits, and gaps for those that were not asked for.
+/// What of a log somebody is sent: what they ask for and may see.
+pub(crate) struct View {
+    pub(crate) filter: Filter,
+    pub(crate) grant: Grant,
+}
+
+impl View {
+    fn is_everything(&self) -> bool {
+        self.filter.is_everything() && self.grant.reads_all()
+    }
+
+    fn shows(&self, commit: &Commit) -> bool {
+        self.filter.matches(commit) && self.grant.may_see(commit)
+    }
+}
+
+/// A run of the log: commits, and gaps for those that were not asked for or may not be seen.
 pub(crate) struct Page {
     /// The log at the moment of reading.
     pub(crate) state: LogState,
@@ -31,10 +50,10 @@ impl Page {
         self.commits.is_empty() && self.gaps.is_empty()
     }
 
-    /// Takes in what follows, as far as the filter asks for it and the cap has room: `false` if it has none.
-    fn take(&mut self, stored: Stored, filter: &Filter, room: &mut PageCap) -> bool {
+    /// Takes in what follows, as far as the view shows it and the cap has room: `false` if it has none.
+    fn take(&mut self, stored: Stored, view: &View, room: &mut PageCap) -> bool {
         let recorded = &stored.recorded;
-        if !filter.matches(&recorded.commit) {
+        if !view.shows(&recorded.commit) {
             let gap = Gap {
                 from: recorded.position,
                 to: recorded.last_position(),
@@ -56,16 +75,16 @@ impl Page {
     }
 }
 
-/// What comes after a place, as far as a filter asks for it. It looks through a bounded part of the log, and comes further
+/// What comes after a place, as far as a view shows it. It looks through a bounded part of the log, and comes further
 /// with every call: what it has looked at and not found is a gap.
 pub(crate) async fn read<S: LogStore>(
     app: &App<S>,
     log: &LogName,
     after: After,
     cap: PageCap,
-    filter: &Filter,
+    view: &View,
 ) -> Result<Page, StoreError> {
-    if filter.is_everything() {
+    if view.is_everything() {
         return Ok(app.store().page(log, after, cap).await?.into());
     }
     let part = PageCap {
@@ -91,7 +110,7 @@ pub(crate) async fn read<S: LogStore>(
         let end = last.recorded.last_position();
         for stored in read.commits {
             scanned += stored.bytes;
-            if !page.take(stored, filter, &mut room) {
+            if !page.take(stored, view, &mut room) {
                 return Ok(page);
             }
         }

@@ -58,6 +58,7 @@ fn server_with(keys: &Value) -> Server {
         ["--log", "news"],
         ["--log", "acme-1"],
         ["--log", "acme-secret"],
+        ["--log", "acme-shop"],
     ];
     Server::start(directory, arguments.as_flattened())
 }
@@ -72,6 +73,7 @@ fn claims() -> Value {
         "tidelog": {
             "todos": "append", "news": "read",
             "acme-*": { "append": ["order"] }, "acme-secret*": {"append": []},
+            "acme-shop": { "read": ["price"], "append": ["order"] },
         },
     })
 }
@@ -187,6 +189,10 @@ fn a_token_that_is_not_right_in_every_way_is_refused() {
             with(&|claims| claims["tidelog"] = json!({ "todos": "write" })),
             r#"a log is given "read", "append""#,
         ),
+        (
+            with(&|claims| claims["tidelog"] = json!({ "todos": { "read": ["a/b"] } })),
+            r#"a log is given "read", "append""#,
+        ),
         (typed("id+jwt"), "not an access token"),
         (unknown, "a key that is not known here"),
         (nameless, "a key that is not known here"),
@@ -287,6 +293,14 @@ fn a_token_allows_what_it_says_and_no_more() {
     push(&server, "acme-secret", &token, &[order()]).is_problem(403, "forbidden");
     assert_eq!(read(&server, "acme-secret", &token).status, 200);
     read(&server, "acme-2", &token).is_problem(404, "unknown_log");
+    // Prices and orders may be read there, and orders appended to.
+    assert_eq!(push(&server, "acme-shop", &token, &[order()]).status, 200);
+    let price = commit(3, "price/1", &json!("any"));
+    push(&server, "acme-shop", &token, &[price]).is_problem(403, "forbidden");
+    for (stream, status) in [("price/1", 200), ("order/1", 200), ("invoice/1", 404)] {
+        let answer = read(&server, &format!("acme-shop/streams/{stream}"), &token);
+        assert_eq!(answer.status, status, "{stream}");
+    }
     let none = signed(&json!({
         "sub": "ann", "iss": ISSUER, "aud": "tidelog", "exp": in_seconds(600),
     }));
@@ -378,7 +392,7 @@ fn keys_can_be_changed_while_the_server_runs() {
     // What is not fit for use changes nothing.
     put("nonsense");
     let said = || std::fs::read_to_string(server.directory.path().join("stderr")).expect("a file");
-    while !said().contains("the old keys stay") {
+    while !said().contains("what it said before stays") {
         assert!(Instant::now() < patience, "nothing is said of it");
         assert_eq!(read(&server, "todos", &new).status, 200);
         std::thread::sleep(Duration::from_millis(50));

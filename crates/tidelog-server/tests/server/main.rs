@@ -28,6 +28,7 @@ mod live;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod pull;
+mod rights;
 mod segments;
 mod streams;
 mod www;

@@ -27,6 +27,8 @@ mod harness;
 mod live;
 #[path = "../server/pull.rs"]
 mod pull;
+#[path = "../server/rights.rs"]
+mod rights;
 #[path = "../server/segments.rs"]
 mod segments;
 #[path = "../server/streams.rs"]

@@ -3,18 +3,18 @@
 //! A key takes tokens of its own algorithm and no other, so a token cannot choose how it is checked. What a token's header says of keys (`jwk`, `jku`,
 //! `x5u`) is not looked at, and nothing is ever fetched because of a token.
 
-use super::{Kinds, Scope};
+use super::tokens::is_kind;
+use super::watched::Watched;
+use super::{Authorizer, Denied, Grant, Kinds, bearer};
+use axum::http::request::Parts;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::sync::Arc;
 use tidelog_core::{LogName, Subject, Timestamp};
-use tokio::time::Instant;
 
 /// Clocks may differ by so many seconds.
 const LEEWAY: u64 = 30;
@@ -24,30 +24,23 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const MIN_SECRET_BYTES: usize = 32;
 /// The fewest base64 digits of an RSA modulus: 2,048 bits (RFC 7518, 3.3).
 const MIN_MODULUS_DIGITS: usize = 342;
-/// How often the file is looked at.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The keys that tokens are checked with, who must have issued them, and for whom.
 ///
 /// A token names its subject in `sub`, must have `exp`, `iss` and `aud`, and says in the claim `tidelog` what it allows, by log: `"read"`,
-/// `"append"` (which includes reading), or the kinds of streams that may be appended to. A name that ends with `*` stands
-/// for all logs that begin so; the longest name that fits a log decides.
+/// `"append"` (which includes reading), or kinds of streams: those that may be appended to, and those that may be read beside
+/// them (everything, if `read` is not there). A name that ends with `*` stands for all logs that begin so; the longest name
+/// that fits a log decides.
 ///
 /// ```json
 /// { "sub": "ann", "exp": 1767225600, "iss": "https://id.example", "aud": "tidelog",
-///   "tidelog": { "todos": "append", "news": "read", "acme-*": { "append": ["order", "invoice"] } } }
+///   "tidelog": { "todos": "append", "news": "read", "acme-*": { "append": ["order", "invoice"] },
+///                "shop": { "read": ["price"], "append": ["order"] } } }
 /// ```
 pub struct JwtKeys {
     issuer: String,
     audience: String,
-    file: Option<PathBuf>,
-    current: Mutex<Current>,
-}
-
-struct Current {
-    keys: Arc<[Key]>,
-    stamp: Option<(SystemTime, u64)>,
-    looked: Instant,
+    keys: Watched<Vec<Key>>,
 }
 
 struct Key {
@@ -94,7 +87,7 @@ impl JwtKeys {
     /// # Errors
     /// [`KeysError`] if the text is not a JWK set, or one of its keys is not fit for use.
     pub fn parse(set: &str, issuer: &str, audience: &str) -> Result<Self, KeysError> {
-        Ok(Self::new(parse(set)?, issuer, audience))
+        Ok(Self::new(Watched::fixed(parse(set)?), issuer, audience))
     }
 
     /// Keys of a file, which is read again when it changes: put the new key in, then sign with it, then take the old one out. If it cannot be read
@@ -103,30 +96,19 @@ impl JwtKeys {
     /// # Errors
     /// [`KeysError`] if it cannot be read, is not a JWK set, or one of its keys is not fit for use.
     pub fn watch(file: &Path, issuer: &str, audience: &str) -> Result<Self, KeysError> {
-        let stamp = stamp(file);
-        let mut keys = Self::parse(&fs::read_to_string(file)?, issuer, audience)?;
-        keys.file = Some(file.to_owned());
-        if let Ok(current) = keys.current.get_mut() {
-            current.stamp = stamp;
-        }
-        Ok(keys)
+        Ok(Self::new(Watched::file(file, parse)?, issuer, audience))
     }
 
-    fn new(keys: Arc<[Key]>, issuer: &str, audience: &str) -> Self {
+    fn new(keys: Watched<Vec<Key>>, issuer: &str, audience: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
-            file: None,
-            current: Mutex::new(Current {
-                keys,
-                stamp: None,
-                looked: Instant::now(),
-            }),
+            keys,
         }
     }
 
     /// What the token says, if it is one of the issuer's for us and good now. The error is for its owner, who may read it.
-    pub(super) fn verify(&self, token: &str) -> Result<Claims, String> {
+    fn verify(&self, token: &str) -> Result<Claims, String> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(format!("the token is longer than {MAX_TOKEN_BYTES} bytes"));
         }
@@ -137,8 +119,8 @@ impl JwtKeys {
         if !plain || header.crit.is_some() {
             return Err("this is not an access token".into());
         }
-        let keys = self.keys();
-        let key = match (header.kid, keys.as_ref()) {
+        let keys: Arc<Vec<Key>> = self.keys.get(parse);
+        let key = match (header.kid, keys.as_slice()) {
             (Some(id), keys) => keys.iter().find(|key| key.id == id),
             // Without a name there is nothing to choose from but a single key.
             (None, [key]) => Some(key),
@@ -155,33 +137,23 @@ impl JwtKeys {
             .map(|data| data.claims)
             .map_err(|error| wrong(error.kind()))
     }
-
-    fn keys(&self) -> Arc<[Key]> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = &self.file
-            && current.looked.elapsed() >= LOOK_AGAIN
-        {
-            current.looked = Instant::now();
-            let stamp = stamp(file);
-            if stamp != current.stamp {
-                current.stamp = stamp;
-                let read = fs::read_to_string(file).map_err(KeysError::from);
-                match read.and_then(|text| parse(&text)) {
-                    Ok(keys) => current.keys = keys,
-                    Err(error) => {
-                        tracing::error!(%error, "the key file is not fit for use; the old keys stay");
-                    }
-                }
-            }
-        }
-        Arc::clone(&current.keys)
-    }
 }
 
-/// What tells that a file is another than it was.
-fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+impl Authorizer for JwtKeys {
+    type Caller = Claims;
+
+    async fn identify(&self, request: &Parts) -> Result<Claims, Denied> {
+        let token = bearer(&request.headers)?.ok_or_else(super::needed)?;
+        self.verify(token).map_err(Denied::unknown)
+    }
+
+    async fn grant(&self, claims: &Claims, log: &LogName) -> Result<Option<Grant>, Denied> {
+        Ok(claims.grant(log))
+    }
+
+    fn expires(&self, claims: &Claims) -> Option<Timestamp> {
+        Some(claims.expires())
+    }
 }
 
 fn wrong(kind: &ErrorKind) -> String {
@@ -196,7 +168,7 @@ fn wrong(kind: &ErrorKind) -> String {
     }
 }
 
-fn parse(set: &str) -> Result<Arc<[Key]>, KeysError> {
+fn parse(set: &str) -> Result<Vec<Key>, KeysError> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
@@ -213,7 +185,7 @@ fn parse(set: &str) -> Result<Arc<[Key]>, KeysError> {
     }
     match parsed.is_empty() {
         true => Err(KeysError::None),
-        false => Ok(parsed.into()),
+        false => Ok(parsed),
     }
 }
 
@@ -261,8 +233,8 @@ fn usable(value: serde_json::Value) -> Result<Key, String> {
 }
 
 /// What a token says.
-#[derive(Deserialize)]
-pub(super) struct Claims {
+#[derive(Debug, Clone, Deserialize)]
+pub struct Claims {
     sub: Subject,
     exp: f64,
     #[serde(default)]
@@ -270,43 +242,56 @@ pub(super) struct Claims {
 }
 
 /// What a token allows on a log.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a log is given \"read\", \"append\" or {\"append\": [kinds of streams]}"
+    expecting = "a log is given \"read\", \"append\" or {\"read\": [kinds of streams], \"append\": [kinds of streams]}"
 )]
 enum GrantClaim {
     Scope(ScopeClaim),
     Kinds(KindsClaim),
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ScopeClaim {
     Read,
     Append,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KindsClaim {
-    append: BTreeSet<String>,
+    read: Option<BTreeSet<Kind>>,
+    append: Option<BTreeSet<Kind>>,
+}
+
+/// A kind of streams.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct Kind(String);
+
+impl TryFrom<String> for Kind {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match is_kind(&text) {
+            true => Ok(Self(text)),
+            false => Err("this is no kind of streams"),
+        }
+    }
 }
 
 impl Claims {
-    pub(super) const fn subject(&self) -> &Subject {
-        &self.sub
-    }
-
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a float becomes the nearest number"
     )]
-    pub(super) const fn expires(&self) -> Timestamp {
+    const fn expires(&self) -> Timestamp {
         Timestamp::from_millis((self.exp * 1_000.0) as i64)
     }
 
-    pub(super) fn grant(&self, log: &LogName) -> Option<(Kinds, Scope)> {
+    fn grant(&self, log: &LogName) -> Option<Grant> {
         let fits = |name: &str| match name.strip_suffix('*') {
             Some(prefix) => log.as_str().starts_with(prefix),
             None => log.as_str() == name,
@@ -315,12 +300,17 @@ impl Claims {
         // A whole name is longer than any beginning of it with its star, but for the name itself with one.
         let (_, claim) = named
             .max_by_key(|(name, _)| (name.trim_end_matches('*').len(), !name.ends_with('*')))?;
+        let subject = self.sub.clone();
         Some(match claim {
-            GrantClaim::Scope(ScopeClaim::Read) => (Kinds::Only(BTreeSet::new()), Scope::Read),
-            GrantClaim::Scope(ScopeClaim::Append) => (Kinds::All, Scope::Append),
-            GrantClaim::Kinds(KindsClaim { append }) => {
-                (Kinds::Only(append.clone()), Scope::Append)
-            }
+            GrantClaim::Scope(ScopeClaim::Read) => Grant::read(subject),
+            GrantClaim::Scope(ScopeClaim::Append) => Grant::append(subject),
+            GrantClaim::Kinds(KindsClaim { read, append }) => Grant::append(subject)
+                .reading(read.as_ref().map_or(Kinds::All, kinds))
+                .appending(append.as_ref().map_or(Kinds::none(), kinds)),
         })
     }
+}
+
+fn kinds(named: &BTreeSet<Kind>) -> Kinds {
+    named.iter().map(|Kind(kind)| kind.as_str()).collect()
 }

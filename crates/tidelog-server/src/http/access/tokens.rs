@@ -1,74 +1,142 @@
 //! Tokens of a file: each names a subject and what it may do with which logs.
 
-use super::Scope;
+use super::watched::Watched;
+use super::{Authorizer, Denied, Grant, Kinds, bearer};
+use axum::http::request::Parts;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tidelog_core::{Digest, LogName, Subject};
+use tidelog_core::{Digest, LogName, StreamId, Subject};
 
-/// Bearer tokens and what they allow. Only digests of tokens are kept.
+/// Bearer tokens and what they allow, a line each. Only digests of tokens are kept.
+///
+/// ```text
+/// # log  token                             subject  what it may do: read and append everything, if nothing is said
+/// todos  3c1f0a6f9b0d4f6c8f0e2b7d5a9c1e4f  ann
+/// todos  9a7e5d3b1f8c6a4e2d0b9f7e5c3a1d8b  eve      read
+/// acme   51b0c9e8d7f6a5b4c3d2e1f0a9b8c7d6  till     append:order,invoice
+/// acme   0f1e2d3c4b5a69788796a5b4c3d2e1f0  guest    read:price append:order
+/// ```
+///
+/// `append:` names the kinds of streams that may be appended to, `read:` those that may be read beside them; what it may
+/// append to, a token may read. Without `read:`, everything may be read. Empty lines and lines that begin with `#` are
+/// left out. The same token may stand on several lines, for several logs.
+pub struct Tokens(Watched<List>);
+
 #[derive(Default)]
-pub struct Tokens(Vec<(Digest, Grants)>);
+struct List(Vec<(Digest, Grants)>);
 
-/// What one token allows, and as whom, by log.
-type Grants = BTreeMap<LogName, (Subject, Scope)>;
+/// What one token allows, by log.
+type Grants = BTreeMap<LogName, Grant>;
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tokens({})", self.0.len())
+        f.debug_tuple("Tokens").finish_non_exhaustive()
     }
 }
 
 /// Why a token file cannot be used. Never holds a token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {wrong}. A line is `log token subject [read|append]`")]
-pub struct TokenError {
-    line: usize,
-    wrong: String,
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// A line is not as it should be.
+    #[error("line {line}: {wrong}. A line is `log token subject [read[:kinds]] [append[:kinds]]`")]
+    Line {
+        /// Which one, from 1.
+        line: usize,
+        /// What is wrong with it.
+        wrong: String,
+    },
+    /// There are none.
+    #[error("it holds no token, so nobody could do anything")]
+    None,
+}
+
+/// The holder of a token that is in the file.
+#[derive(Clone)]
+pub struct Listed {
+    list: Arc<List>,
+    at: usize,
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listed({})", self.at)
+    }
 }
 
 /// The fewest characters of a token.
 const MIN_TOKEN: usize = 16;
 
 impl Tokens {
-    /// Reads a token file: on each line a log, a token, a subject and, optionally, `read` or `append` (the default).
-    /// Empty lines and lines that begin with `#` are left out. The same token may stand on several lines.
+    /// Tokens that stay as they are.
     ///
     /// # Errors
-    /// [`TokenError`] for the first line that is wrong.
+    /// [`TokenError`] for the first line that is wrong, or if there is no token.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let mut tokens = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with('#') {
-                tokens.add(line).map_err(|wrong| TokenError {
-                    line: index + 1,
-                    wrong,
-                })?;
-            }
+        Ok(Self(Watched::fixed(parse(text)?)))
+    }
+
+    /// Tokens of a file, which is read again when it changes: a token that is taken out is refused from then on, and what was opened with it is
+    /// closed within a minute. If the file cannot be read any more, what was read last counts and the log says so.
+    ///
+    /// # Errors
+    /// [`TokenError`] if it cannot be read, for the first line that is wrong, or if there is no token.
+    pub fn watch(file: &Path) -> Result<Self, TokenError> {
+        Watched::file(file, parse).map(Self)
+    }
+}
+
+impl Authorizer for Tokens {
+    type Caller = Listed;
+
+    async fn identify(&self, request: &Parts) -> Result<Listed, Denied> {
+        let token = bearer(&request.headers)?.ok_or_else(super::needed)?;
+        let list = self.0.get(parse);
+        match list.find(token) {
+            Some(at) => Ok(Listed { list, at }),
+            None => Err(Denied::unknown("this token is not known here")),
         }
-        Ok(tokens)
     }
 
-    /// Does it allow nothing at all?
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    async fn grant(&self, caller: &Listed, log: &LogName) -> Result<Option<Grant>, Denied> {
+        let listed = caller.list.0.get(caller.at);
+        Ok(listed.and_then(|(_, grants)| grants.get(log).cloned()))
     }
+}
 
-    fn add(&mut self, line: &str) -> Result<(), String> {
+fn parse(text: &str) -> Result<List, TokenError> {
+    let mut list = List::default();
+    for (index, line) in text.lines().enumerate() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (log, token, subject, scope) = match words.as_slice() {
-            [log, token, subject] => (log, token, subject, Scope::Append),
-            [log, token, subject, "append"] => (log, token, subject, Scope::Append),
-            [log, token, subject, "read"] => (log, token, subject, Scope::Read),
-            [_, _, _, _] => return Err("the fourth word is neither `read` nor `append`".into()),
-            _ => return Err(format!("it has {} words, not 3 or 4", words.len())),
+        if words.first().is_some_and(|word| !word.starts_with('#')) {
+            list.add(&words).map_err(|wrong| TokenError::Line {
+                line: index + 1,
+                wrong,
+            })?;
+        }
+    }
+    match list.0.is_empty() {
+        true => Err(TokenError::None),
+        false => Ok(list),
+    }
+}
+
+impl List {
+    fn add(&mut self, words: &[&str]) -> Result<(), String> {
+        let [log, token, subject, rights @ ..] = words else {
+            return Err(format!("it has {} words, not 3 at least", words.len()));
         };
         if token.chars().count() < MIN_TOKEN {
             return Err(format!("the token is shorter than {MIN_TOKEN} characters"));
         }
-        let log = LogName::new(log).map_err(|error| error.to_string())?;
-        let subject = Subject::new(subject).map_err(|error| error.to_string())?;
+        let log = LogName::new(*log).map_err(|error| error.to_string())?;
+        let subject = Subject::new(*subject).map_err(|error| error.to_string())?;
+        let grant = granted(subject, rights)?;
         let digest = Digest::of(token.as_bytes());
         let at = self
             .0
@@ -79,14 +147,14 @@ impl Tokens {
                 self.0.len() - 1
             });
         let grants = self.0.get_mut(at).map(|(_, grants)| grants);
-        match grants.and_then(|grants| grants.insert(log.clone(), (subject, scope))) {
+        match grants.and_then(|grants| grants.insert(log.clone(), grant)) {
             Some(_) => Err(format!("the same token was given for log {log} before")),
             None => Ok(()),
         }
     }
 
     /// Which of its tokens this is. Every token is looked at in the same way, so the time tells nothing.
-    pub(super) fn find(&self, token: &str) -> Option<usize> {
+    fn find(&self, token: &str) -> Option<usize> {
         let digest = Digest::of(token.as_bytes());
         let mut found = 0_u64;
         let mut any = Choice::from(0);
@@ -99,10 +167,118 @@ impl Tokens {
             .then_some(found)
             .and_then(|at| usize::try_from(at).ok())
     }
+}
 
-    /// As whom the token at this place may do what on a log.
-    pub(super) fn grant(&self, at: usize, log: &LogName) -> Option<(&Subject, Scope)> {
-        let (_, grants) = self.0.get(at)?;
-        grants.get(log).map(|(subject, scope)| (subject, *scope))
+/// What the words behind a subject allow.
+fn granted(subject: Subject, words: &[&str]) -> Result<Grant, String> {
+    let (mut read, mut append) = (None, None);
+    for (index, word) in (4..).zip(words) {
+        let (right, kinds) = word
+            .split_once(':')
+            .map_or((*word, None), |(right, kinds)| (right, Some(kinds)));
+        let right = match right {
+            "read" => &mut read,
+            "append" => &mut append,
+            _ => {
+                return Err(format!(
+                    "word {index} begins with neither `read` nor `append`"
+                ));
+            }
+        };
+        if right.is_some() {
+            return Err(format!("word {index} says again what another one says"));
+        }
+        *right = Some(kinds.map_or(Ok(Kinds::All), named)?);
+    }
+    let grant = Grant::append(subject);
+    Ok(match (read, append) {
+        (None, None) => grant,
+        (read, append) => grant
+            .reading(read.unwrap_or(Kinds::All))
+            .appending(append.unwrap_or(Kinds::none())),
+    })
+}
+
+fn named(kinds: &str) -> Result<Kinds, String> {
+    let kinds: Vec<&str> = kinds.split(',').collect();
+    match kinds.iter().find(|kind| !is_kind(kind)) {
+        Some(wrong) => Err(format!("{wrong:?} is no kind of streams")),
+        None => Ok(kinds.into_iter().collect()),
+    }
+}
+
+/// Is it what may stand before the first `/` of a stream?
+pub(super) fn is_kind(text: &str) -> bool {
+    StreamId::new(format!("{text}/1")).is_ok_and(|stream| stream.kind() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kinds, LogName, StreamId, parse};
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn may(rights: &str, stream: &str) -> (bool, bool) {
+        let list = parse(&format!("shop {TOKEN} ann {rights}")).expect("a file");
+        let log = LogName::new("shop").expect("a name");
+        let stream = StreamId::new(stream).expect("a stream");
+        let at = list.find(TOKEN).expect("the token");
+        let grant = list.0.get(at).and_then(|(_, grants)| grants.get(&log));
+        let grant = grant.expect("a grant");
+        (grant.may_read(&stream), grant.may_append(&stream))
+    }
+
+    #[test]
+    fn words_say_what_may_be_read_and_appended_to() {
+        for (rights, price, order, invoice) in [
+            ("", (true, true), (true, true), (true, true)),
+            ("append", (true, true), (true, true), (true, true)),
+            ("read", (true, false), (true, false), (true, false)),
+            ("append:order", (true, false), (true, true), (true, false)),
+            (
+                "read append:order",
+                (true, false),
+                (true, true),
+                (true, false),
+            ),
+            ("read:price", (true, false), (false, false), (false, false)),
+            (
+                "append:order read:price",
+                (true, false),
+                (true, true),
+                (false, false),
+            ),
+            (
+                "read:price,invoice",
+                (true, false),
+                (false, false),
+                (true, false),
+            ),
+        ] {
+            let found = [
+                may(rights, "price/1"),
+                may(rights, "order/1"),
+                may(rights, "invoice/1"),
+            ];
+            assert_eq!(found, [price, order, invoice], "{rights}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_says_something_else_is_named() {
+        for (rights, says) in [
+            ("write", "word 4 begins with neither"),
+            ("read read:todo", "word 5 says again"),
+            ("read:", "\"\" is no kind"),
+            ("read:todo,", "\"\" is no kind"),
+            ("append:todo/1", "\"todo/1\" is no kind"),
+        ] {
+            let error = parse(&format!("# who\nshop {TOKEN} ann {rights}"));
+            let said = error.err().expect("an error").to_string();
+            assert!(said.starts_with("line 2:") && said.contains(says), "{said}");
+            assert!(!said.contains(TOKEN));
+        }
+        assert!(parse("# nobody\n").is_err());
+        assert_eq!(Kinds::from_iter([""; 0]), Kinds::none());
     }
 }

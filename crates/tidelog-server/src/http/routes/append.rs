@@ -3,7 +3,7 @@
 use super::stream::etag;
 use crate::clock;
 use crate::derived::derived_uuid;
-use crate::http::access::Appending;
+use crate::http::access::{Appending, refused};
 use crate::http::params::StreamPath;
 use crate::http::{App, Problem, body, negotiation};
 use crate::store::{Candidate, LogStore, Numbering, Push};
@@ -46,8 +46,13 @@ pub(super) async fn append<S: LogStore>(
     body: Body,
 ) -> Result<Response, Problem> {
     negotiation::json_only(&headers)?;
-    grant.check(std::iter::once(&stream))?;
-    let subject = grant.subject;
+    if !grant.may_read(&stream) {
+        return Err(Problem::unknown_log(log.as_str()));
+    }
+    if !grant.may_append(&stream) {
+        return Err(refused("append to", &stream));
+    }
+    let subject = grant.into_subject();
     let expected = expected(&headers)?;
     let asked: Asked = body::decode(body::read(&headers, body).await?, body::json).await?;
     let (id, occurred_at) = identity(&asked)?;

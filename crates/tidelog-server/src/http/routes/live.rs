@@ -46,21 +46,24 @@ pub(super) async fn follow<S: LogStore>(
         )));
     }
     let mut notices: Vec<BoxStream<'static, Bytes>> = vec![heartbeats(b"{}\n").boxed()];
+    let mut logs = Vec::new();
     for one in asked.logs {
-        let (log, _) = caller.on(&app, &one.log, Scope::Read)?;
+        let (log, grant) = caller.on(&app, &one.log, Scope::Read).await?;
+        logs.push(log.clone());
         let known = params::after(one.cursor.as_deref())?;
         let (listener, state) = app.listen(&log).await?;
         let told = Told {
             listener,
             log,
             state,
-            carried: asked.commits,
+            // What is encoded once for all is for those who may read all.
+            carried: asked.commits.filter(|_| grant.reads_all()),
         };
         notices.push(told.notices(known).boxed());
     }
     let lines = stream::select_all(notices)
         .take_until(app.closing())
-        .take_until(caller.ended(&app))
+        .take_until(caller.ended(&app, logs))
         .map(Ok::<_, Infallible>);
     Ok(stream_of("application/x-ndjson", Body::from_stream(lines)))
 }

@@ -37,7 +37,7 @@ struct Segments {
 
 pub(super) async fn describe<S: LogStore>(
     State(app): State<App<S>>,
-    Reading(log): Reading,
+    Reading(log, grant): Reading,
 ) -> Result<(HeaderMap, Json<Description>), Problem> {
     let state = app.store().state(&log).await?;
     let description = Description {
@@ -47,7 +47,11 @@ pub(super) async fn describe<S: LogStore>(
         horizon: Position::START.next(),
         segments: Segments {
             events: SEGMENT_EVENTS,
-            count: sealed(state.head.position),
+            // A segment is whole, so it is for those who may read all.
+            count: match grant.reads_all() {
+                true => sealed(state.head.position),
+                false => 0,
+            },
         },
         caps: Caps::advertised(),
         features: FEATURES,

@@ -4,7 +4,7 @@ use super::head_headers;
 use crate::http::access::Reading;
 use crate::http::caps::{MAX_WAIT, PULL_BYTES};
 use crate::http::negotiation::{Encoding, accepted};
-use crate::http::pages::{self, Page};
+use crate::http::pages::{self, Page, View};
 use crate::http::{App, Problem, params};
 use crate::store::{After, LogStore, PageCap, SEGMENT_EVENTS, StoreError, Stored};
 use axum::Json;
@@ -15,22 +15,25 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
+use tidelog_core::LogName;
 use tidelog_core::protocol::json::{self, GapJson, PullResponse, RecordedJson};
 use tidelog_core::protocol::{FRAMES, SEGMENTS_HEADER};
-use tidelog_core::{Filter, LogName};
 use tokio::time::Instant;
 
 const SEGMENTS: HeaderName = HeaderName::from_static(SEGMENTS_HEADER);
 
 pub(super) async fn pull<S: LogStore>(
     State(app): State<App<S>>,
-    Reading(log): Reading,
+    Reading(log, grant): Reading,
     headers: HeaderMap,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let encoding = accepted(&headers)?;
     let asked = params::query(query)?;
-    let filter = params::filter(&asked)?;
+    let view = View {
+        filter: params::filter(&asked)?,
+        grant,
+    };
     let after = params::after(params::once(&asked, "after")?)?;
     let events = params::count("limit", params::once(&asked, "limit")?, u64::MAX)?;
     let wait = wait(params::once(&asked, "wait")?)?;
@@ -38,16 +41,17 @@ pub(super) async fn pull<S: LogStore>(
         bytes: PULL_BYTES,
         events,
     };
-    let page = page(&app, &log, after, cap, &filter, wait).await?;
-    let headers = head_headers(&page.state);
+    let page = page(&app, &log, after, cap, &view, wait).await?;
+    let mut headers = head_headers(&page.state);
     Ok(match encoding {
         Encoding::Json => (headers, Json(to_json(page, &log)?)).into_response(),
         Encoding::Frames => {
-            let more = [
-                (header::CONTENT_TYPE, HeaderValue::from_static(FRAMES)),
-                (SEGMENTS, HeaderValue::from(SEGMENT_EVENTS)),
-            ];
-            (headers, more, pages::frames(page)).into_response()
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FRAMES));
+            // A segment is whole, so it is for those who may read all.
+            if view.grant.reads_all() {
+                headers.insert(SEGMENTS, HeaderValue::from(SEGMENT_EVENTS));
+            }
+            (headers, pages::frames(page)).into_response()
         }
     })
 }
@@ -58,7 +62,7 @@ async fn page<S: LogStore>(
     log: &LogName,
     after: After,
     cap: PageCap,
-    filter: &Filter,
+    view: &View,
     wait: Duration,
 ) -> Result<Page, Problem> {
     let deadline = Instant::now() + wait;
@@ -66,7 +70,7 @@ async fn page<S: LogStore>(
     loop {
         // Watching begins before reading, so nothing is missed between the two.
         let mut watch = app.store().watch(log);
-        let page = pages::read(app, log, after, cap, filter).await?;
+        let page = pages::read(app, log, after, cap, view).await?;
         if !page.is_empty() || wait.is_zero() || app.is_closing() {
             return Ok(page);
         }

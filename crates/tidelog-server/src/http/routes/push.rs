@@ -50,10 +50,9 @@ pub(super) async fn push<S: LogStore>(
         cursor,
         commits,
     } = sent;
-    let events = commits.iter().flat_map(|sent| &sent.commit.events);
-    grant.check(events.map(|event| &event.stream))?;
+    grant.check(commits.iter().map(|sent| &sent.commit))?;
     let numbering = Numbering::Replica;
-    let actor = Some(grant.subject);
+    let actor = Some(grant.into_subject());
     let push = Push {
         log,
         actor,

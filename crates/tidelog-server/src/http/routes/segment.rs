@@ -44,11 +44,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 pub(super) async fn read<S: LogStore>(
     State(app): State<App<S>>,
-    Reading(log): Reading,
+    Reading(log, grant): Reading,
     named: Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     negotiation::takes_frames(&headers)?;
+    if !grant.reads_all() {
+        return Err(unknown(
+            "segments are for those who may read all of a log; pull what you may read of it",
+        ));
+    }
     let state = app.store().state(&log).await?;
     if state.epoch != named.epoch {
         return Err(unknown(

@@ -1,7 +1,7 @@
 //! `GET /v1/logs/{log}/live`: every commit as a server-sent event, for `EventSource` and `curl`.
 
 use super::live::{heartbeats, stream_of};
-use crate::http::access::{Caller, Reading};
+use crate::http::access::{Caller, Grant, Reading};
 use crate::http::caps::NEWS_BYTES;
 use crate::http::feed::{self, Listener};
 use crate::http::{App, Problem, params};
@@ -25,7 +25,7 @@ pub(super) struct Asked {
 
 pub(super) async fn follow<S: LogStore>(
     State(app): State<App<S>>,
-    Reading(log): Reading,
+    Reading(log, grant): Reading,
     caller: Caller,
     headers: HeaderMap,
     query: Result<Query<Asked>, QueryRejection>,
@@ -37,11 +37,12 @@ pub(super) async fn follow<S: LogStore>(
         .map(|value| value.to_str().unwrap_or("?"));
     let after = params::after(last.or(asked.after.as_deref()))?;
     let closing = app.closing();
-    let ended = caller.ended(&app);
+    let ended = caller.ended(&app, vec![log.clone()]);
     let mut follower = Follower {
         listener: app.listen(&log).await?.0,
         app,
         log,
+        grant,
         place: Place::Behind(after),
     };
     // The first page is read before the answer begins, so that a wrong cursor is a problem and not a broken stream.
@@ -58,6 +59,7 @@ pub(super) async fn follow<S: LogStore>(
 struct Follower<S> {
     app: App<S>,
     log: LogName,
+    grant: Grant,
     listener: Listener,
     place: Place,
 }
@@ -81,7 +83,8 @@ impl<S: LogStore> Follower<S> {
                     if news.is_old(at) {
                         continue;
                     }
-                    if news.follows(at) {
+                    // What is encoded once for all is for those who may read all.
+                    if news.follows(at) && self.grant.reads_all() {
                         self.place = Place::Level(news.state());
                         return Some((news.events(&self.log)?, self));
                     }
@@ -91,7 +94,7 @@ impl<S: LogStore> Follower<S> {
         }
     }
 
-    /// The next commits as events; `None` at the log's end.
+    /// The next commits as events; `None` at the log's end, and if the next ones may not be seen.
     async fn read(&mut self, after: After) -> Result<Option<Bytes>, Problem> {
         let cap = PageCap {
             bytes: NEWS_BYTES,
@@ -102,9 +105,11 @@ impl<S: LogStore> Follower<S> {
             None => Place::Level(page.state),
             Some(last) => Place::Behind(After::Position(last.recorded.last_position())),
         };
-        if page.commits.is_empty() {
+        let mut shown = page.commits;
+        shown.retain(|stored| self.grant.may_see(&stored.recorded.commit));
+        if shown.is_empty() {
             return Ok(None);
         }
-        feed::events(&page.commits, &self.log).map(Some)
+        feed::events(&shown, &self.log).map(Some)
     }
 }

@@ -22,10 +22,13 @@ pub(super) struct Asked {
 
 pub(super) async fn read<S: LogStore>(
     State(app): State<App<S>>,
-    Reading(log): Reading,
+    Reading(log, grant): Reading,
     StreamPath(stream): StreamPath,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<StreamResponse>), Problem> {
+    if !grant.may_read(&stream) {
+        return Err(Problem::unknown_log(log.as_str()));
+    }
     let asked = params::query(query)?;
     let from = asked.from.as_deref();
     let range = StreamRange {
