@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { Document } from "./openapi.mjs";
 import { startServer } from "./server.mjs";
 
 const PAGE = new URL("../../crates/tidelog-server/PROTOCOL.md", import.meta.url);
@@ -10,8 +11,10 @@ const BLOCK = /^```http (request|response|stream)\n([\s\S]*?)^```$/gm;
 const VARIABLE = /\{(\w+)\}/g;
 
 let server;
+let document;
 before(async () => {
   server = await startServer();
+  document = new Document(await (await fetch(`${server.base}/openapi.json`)).json());
 });
 after(() => server.stop());
 
@@ -29,6 +32,10 @@ function parse(text) {
 
 function ask({ first, headers, rest }, signal) {
   const [method, path] = fill(first).split(" ");
+  // One example shows what is refused.
+  if (rest[0] && !rest[0].includes('"position"')) {
+    document.checkRequest(method, path, JSON.parse(rest[0]));
+  }
   return fetch(server.base + path, { method, headers, body: rest[0] || undefined, signal });
 }
 
@@ -66,12 +73,15 @@ function escaped(text) {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-async function check(response, { first, headers, rest }) {
+async function check(asked, response, { first, headers, rest }) {
   assert.equal(response.status, Number(first));
   for (const [name, value] of Object.entries(headers)) {
     matches(response.headers.get(name), value, `the header ${name}`);
   }
-  matches(await response.json(), JSON.parse(rest[0]), "the answer");
+  const answer = await response.json();
+  matches(answer, JSON.parse(rest[0]), "the answer");
+  const [method, path] = fill(asked.first).split(" ");
+  document.checkAnswer(method, path, response, answer);
 }
 
 /** As many lines as the page shows; signs of life come whenever they come. */
@@ -90,7 +100,9 @@ async function checkLines(asked) {
   }
   ended.abort();
   expected.forEach((line, i) => {
-    matches(JSON.parse(lines[i]), JSON.parse(line), `line ${i + 1}`);
+    const found = JSON.parse(lines[i]);
+    matches(found, JSON.parse(line), `line ${i + 1}`);
+    document.checkAnswer(...asked.first.split(" "), response, found);
   });
 }
 
@@ -124,6 +136,6 @@ for (const [i, block] of blocks.entries()) {
   if (block.kind === "response") continue;
   test(`example ${i + 1}: ${block.first}`, async () => {
     if (block.kind === "stream") await checkLines(block);
-    else await check(await ask(block), blocks[i + 1]);
+    else await check(block, await ask(block), blocks[i + 1]);
   });
 }

@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-function program() {
+/** The program under test. */
+export function program() {
   if (process.env.TIDELOG_SERVER) return process.env.TIDELOG_SERVER;
   const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
   const built = ["debug", "release"]

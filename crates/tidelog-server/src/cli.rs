@@ -4,6 +4,7 @@ mod export;
 mod generate;
 mod import;
 mod ndjson;
+mod openapi;
 mod output;
 mod serve;
 mod target;
@@ -28,7 +29,8 @@ Examples:
   tidelog import --db tidelog.db --log loans loan-applications.ndjson.gz
   tidelog import --db tidelog.db --log loans --generate 10000
   tidelog export --db tidelog.db --log loans -o loans.ndjson
-  tidelog verify --db tidelog.db --log loans"
+  tidelog verify --db tidelog.db --log loans
+  tidelog openapi > openapi.json"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -41,6 +43,7 @@ enum Command {
     Import(import::Import),
     Export(export::Export),
     Verify(verify::Verify),
+    Openapi(openapi::Openapi),
 }
 
 /// Runs the program with the process's arguments. Exit codes: 0 done; 1 it failed, or what was verified is damaged;
@@ -52,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Openapi(openapi) => openapi.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

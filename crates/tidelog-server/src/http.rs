@@ -10,6 +10,7 @@ mod caps;
 mod cors;
 mod feed;
 mod negotiation;
+pub mod openapi;
 pub(crate) mod pages;
 mod params;
 mod problem;

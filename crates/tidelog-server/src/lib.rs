@@ -3,7 +3,7 @@
 //! - [`store`]: what the server asks of a database, as a contract, and two that keep it: SQLite (one writer thread, group
 //!   commit across logs) and, by the feature `postgres`, PostgreSQL. Both answer only after the transaction is on disk;
 //! - [`http`]: the protocol as an axum [`Router`](axum::Router) over any store, so it can be mounted in other servers;
-//! - [`cli`]: the program `tidelog` (serve, import, export, verify).
+//! - [`cli`]: the program `tidelog` (serve, import, export, verify, openapi).
 //!
 //! Invariant: every decision about a commit is [`tidelog_core::authority::admit`]'s; this crate only gathers its facts
 //! under the log's lock and stores what it accepts.

@@ -1,5 +1,9 @@
 //! Errors as problem documents (RFC 9457).
 
+mod codes;
+
+pub(crate) use codes::{CODES, Code};
+
 use crate::store::{LogState, StoreError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +22,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// The code is one of [`CODES`], where the document of this API has it from.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(
+            codes::is_known(status, code),
+            "{status} {code} is not in problem/codes.rs"
+        );
         let detail = detail.into();
         Self {
             status,

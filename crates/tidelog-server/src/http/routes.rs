@@ -12,36 +12,59 @@ mod stream;
 
 pub(super) use pull::recorded_json;
 
-use super::{App, Problem, caps, cors, www};
+use super::{App, Problem, caps, cors, openapi, www};
 use crate::store::{LogState, LogStore};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use std::time::Instant;
 use tidelog_core::protocol::{CHAIN_HEADER, CLIENT_HEADER, EPOCH_HEADER, HEAD_HEADER};
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// The whole server as a router.
-pub fn router<S: LogStore>(app: App<S>) -> Router {
-    let protocol = Router::new()
-        .route("/logs/{log}", get(log::describe::<S>))
-        .route(
+/// The calls of the protocol, below `/v1`.
+fn protocol<S: LogStore>() -> Vec<(&'static str, MethodRouter<App<S>>)> {
+    vec![
+        ("/logs/{log}", get(log::describe::<S>)),
+        (
             "/logs/{log}/commits",
             get(pull::pull::<S>).post(push::push::<S>),
-        )
-        .route(
+        ),
+        (
             "/logs/{log}/segments/{epoch}/{number}",
             get(segment::read::<S>),
-        )
-        .route("/logs/{log}/live", get(sse::follow::<S>))
-        .route(
+        ),
+        ("/logs/{log}/live", get(sse::follow::<S>)),
+        (
             "/logs/{log}/streams/{*stream}",
             get(stream::read::<S>).post(append::append::<S>),
-        )
-        .route("/live", post(live::follow::<S>))
+        ),
+        ("/live", post(live::follow::<S>)),
+    ]
+}
+
+/// What is asked by whoever runs the server, and by tools.
+fn operations<S: LogStore>() -> Vec<(&'static str, MethodRouter<App<S>>)> {
+    vec![
+        ("/healthz", get(health::alive)),
+        ("/readyz", get(health::ready::<S>)),
+        ("/openapi.json", get(openapi::serve)),
+    ]
+}
+
+fn routed<S: LogStore>(calls: Vec<(&'static str, MethodRouter<App<S>>)>) -> Router<App<S>> {
+    calls
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        })
+}
+
+/// The whole server as a router.
+pub fn router<S: LogStore>(app: App<S>) -> Router {
+    let protocol = routed(protocol())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(protocol_headers));
@@ -49,12 +72,10 @@ pub fn router<S: LogStore>(app: App<S>) -> Router {
         Some(directory) => www::files(directory),
         None => Router::new().fallback(not_found),
     };
-    Router::new()
+    routed(operations())
         .nest("/v1", protocol)
         // A nested router does not answer for its own root with a slash.
         .route("/v1/", any(not_found))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready::<S>))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::layer(&app.settings().origins))
         .fallback_service(files)
@@ -150,4 +171,25 @@ async fn trace(request: Request, next: Next) -> Response {
         "answered"
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{operations, protocol};
+    use crate::http::openapi::document;
+    use crate::store::SqliteStore;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_the_calls_that_there_are() {
+        let protocol = protocol::<SqliteStore>()
+            .into_iter()
+            .map(|(path, _)| format!("/v1{}", path.replace("{*", "{")));
+        let operations = operations::<SqliteStore>()
+            .into_iter()
+            .map(|(path, _)| path.to_owned());
+        let routed: BTreeSet<String> = protocol.chain(operations).collect();
+        let documented: BTreeSet<String> = document().paths.paths.into_keys().collect();
+        assert_eq!(documented, routed);
+    }
 }
