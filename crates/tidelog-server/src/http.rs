@@ -26,12 +26,14 @@ pub use problem::Problem;
 pub use rate::Rate;
 pub use routes::router;
 
-use crate::store::LogStore;
+use crate::check::{PayloadCheck, payloads};
+use crate::store::{Candidate, LogStore};
 use access::AnyAuthorizer;
 use feed::Feeds;
 use rate::Limiter;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tidelog_core::Commit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How a server behaves.
@@ -43,18 +45,21 @@ pub struct Settings {
     pub origins: Origins,
     /// A directory of files to serve beside the protocol.
     pub www: Option<PathBuf>,
+    /// What payloads must be.
+    pub payloads: Option<Arc<dyn PayloadCheck>>,
     /// How often a subject may ask for a log; as often as it likes if there is none.
     pub rate: Option<Rate>,
 }
 
 impl Settings {
-    /// Who may do what; no other origins, no files and no limit.
+    /// Who may do what; no other origins, no files, no check and no limit.
     #[must_use]
     pub fn new(authorizer: impl Authorizer) -> Self {
         Self {
             authorizer: AnyAuthorizer::new(authorizer),
             origins: Origins::None,
             www: None,
+            payloads: None,
             rate: None,
         }
     }
@@ -125,6 +130,17 @@ impl<S: LogStore> App<S> {
                 .await
                 .ok(),
         }
+    }
+
+    /// A commit that asks to be stored here.
+    pub(crate) fn candidate(&self, commit: Commit) -> Candidate {
+        let mut candidate = Candidate::new(commit);
+        if let Some(check) = &self.settings().payloads
+            && candidate.rejection.is_none()
+        {
+            candidate.rejection = payloads(check.as_ref(), &candidate.commit.events);
+        }
+        candidate
     }
 
     pub(crate) fn limiter(&self) -> Option<&Limiter> {

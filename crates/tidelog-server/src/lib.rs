@@ -3,6 +3,7 @@
 //! - [`store`]: what the server asks of a database, as a contract, and two that keep it: SQLite (one writer thread, group
 //!   commit across logs) and, by the feature `postgres`, PostgreSQL. Both answer only after the transaction is on disk;
 //! - [`http`]: the protocol as an axum [`Router`](axum::Router) over any store, so it can be mounted in other servers;
+//! - [`check`]: what a server demands of payloads, and [`schemas`], which do so by JSON Schema;
 //! - [`cli`]: the program `tidelog` (serve, import, export, verify, openapi).
 //!
 //! Invariant: every decision about a commit is [`tidelog_core::authority::admit`]'s; this crate only gathers its facts
@@ -19,8 +20,10 @@
 //! # Ok(()) }
 //! ```
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 mod derived;
 pub mod http;
+pub mod schemas;
 pub mod store;

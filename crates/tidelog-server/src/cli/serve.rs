@@ -3,6 +3,7 @@
 use super::target::Target;
 use super::{Failure, output};
 use crate::http::{App, Dev, JwtKeys, Origins, Rate, Settings, Tokens, router};
+use crate::schemas::Schemas;
 use crate::store::LogStore;
 use axum::http::HeaderValue;
 use clap::Args;
@@ -10,6 +11,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tidelog_core::LogName;
 use tokio::net::TcpListener;
@@ -53,6 +55,13 @@ pub(super) struct Serve {
     /// For whom a JSON Web Token must be (aud).
     #[arg(long, value_name = "AUD", requires = "jwt_keys")]
     jwt_audience: Option<String>,
+    /// JSON Schemas that payloads must keep to: a folder of files named `type.version.json`, such as todo.added.1.json, or one file
+    /// {"type": {"version": schema}}. Read once. A commit with a payload that does not is refused whole.
+    #[arg(long, value_name = "PATH")]
+    schemas: Option<PathBuf>,
+    /// With --schemas: refuse events whose type and version have none, too.
+    #[arg(long, requires = "schemas")]
+    schemas_strict: bool,
     /// A directory of files to serve beside the protocol, such as a built app.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
@@ -96,6 +105,14 @@ impl Serve {
             per_second,
             burst: per_second.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1)),
         });
+        if let Some(path) = &self.schemas {
+            let schemas = Schemas::read(path)
+                .map_err(|error| Failure::Refused(format!("--schemas: {error}")))?;
+            settings.payloads = Some(match self.schemas_strict {
+                true => Arc::new(schemas.strict()),
+                false => Arc::new(schemas),
+            });
+        }
         if let Some(www) = &self.www {
             if !www.is_dir() {
                 return Err(Failure::Refused(format!(

@@ -3,9 +3,9 @@
 use super::ledger::{Entry, Ledger};
 use super::place::Place;
 use super::{After, Candidate, Numbering, Push, StoreError};
-use tidelog_core::authority::{Admission, Facts, admit};
+use tidelog_core::authority::{Admission, Facts, Rejection, admit};
 use tidelog_core::hash::commit_digest;
-use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
+use tidelog_core::protocol::{CommitResult, LogHead, PushResponse};
 use tidelog_core::{Commit, Recorded, StreamId, Subject, Timestamp, frame};
 
 /// Decides on all commits of a push, one after the other.
@@ -36,10 +36,8 @@ pub(super) fn push(
             commit.seq = ledger.last_seq(push.replica)?.next();
         }
         let (id, attempt) = (commit.id, commit.attempt);
-        let verdict = match rejection {
-            Some(rejection) => Verdict::Rejected(rejection.clone()),
-            None => decide(ledger, commit, push.actor.as_ref(), now)?.into(),
-        };
+        let actor = push.actor.as_ref();
+        let verdict = decide(ledger, commit, rejection.as_ref(), actor, now)?.into();
         results.push(CommitResult {
             id,
             attempt,
@@ -60,6 +58,7 @@ pub(super) fn push(
 fn decide(
     ledger: &mut impl Ledger,
     commit: Commit,
+    rejection: Option<&Rejection>,
     actor: Option<&Subject>,
     now: Timestamp,
 ) -> Result<Admission, StoreError> {
@@ -72,6 +71,12 @@ fn decide(
     };
     let streams = ledger.streams(&touched(&commit))?;
     let admission = admit(&commit, &facts, |stream| streams.get(stream).copied());
+    let admission = match (admission, rejection) {
+        (Admission::Accept(_) | Admission::Conflict(_), Some(rejection)) => {
+            Admission::Reject(rejection.clone())
+        }
+        (admission, _) => admission,
+    };
     if let Admission::Accept(receipt) = &admission {
         let recorded = Recorded {
             position: receipt.first,

@@ -5,7 +5,8 @@ use tidelog_core::authority::{Rejection, RejectionCode};
 use tidelog_core::limits::MAX_JSON_DEPTH;
 use tidelog_core::protocol::json::{depth, is_json};
 
-/// A commit and, if a payload of it is not JSON, why it can never be stored.
+/// A commit and, if what it says is refused, why it can never be stored. That counts only for commits that are not stored
+/// yet: what refuses it may be newer than they are.
 #[derive(Debug)]
 pub struct Candidate {
     pub(crate) commit: Commit,

@@ -29,6 +29,7 @@ mod live;
 mod postgres;
 mod pull;
 mod rights;
+mod schemas;
 mod segments;
 mod streams;
 mod www;

@@ -29,6 +29,8 @@ mod live;
 mod pull;
 #[path = "../server/rights.rs"]
 mod rights;
+#[path = "../server/schemas.rs"]
+mod schemas;
 #[path = "../server/segments.rs"]
 mod segments;
 #[path = "../server/streams.rs"]

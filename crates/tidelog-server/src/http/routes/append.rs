@@ -6,7 +6,7 @@ use crate::derived::derived_uuid;
 use crate::http::access::{Appending, refused};
 use crate::http::params::StreamPath;
 use crate::http::{App, Problem, body, negotiation};
-use crate::store::{Candidate, LogStore, Numbering, Push};
+use crate::store::{LogStore, Numbering, Push};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -81,7 +81,7 @@ pub(super) async fn append<S: LogStore>(
         actor: Some(subject),
         replica,
         cursor: Cursor::default(),
-        commits: vec![Candidate::new(commit)],
+        commits: vec![app.candidate(commit)],
         numbering: Numbering::Store,
     });
     match response.await?.results.pop() {

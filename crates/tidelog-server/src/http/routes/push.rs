@@ -32,8 +32,9 @@ pub(super) async fn push<S: LogStore>(
     let encoding = negotiation::content(&headers)?;
     let bytes = body::read(&headers, body).await?;
     let _room = app.room_for(bytes.len()).await;
+    let known = app.clone();
     let sent = match encoding {
-        Encoding::Json => body::decode(bytes, from_json).await?,
+        Encoding::Json => body::decode(bytes, move |bytes| from_json(&known, bytes)).await?,
         Encoding::Frames => {
             let replica = header(&headers, REPLICA_HEADER)?
                 .ok_or_else(|| Problem::bad_request("the Tidelog-Replica header is missing"))?
@@ -42,7 +43,10 @@ pub(super) async fn push<S: LogStore>(
             let cursor = header(&headers, CURSOR_HEADER)?.map(str::parse).transpose();
             let cursor = cursor.map_err(|error: TextError| invalid_cursor(&error.to_string()))?;
             let cursor = cursor.unwrap_or_default();
-            body::decode(bytes, move |bytes| from_frame(bytes, replica, cursor)).await?
+            body::decode(bytes, move |bytes| {
+                from_frame(&known, bytes, replica, cursor)
+            })
+            .await?
         }
     };
     let Sent {
@@ -69,14 +73,14 @@ pub(super) async fn push<S: LogStore>(
     Ok((head_headers(&state), Json(response)))
 }
 
-fn from_json(bytes: &[u8]) -> Result<Sent, Problem> {
+fn from_json<S: LogStore>(app: &App<S>, bytes: &[u8]) -> Result<Sent, Problem> {
     let PushRequest {
         replica,
         cursor,
         commits,
     } = body::json(bytes)?;
     few_enough(commits.len())?;
-    let commit = |json: CommitJson| Candidate::new(json.into_commit(replica));
+    let commit = |json: CommitJson| app.candidate(json.into_commit(replica));
     Ok(Sent {
         replica,
         cursor,
@@ -84,7 +88,12 @@ fn from_json(bytes: &[u8]) -> Result<Sent, Problem> {
     })
 }
 
-fn from_frame(bytes: &[u8], replica: ReplicaId, cursor: Cursor) -> Result<Sent, Problem> {
+fn from_frame<S: LogStore>(
+    app: &App<S>,
+    bytes: &[u8],
+    replica: ReplicaId,
+    cursor: Cursor,
+) -> Result<Sent, Problem> {
     let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_frame", detail);
     let header = frame::header(bytes).map_err(|error| invalid(error.to_string()))?;
     few_enough(usize::try_from(header.commits).unwrap_or(usize::MAX))?;
@@ -105,7 +114,10 @@ fn from_frame(bytes: &[u8], replica: ReplicaId, cursor: Cursor) -> Result<Sent, 
     Ok(Sent {
         replica,
         cursor,
-        commits: commits.into_iter().map(Candidate::new).collect(),
+        commits: commits
+            .into_iter()
+            .map(|commit| app.candidate(commit))
+            .collect(),
     })
 }
 
