@@ -4,7 +4,7 @@
 //! BroadcastChannel. It decides nothing: what to write, what to send and what it means is the replica's business.
 //!
 //! - `runtime`: the loop; `lifecycle`: what the page goes through; `tabs`: the others;
-//! - `read`, `remote`: the confirmed log, from this disk and from the server;
+//! - `read`, `remote`: the confirmed log, from this disk and from the server; `segments`: catching up from far behind;
 //! - `snapshots`, `maintenance`: what makes opening fast and the log small;
 //! - `import`, `export`, `storage`: the log as files and as bytes on a disk;
 //! - `session`: commands and folds of a [`Model`] in Rust.
@@ -27,6 +27,7 @@ mod read;
 mod reads;
 mod remote;
 mod runtime;
+mod segments;
 mod session;
 mod snapshots;
 mod storage;

@@ -89,6 +89,7 @@ impl Runtime {
             url: url.trim_end_matches('/').to_owned(),
             token: options.token.clone(),
             refused: Refused::default(),
+            segments: Rc::default(),
         });
         Rc::new_cyclic(|me| Self {
             options,

@@ -10,13 +10,14 @@ use crate::answer::push_response;
 use crate::fields::Fields;
 use crate::options::TokenSource;
 use crate::platform::{describe, now, within};
+use crate::segments::{Ask, Segments};
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tidelog_core::cursor::Cursor;
 use tidelog_core::protocol::{
     CLIENT_HEADER, CLIENT_VERSION, CURSOR_HEADER, FRAMES, HEAD_HEADER, PROBLEM, PushResponse,
-    REPLICA_HEADER,
+    REPLICA_HEADER, SEGMENTS_HEADER,
 };
 use tidelog_core::replica::SyncError;
 use tidelog_core::store::Direction;
@@ -37,6 +38,8 @@ const TIMEOUT_MILLIS: u32 = 30_000;
 const BYTES_PER_MILLI: u32 = 16;
 /// About what a server sends at once.
 const ANSWER_BYTES: u32 = 1024 * 1024;
+/// What it sends as a segment at most, before it is compressed.
+const SEGMENT_BYTES: u32 = 8 * ANSWER_BYTES;
 
 /// A server's endpoint for one log.
 #[derive(Clone)]
@@ -44,6 +47,7 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) token: Option<TokenSource>,
     pub(crate) refused: Refused,
+    pub(crate) segments: Rc<Segments>,
 }
 
 /// The token that the server refused last.
@@ -59,6 +63,8 @@ struct Call<'a> {
     media_type: &'a str,
     /// How long the server may hold the answer back.
     wait: u32,
+    /// Does the answer never change? Then the browser may have it already.
+    kept: bool,
 }
 
 /// An answer, read to its end.
@@ -103,6 +109,7 @@ impl Endpoint {
             body: Some(body),
             media_type: JSON,
             wait: 0,
+            kept: false,
         };
         let answer = self.call(abort, &call).await?;
         push_response(&answer.body, &locals).map_err(|error| bad(&error.to_string()))
@@ -115,17 +122,65 @@ impl Endpoint {
         filter: &Filter,
         wait: bool,
     ) -> Result<Pulled, SyncError> {
+        let here = cursor.position;
+        let ask = if wait || !filter.is_everything() {
+            Ask::Page
+        } else {
+            self.segments.next(here)
+        };
+        if let Ask::Segment(number) = ask
+            && let Some(segment) = self.segment(abort, cursor, number).await?
+        {
+            return Ok(segment);
+        }
         let mut after = if cursor == Cursor::default() {
             String::from("0")
         } else {
             cursor.to_string()
         };
+        if let Ask::PageOf(events) = ask {
+            after.push_str(&format!("&limit={events}"));
+        }
         if wait {
             after.push_str(&format!("&wait={WAIT_SECONDS}"));
         }
         let wait = if wait { WAIT_SECONDS * 1_000 } else { 0 };
         after.push_str(&query(filter));
-        self.frames(abort, &after, wait).await
+        let (pulled, events) = self.frames(abort, &after, wait).await?;
+        let last = last(&pulled.frames).unwrap_or(here);
+        self.segments.page(ask, here, last, pulled.head, events);
+        Ok(pulled)
+    }
+
+    /// The segment of this number, if there is one and it follows on the cursor.
+    async fn segment(
+        &self,
+        abort: &AbortController,
+        cursor: Cursor,
+        number: u64,
+    ) -> Result<Option<Pulled>, SyncError> {
+        let call = Call {
+            url: format!("{}/segments/{}/{number}", self.url, cursor.epoch),
+            headers: &[],
+            body: None,
+            media_type: FRAMES,
+            wait: 0,
+            kept: true,
+        };
+        let frames = match self.call(abort, &call).await {
+            Ok(answer) => frames_of(&answer.body)?,
+            // If the log is what is not there, the page that is asked for instead says so.
+            Err(SyncError::UnknownLog { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let first = frames.first().and_then(|bytes| frame::header(bytes).ok());
+        let first = first.map(|header| header.first_position());
+        if first != Some(cursor.position.next()) {
+            return Ok(None);
+        }
+        let last = last(&frames).unwrap_or(cursor.position);
+        let head = self.segments.segment(last);
+        Ok(Some(Pulled { frames, head }))
     }
 
     /// Frames that begin right after a position, of whatever history the server has.
@@ -136,34 +191,34 @@ impl Endpoint {
         filter: &Filter,
     ) -> Result<Pulled, SyncError> {
         let after = format!("{after}{}", query(filter));
-        self.frames(abort, &after, 0).await
+        Ok(self.frames(abort, &after, 0).await?.0)
     }
 
+    /// A page, and how many positions lie between the ends of the server's segments (0: it has none).
     async fn frames(
         &self,
         abort: &AbortController,
         after: &str,
         wait: u32,
-    ) -> Result<Pulled, SyncError> {
+    ) -> Result<(Pulled, u64), SyncError> {
         let call = Call {
             url: format!("{}/commits?after={after}", self.url),
             headers: &[],
             body: None,
             media_type: FRAMES,
             wait,
+            kept: false,
         };
         let Answer { response, body } = self.call(abort, &call).await?;
         let head = header(&response, HEAD_HEADER)
             .and_then(|head| head.parse().ok())
             .ok_or_else(|| bad("the answer does not say where the log ends"))?;
-        let bytes = Uint8Array::new(&body).to_vec();
-        let frames = frame::split(&bytes).map_err(|error| SyncError::BadAnswer {
-            detail: error.to_string(),
-        })?;
-        Ok(Pulled {
-            frames: frames.into_iter().map(<[u8]>::to_vec).collect(),
+        let pulled = Pulled {
+            frames: frames_of(&body)?,
             head: Position::new(head),
-        })
+        };
+        let events = header(&response, SEGMENTS_HEADER).and_then(|events| events.parse().ok());
+        Ok((pulled, events.unwrap_or(0)))
     }
 
     /// One stream's events from a version on, as the JSON that the server sends.
@@ -188,6 +243,7 @@ impl Endpoint {
             body: None,
             media_type: JSON,
             wait: 0,
+            kept: false,
         };
         Ok(self.call(abort, &call).await?.body)
     }
@@ -195,7 +251,12 @@ impl Endpoint {
     /// Makes a call and reads its answer, within the time that both allow for.
     async fn call(&self, abort: &AbortController, call: &Call<'_>) -> Result<Answer, SyncError> {
         let sent = call.body.as_ref().map_or(0, Uint8Array::length);
-        let time = TIMEOUT_MILLIS + call.wait + (sent + ANSWER_BYTES) / BYTES_PER_MILLI;
+        let answer = if call.kept {
+            SEGMENT_BYTES
+        } else {
+            ANSWER_BYTES
+        };
+        let time = TIMEOUT_MILLIS + call.wait + (sent + answer) / BYTES_PER_MILLI;
         match within(time, self.answered(abort, call)).await {
             Some(answer) => answer,
             None => {
@@ -252,6 +313,18 @@ impl Endpoint {
     pub(crate) fn forget_refusal(&self) {
         *self.refused.borrow_mut() = None;
     }
+}
+
+fn frames_of(body: &JsValue) -> Result<Vec<Vec<u8>>, SyncError> {
+    let bytes = Uint8Array::new(body).to_vec();
+    let frames = frame::split(&bytes).map_err(|error| bad(&error.to_string()))?;
+    Ok(frames.into_iter().map(<[u8]>::to_vec).collect())
+}
+
+/// The last position that frames cover.
+fn last(frames: &[Vec<u8>]) -> Option<Position> {
+    let header = frame::header(frames.last()?).ok()?;
+    Some(header.last_position())
 }
 
 /// What a filter asks for, as the rest of a query.
@@ -345,7 +418,11 @@ async fn fetch(
     }
     let init = RequestInit::new();
     init.set_headers(&headers);
-    init.set_cache(RequestCache::NoStore);
+    init.set_cache(if call.kept {
+        RequestCache::Default
+    } else {
+        RequestCache::NoStore
+    });
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&abort.signal()));
     if let Some(body) = &call.body {

@@ -1,0 +1,52 @@
+/** A new device takes a long log from the server's sealed runs, and from pages where those are no good. */
+import type { Page } from "@playwright/test";
+import type { Answers, Lab } from "../support/lab.ts";
+import { expect, openSynced, status, test } from "../support/lab-test.ts";
+
+const EVENTS = 60_000;
+
+const segmentsOf = (lab: Lab) =>
+  lab.calls.filter(({ url }) => url.includes("/segments/")).map(({ url }) => url);
+
+async function expectAll(page: Page): Promise<void> {
+  expect(await status(page)).toMatchObject({ phase: "live", position: EVENTS });
+  expect(await page.evaluate(() => window.lab.log.verify())).toBeTruthy();
+  const storage = await page.evaluate(() => window.lab.log.storage.refresh());
+  expect(storage).toMatchObject({ events: EVENTS });
+}
+
+test("a new device reads sealed runs, each once, and pulls what is around them", async ({
+  lab,
+  tide,
+  context,
+}) => {
+  await tide.run("import", ["--log", "lab", "--generate", String(EVENTS)]);
+  const page = await openSynced(lab, context);
+  await expectAll(page);
+  const asked = segmentsOf(lab);
+  expect(asked.length).toBeGreaterThan(0);
+  expect(new Set(asked).size).toBe(asked.length);
+});
+
+const wrong: readonly [string, ReturnType<Answers>][] = [
+  ["that is not there", { status: 404, headers: { "content-type": "application/problem+json" } }],
+  [
+    "that is somebody else's page",
+    {
+      status: 200,
+      headers: { "content-type": "application/vnd.tidelog.frames" },
+      body: "Welcome to our network!",
+    },
+  ],
+  ["whose answer is cut in the middle", "half"],
+];
+
+for (const [what, answer] of wrong) {
+  test(`a sealed run ${what} is read in pages`, async ({ lab, tide, context }) => {
+    await tide.run("import", ["--log", "lab", "--generate", String(EVENTS)]);
+    lab.between(({ url }) => (url.includes("/segments/") ? answer : undefined));
+    const page = await openSynced(lab, context);
+    await expectAll(page);
+    expect(segmentsOf(lab).length).toBeGreaterThan(0);
+  });
+}
