@@ -1,12 +1,15 @@
 //! The program `tidelog`.
 
+mod backup;
 mod export;
 mod generate;
 mod import;
 mod ndjson;
 mod openapi;
 mod output;
+mod progress;
 mod serve;
+mod stats;
 mod target;
 mod verify;
 
@@ -29,7 +32,10 @@ Examples:
   tidelog import --db tidelog.db --log loans loan-applications.ndjson.gz
   tidelog import --db tidelog.db --log loans --generate 10000
   tidelog export --db tidelog.db --log loans -o loans.ndjson
-  tidelog verify --db tidelog.db --log loans
+  tidelog verify --db tidelog.db
+  tidelog backup --db tidelog.db -o backup-2026-01-31
+  tidelog restore --db new.db backup-2026-01-31
+  tidelog stats --db tidelog.db
   tidelog openapi > openapi.json"
 )]
 struct Cli {
@@ -44,6 +50,9 @@ enum Command {
     Export(export::Export),
     Verify(verify::Verify),
     Openapi(openapi::Openapi),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Stats(stats::Stats),
 }
 
 /// Runs the program with the process's arguments. Exit codes: 0 done; 1 it failed, or what was verified is damaged;
@@ -56,6 +65,9 @@ pub fn run() -> ExitCode {
         Command::Export(export) => export.run(),
         Command::Verify(verify) => verify.run(),
         Command::Openapi(openapi) => openapi.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Stats(stats) => stats.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

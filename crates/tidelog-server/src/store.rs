@@ -5,6 +5,7 @@ mod any;
 mod candidate;
 mod error;
 mod heads;
+mod keeping;
 mod ledger;
 mod place;
 #[cfg(feature = "postgres")]
@@ -17,6 +18,7 @@ mod verify;
 pub use any::{AnyStore, StoreAddress};
 pub use candidate::Candidate;
 pub use error::StoreError;
+pub(crate) use keeping::Stats;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use segment::{SEGMENT_EVENTS, Segment, sealed};

@@ -1,15 +1,14 @@
 //! `tidelog import`.
 
 mod chunks;
-mod progress;
 mod source;
 
+use super::progress::Progress;
 use super::target::Target;
 use super::{Failure, output};
 use crate::store::LogStore;
 use chunks::Importer;
 use clap::Args;
-use progress::Progress;
 use source::Source;
 use std::path::PathBuf;
 use tidelog_core::LogName;
@@ -62,7 +61,10 @@ impl Import {
 
     fn source(&self) -> Result<(Source, Progress), Failure> {
         match (&self.file, self.generate) {
-            (_, Some(events)) => Ok((Source::generated(events), Progress::of_events(events))),
+            (_, Some(events)) => Ok((
+                Source::generated(events),
+                Progress::of_events(events as u64),
+            )),
             (Some(path), None) if path.as_os_str() == "-" => {
                 let progress = Progress::without_end();
                 Ok((

@@ -1,4 +1,4 @@
-//! How far an import has come: a bar on a terminal, a line now and then elsewhere.
+//! How far a command has come: a bar on a terminal, a line now and then elsewhere.
 
 use crate::cli::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -25,8 +25,8 @@ impl Progress {
         )
     }
 
-    pub(super) fn of_events(events: usize) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(events as u64), target());
+    pub(super) fn of_events(events: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(events), target());
         Self::new(
             bar,
             "{bar:40} {pos}/{len} events, {elapsed} (left: {eta})",
@@ -55,8 +55,8 @@ impl Progress {
         &self.bar
     }
 
-    /// So many more events are stored.
-    pub(super) fn stored(&self, events: usize) {
+    /// So many more events are done.
+    pub(super) fn done(&self, events: usize) {
         let before = self.events.get();
         let now = before + events as u64;
         self.events.set(now);

@@ -3,14 +3,14 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, Segment, SqliteStore, StoreError, StreamPage,
-    StreamRange, Verified,
+    After, LogState, LogStore, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError,
+    StreamPage, StreamRange, Verified,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tidelog_core::protocol::PushResponse;
-use tidelog_core::{LogName, Position, StreamId};
+use tidelog_core::{LogName, Position, Recorded, StreamId};
 use tokio::sync::watch;
 
 /// Where a database is.
@@ -92,6 +92,38 @@ macro_rules! either {
             AnyStore::Postgres($it) => $answer,
         }
     };
+}
+
+/// What operators do with whole logs.
+impl AnyStore {
+    /// Every log there is, by name.
+    pub(crate) async fn logs(&self) -> Result<Vec<LogName>, StoreError> {
+        either!(self, it => it.logs().await)
+    }
+
+    /// Counts what a log holds. Costs O(commits).
+    pub(crate) async fn stats(&self, log: &LogName) -> Result<Stats, StoreError> {
+        either!(self, it => it.stats(log).await)
+    }
+
+    /// Stores commits that another database recorded, just as they are, at the end of a log: all or none. They must follow on it.
+    pub(crate) async fn restore(
+        &self,
+        log: &LogName,
+        commits: Vec<Recorded>,
+    ) -> Result<(), StoreError> {
+        either!(self, it => it.restore(log, commits).await)
+    }
+
+    /// Gives a log another name. `false`: there is a log of that name.
+    pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
+        either!(self, it => it.rename(log, name).await)
+    }
+
+    /// Removes a log and all it holds, if there is one.
+    pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
+        either!(self, it => it.forget(log).await)
+    }
 }
 
 impl LogStore for AnyStore {

@@ -17,6 +17,7 @@
 mod failure;
 mod group;
 mod held;
+mod keeping;
 mod news;
 mod reader;
 mod schema;

@@ -6,6 +6,7 @@
 //!
 //! Nothing is kept in memory between transactions, so other processes (`tidelog import`) may write to the same file.
 
+mod keeping;
 mod ledger;
 mod reader;
 mod rows;
@@ -140,8 +141,9 @@ impl LogStore for SqliteStore {
         let Some(sealed) = segment::build(self, log, number).await? else {
             return Ok(None);
         };
-        let keep = self.writer.keep(log.clone(), number, sealed.clone());
-        if let Err(error) = keep.await {
+        let (name, keep) = (log.clone(), sealed.clone());
+        let keep = move |connection: &mut _| segments::keep(connection, &name, number, &keep);
+        if let Err(error) = self.writer.run(keep).await {
             // It is as good as one that is kept; the next who asks pays for it again.
             tracing::warn!(?error, "a segment could not be kept");
         }

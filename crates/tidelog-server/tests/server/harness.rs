@@ -115,6 +115,14 @@ impl Server {
         Self::spawn(command, directory, &["--dev", "--log", "todos"])
     }
 
+    /// In development mode, on a database that this command of the program makes.
+    pub(crate) fn on_restored(arguments: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let restored = run(arguments, &directory.path().join("tidelog.db"));
+        assert!(restored.status.success(), "{}", text(&restored.stderr));
+        Self::start(directory, &["--dev"])
+    }
+
     fn spawn(mut command: Command, directory: TempDir, arguments: &[&str]) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0", "--verbosity", "info"])

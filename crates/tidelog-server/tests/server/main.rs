@@ -24,6 +24,7 @@ mod crash;
 mod filter;
 mod harness;
 mod jwt;
+mod keeping;
 mod live;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -23,6 +23,8 @@ mod cluster;
 mod crash;
 #[path = "../server/harness.rs"]
 mod harness;
+#[path = "../server/keeping.rs"]
+mod keeping;
 #[path = "../server/live.rs"]
 mod live;
 #[path = "../server/pull.rs"]

@@ -4,8 +4,8 @@
 //! the same commits and is told that they are there. Where lines were grouped in another way the first time, each event
 //! that should be there is compared with the one that is.
 
-use super::progress::Progress;
 use super::source::{LineError, Numbered};
+use crate::cli::progress::Progress;
 use crate::derived::derived_uuid;
 use crate::store::{Candidate, Direction, LogStore, Numbering, Push, StreamRange};
 use std::collections::BTreeMap;
@@ -217,7 +217,7 @@ impl<'a, S: LogStore> Importer<'a, S> {
             true => self.counts.new += events,
             false => self.counts.there += events,
         }
-        self.progress.stored(events);
+        self.progress.done(events);
     }
 
     /// The version of a line's stream as it will be when the line is appended.

@@ -1,8 +1,8 @@
 //! Where lines come from.
 
-use super::progress::Progress;
 use crate::cli::generate::Applications;
 use crate::cli::ndjson::Line;
+use crate::cli::progress::Progress;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, BufRead, BufReader, Read};
 use tidelog_core::{Event, Version};

@@ -2,14 +2,14 @@
 
 use super::rows::{self, LogRow, StreamRow, blob, from_sql, to_sql};
 use crate::store::ledger::{Entry, Ledger};
-use crate::store::{LogState, Push, StoreError, admission, stored};
+use crate::store::{LogState, Push, StoreError, admission, keeping, stored};
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 use tidelog_core::authority::{Known, Receipt};
 use tidelog_core::protocol::{LogHead, PushResponse};
 use tidelog_core::{
-    Attempt, ChainHash, CommitId, Digest, Epoch, LogName, Position, ReplicaId, Seq, StreamHead,
-    StreamId, Subject, Timestamp,
+    Attempt, ChainHash, CommitId, Digest, Epoch, LogName, Position, Recorded, ReplicaId, Seq,
+    StreamHead, StreamId, Subject, Timestamp,
 };
 
 /// Decides on all commits of a push. After an error the caller rolls the transaction back.
@@ -29,6 +29,21 @@ pub(super) fn push(
         log.save_head()?;
     }
     Ok(response)
+}
+
+/// Stores commits of another database. After an error the caller rolls the transaction back.
+pub(super) fn restore(
+    transaction: &Transaction<'_>,
+    log: &LogName,
+    commits: Vec<Recorded>,
+) -> Result<(), StoreError> {
+    let mut ledger = Log {
+        transaction,
+        row: rows::log(transaction, log)?,
+        streams: BTreeMap::new(),
+    };
+    keeping::restore(&mut ledger, log, commits)?;
+    ledger.save_head()
 }
 
 /// Makes a log if there is none of this name.

@@ -1,9 +1,8 @@
 //! The thread that writes.
 
-use super::{ledger, segments};
+use super::ledger;
 use crate::clock;
 use crate::store::heads::Heads;
-use crate::store::segment::Sealed;
 use crate::store::{LogState, Push, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,11 +25,11 @@ const IDLE: Duration = Duration::from_millis(500);
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
-#[derive(Debug)]
 enum Job {
     Push(Box<Push>, Answer<PushResponse>),
     Create(LogName, Answer<LogState>),
-    Keep(LogName, u64, Sealed, Answer<()>),
+    /// Anything else that writes.
+    Run(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
 /// A handle on the thread; dropping it finishes what waits, then ends the thread.
@@ -70,14 +69,19 @@ impl Writer {
         self.ask(|answer| Job::Create(log, answer)).await
     }
 
-    pub(super) async fn keep(
+    /// Runs what is no push, in turn with all else that writes.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        log: LogName,
-        number: u64,
-        sealed: Sealed,
-    ) -> Result<(), StoreError> {
-        self.ask(|answer| Job::Keep(log, number, sealed, answer))
-            .await
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(|answer| {
+            Job::Run(Box::new(move |connection| {
+                let done = catch_unwind(AssertUnwindSafe(|| job(connection)));
+                // Nobody waits for the answer if its receiver is gone.
+                let _ = answer.send(done.unwrap_or_else(|_panic| Err(ended())));
+            }))
+        })
+        .await
     }
 
     pub(super) fn ready(&self) -> Result<(), StoreError> {
@@ -161,11 +165,7 @@ impl Loop {
                     // Nobody waits for the answer if its receiver is gone.
                     let _ = answer.send(self.create(&log));
                 }
-                Job::Keep(log, number, sealed, answer) => {
-                    let kept = segments::keep(&self.connection, &log, number, &sealed);
-                    // Nobody waits for the answer if its receiver is gone.
-                    let _ = answer.send(kept);
-                }
+                Job::Run(job) => job(&mut self.connection),
                 Job::Push(push, answer) => {
                     bytes += push
                         .commits

@@ -1,0 +1,144 @@
+//! `tidelog backup`.
+
+mod files;
+mod follow;
+mod manifest;
+mod restore;
+
+use super::progress::Progress;
+use super::target::Target;
+use super::{Failure, output};
+use crate::clock;
+use crate::http::pages;
+use crate::store::{After, AnyStore, LogState, LogStore, PageCap};
+use clap::Args;
+use files::Writing;
+use follow::Follow;
+use manifest::{BackedUp, Manifest};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tidelog_core::LogName;
+use tidelog_core::protocol::json::Instant;
+use tokio::runtime::Runtime;
+
+pub(super) use restore::Restore;
+
+/// How much is read at once.
+const PAGE: PageCap = PageCap {
+    bytes: 4 * 1024 * 1024,
+    events: u64::MAX,
+};
+
+/// Copy logs into a folder, while they are in use; `tidelog restore` reads it, into any database.
+///
+/// Each log is copied as it was at one moment, and every hash of its chain is computed again on the way. The folder appears when
+/// all of it is on disk; it holds gzipped frames, a manifest.json and SHA256SUMS, which `sha256sum -c` checks too.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidelog backup --db tidelog.db -o backup-2026-01-31
+  TIDELOG_STORE=postgres://tidelog@db.internal/tidelog tidelog backup -o backup --log todos --log loans")]
+pub(super) struct Backup {
+    #[command(flatten)]
+    target: Target,
+    /// A log, as often as one likes; all of them if it is left out.
+    #[arg(long = "log", value_name = "NAME")]
+    logs: Vec<LogName>,
+    /// The folder to make.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+}
+
+impl Backup {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        files::demand_new(&self.output)?;
+        let runtime = super::runtime()?;
+        let store = runtime.block_on(self.target.open_existing())?;
+        let states = runtime.block_on(chosen(&store, &self.logs))?;
+        let events = states
+            .iter()
+            .map(|(_, state)| state.head.position.value())
+            .sum();
+        let progress = Progress::of_events(events);
+        // Until it is whole it has another name, and goes if anything fails.
+        let parent = files::parent(&self.output);
+        let folder =
+            TempDir::with_prefix_in(".tidelog-backup-", parent).map_err(Failure::failed)?;
+        let mut manifest = Manifest::new(Instant(clock::now()));
+        for (log, state) in &states {
+            let copied = copy(&runtime, &store, log, *state, folder.path(), &progress)?;
+            manifest.logs.push(copied);
+        }
+        manifest.write(folder.path())?;
+        files::put(folder, &self.output)?;
+        progress.finish();
+        output::line(format_args!(
+            "{}: {events} events of {} logs",
+            self.output.display(),
+            states.len()
+        ));
+        Ok(())
+    }
+}
+
+/// The logs that were asked for, or all, each with the end that it has now.
+async fn chosen(store: &AnyStore, asked: &[LogName]) -> Result<Vec<(LogName, LogState)>, Failure> {
+    let names = match asked {
+        [] => store.logs().await?,
+        asked => asked.to_vec(),
+    };
+    if names.is_empty() {
+        return Err(Failure::Failed("there are no logs".into()));
+    }
+    let mut states = Vec::new();
+    for log in names {
+        let state = store.state(&log).await?;
+        states.push((log, state));
+    }
+    Ok(states)
+}
+
+fn copy(
+    runtime: &Runtime,
+    store: &AnyStore,
+    log: &LogName,
+    state: LogState,
+    folder: &Path,
+    progress: &Progress,
+) -> Result<BackedUp, Failure> {
+    let file = format!("{log}.frames.gz");
+    let mut writing = Writing::create(&folder.join(&file))?;
+    let mut follow = Follow::default();
+    while follow.position() < state.head.position {
+        let after = After::Position(follow.position());
+        let mut page = runtime.block_on(store.page(log, after, PAGE))?;
+        page.commits
+            .retain(|one| one.recorded.last_position() <= state.head.position);
+        if page.commits.is_empty() {
+            break;
+        }
+        for stored in &page.commits {
+            follow.take(log, &stored.recorded)?;
+            progress.done(stored.recorded.commit.events.len());
+        }
+        writing.write(&pages::frames(page.into()))?;
+    }
+    follow.demand_end(log, state.head)?;
+    let written = writing.finish()?;
+    Ok(BackedUp {
+        log: log.clone(),
+        file,
+        epoch: state.epoch,
+        head: state.head,
+        commits: follow.commits(),
+        bytes: written.bytes,
+        sha256: written.sha256,
+    })
+}
+
+/// The name that a log has while it is being restored: nobody's, and always the same for one log.
+fn while_restored(log: &LogName) -> Result<LogName, Failure> {
+    let uuid = crate::derived::derived_uuid(format!("restore\n{log}").as_bytes());
+    let name = tidelog_core::Epoch::from_bytes(uuid);
+    format!("restoring.{name}").parse().map_err(Failure::failed)
+}

@@ -1,0 +1,123 @@
+//! `tidelog stats`.
+
+use super::target::Target;
+use super::{Failure, output};
+use crate::store::{Stats as Counted, sealed};
+use clap::Args;
+use serde::Serialize;
+use tidelog_core::protocol::LogHead;
+use tidelog_core::protocol::json::Instant;
+use tidelog_core::{Epoch, LogName};
+
+/// Count what logs hold: events, commits, streams, devices, bytes, and from when to when.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidelog stats --db tidelog.db
+  tidelog stats --db tidelog.db --log todos --json")]
+pub(super) struct Stats {
+    #[command(flatten)]
+    target: Target,
+    /// A log, as often as one likes; all of them if it is left out.
+    #[arg(long = "log", value_name = "NAME")]
+    logs: Vec<LogName>,
+    /// A line of JSON for each log.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A log's line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    log: LogName,
+    epoch: Epoch,
+    head: LogHead,
+    events: u64,
+    commits: u64,
+    streams: u64,
+    replicas: u64,
+    /// Of the stored frames, without the database's own.
+    bytes: u64,
+    /// Sealed runs that are there, those of them that are kept encoded, and what these take.
+    segments: u64,
+    segments_kept: u64,
+    segment_bytes: u64,
+    oldest: Option<Instant>,
+    newest: Option<Instant>,
+}
+
+impl Line {
+    fn new(log: LogName, counted: &Counted) -> Self {
+        let head = counted.state.head;
+        Self {
+            log,
+            epoch: counted.state.epoch,
+            head,
+            events: head.position.value(),
+            commits: counted.commits,
+            streams: counted.streams,
+            replicas: counted.replicas,
+            bytes: counted.bytes,
+            segments: sealed(head.position),
+            segments_kept: counted.segments,
+            segment_bytes: counted.segment_bytes,
+            oldest: counted.oldest.map(Instant),
+            newest: counted.newest.map(Instant),
+        }
+    }
+
+    fn readable(&self) -> String {
+        let time = |time: Option<Instant>| time.map_or_else(|| "–".into(), String::from);
+        let rows = [
+            ("epoch", self.epoch.to_string()),
+            (
+                "head",
+                format!("position {}, chain {}", self.head.position, self.head.chain),
+            ),
+            (
+                "events",
+                format!(
+                    "{} in {} commits over {} streams",
+                    self.events, self.commits, self.streams
+                ),
+            ),
+            ("replicas", self.replicas.to_string()),
+            ("bytes", self.bytes.to_string()),
+            (
+                "segments",
+                format!(
+                    "{}, {} of them kept in {} bytes",
+                    self.segments, self.segments_kept, self.segment_bytes
+                ),
+            ),
+            (
+                "recorded",
+                format!("{} to {}", time(self.oldest), time(self.newest)),
+            ),
+        ];
+        let rows = rows.map(|(name, value)| format!("\n  {name:<9} {value}"));
+        format!("{}{}", self.log, rows.concat())
+    }
+}
+
+impl Stats {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let runtime = super::runtime()?;
+        runtime.block_on(async {
+            let store = self.target.open_existing().await?;
+            let logs = match &self.logs[..] {
+                [] => store.logs().await?,
+                asked => asked.to_vec(),
+            };
+            for log in logs {
+                let line = Line::new(log.clone(), &store.stats(&log).await?);
+                match self.json {
+                    true => output::line(serde_json::to_string(&line).map_err(Failure::failed)?),
+                    false => output::line(line.readable()),
+                }
+            }
+            Ok(())
+        })
+    }
+}

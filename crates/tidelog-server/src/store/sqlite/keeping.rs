@@ -1,0 +1,105 @@
+//! Whole logs: listed, counted, restored, renamed, forgotten.
+
+use super::rows::{self, from_sql};
+use super::{SqliteStore, ledger};
+use crate::store::StoreError;
+use crate::store::keeping::Stats;
+use rusqlite::{TransactionBehavior, params};
+use tidelog_core::{LogName, Recorded, Timestamp};
+
+impl SqliteStore {
+    pub(crate) async fn logs(&self) -> Result<Vec<LogName>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT name FROM logs ORDER BY name")?;
+            let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let names: Vec<String> = names.collect::<Result<_, _>>()?;
+            Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn stats(&self, log: &LogName) -> Result<Stats, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| {
+            let transaction = connection.transaction()?;
+            let row = rows::log(&transaction, &log)?;
+            let count = |sql: &str| -> Result<u64, StoreError> {
+                Ok(from_sql(transaction.query_row(sql, [row.id], |row| row.get(0))?))
+            };
+            let sql = "SELECT count(*), coalesce(sum(length(frame)), 0), min(recorded_at), max(recorded_at)
+                       FROM commits WHERE log = ?1";
+            let (commits, bytes, oldest, newest): (i64, i64, Option<i64>, Option<i64>) = transaction
+                .query_row(sql, [row.id], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?;
+            Ok(Stats {
+                state: row.state,
+                commits: from_sql(commits),
+                bytes: from_sql(bytes),
+                oldest: oldest.map(Timestamp::from_millis),
+                newest: newest.map(Timestamp::from_millis),
+                streams: count("SELECT count(*) FROM streams WHERE log = ?1")?,
+                replicas: count("SELECT count(*) FROM replicas WHERE log = ?1")?,
+                segments: count("SELECT count(gzip) FROM segments WHERE log = ?1")?,
+                segment_bytes: count(
+                    "SELECT coalesce(sum(length(gzip)), 0) FROM segments WHERE log = ?1",
+                )?,
+            })
+        })
+        .await
+    }
+
+    /// Stores commits of another database at the end of a log, all or none.
+    pub(crate) async fn restore(
+        &self,
+        log: &LogName,
+        commits: Vec<Recorded>,
+    ) -> Result<(), StoreError> {
+        let log = log.clone();
+        self.writer
+            .run(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                ledger::restore(&transaction, &log, commits)?;
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+
+    /// Gives a log another name. `false`: there is a log of that name.
+    pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
+        let (log, name) = (log.clone(), name.clone());
+        self.writer
+            .run(move |connection| {
+                let sql = "UPDATE OR IGNORE logs SET name = ?2 WHERE name = ?1";
+                Ok(connection.execute(sql, params![log.as_str(), name.as_str()])? == 1)
+            })
+            .await
+    }
+
+    /// Removes a log and all it holds, if there is one.
+    pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
+        let log = log.clone();
+        self.writer
+            .run(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let row = match rows::log(&transaction, &log) {
+                    Err(StoreError::UnknownLog { .. }) => return Ok(()),
+                    row => row?,
+                };
+                for sql in [
+                    "DELETE FROM stream_commits WHERE stream IN (SELECT id FROM streams WHERE log = ?1)",
+                    "DELETE FROM streams WHERE log = ?1",
+                    "DELETE FROM commits WHERE log = ?1",
+                    "DELETE FROM replicas WHERE log = ?1",
+                    "DELETE FROM segments WHERE log = ?1",
+                    "DELETE FROM logs WHERE id = ?1",
+                ] {
+                    transaction.execute(sql, [row.id])?;
+                }
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+}
