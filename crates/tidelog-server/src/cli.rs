@@ -1,6 +1,7 @@
 //! The program `tidelog`.
 
 mod backup;
+mod config;
 mod export;
 mod generate;
 mod import;
@@ -45,7 +46,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Import(import::Import),
     Export(export::Export),
     Verify(verify::Verify),
@@ -59,7 +60,11 @@ enum Command {
 /// 2 the arguments ask for what is refused.
 #[must_use]
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match config::arguments(std::env::args_os()) {
+        Ok(arguments) => Cli::parse_from(arguments),
+        Err(failure) => return failure.exit(),
+    };
+    let done = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Import(import) => import.run(),
         Command::Export(export) => export.run(),
@@ -71,14 +76,7 @@ pub fn run() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Refused(message)) => {
-            output::error(&message);
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(message)) => {
-            output::error(&message);
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.exit(),
     }
 }
 
@@ -100,6 +98,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 impl Failure {
+    /// Says it, and how the process ends.
+    fn exit(self) -> ExitCode {
+        let (message, code) = match self {
+            Self::Refused(message) => (message, ExitCode::from(2)),
+            Self::Failed(message) => (message, ExitCode::FAILURE),
+        };
+        output::error(&message);
+        code
+    }
+
     fn failed(error: impl std::fmt::Display) -> Self {
         Self::Failed(error.to_string())
     }

@@ -7,8 +7,10 @@
 mod access;
 mod body;
 mod caps;
+mod connections;
 mod cors;
 mod feed;
+mod metrics;
 mod negotiation;
 pub mod openapi;
 pub(crate) mod pages;
@@ -21,19 +23,24 @@ mod www;
 pub use access::{
     Authorizer, Claims, Denied, Dev, Grant, JwtKeys, KeysError, Kinds, Listed, TokenError, Tokens,
 };
+pub use connections::{Limits, serve};
 pub use cors::Origins;
+pub use metrics::metrics;
 pub use problem::Problem;
 pub use rate::Rate;
 pub use routes::router;
 
 use crate::check::{PayloadCheck, payloads};
-use crate::store::{Candidate, LogStore};
+use crate::store::{Candidate, LogStore, Push, StoreError};
 use access::AnyAuthorizer;
 use feed::Feeds;
-use rate::Limiter;
+use metrics::Metrics;
+use rate::{Held, Limiter, Open};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tidelog_core::Commit;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::{Commit, Subject};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How a server behaves.
@@ -49,6 +56,8 @@ pub struct Settings {
     pub payloads: Option<Arc<dyn PayloadCheck>>,
     /// How often a subject may ask for a log; as often as it likes if there is none.
     pub rate: Option<Rate>,
+    /// How many live connections a subject may hold; as many as it likes if there is none.
+    pub live: Option<NonZeroU32>,
 }
 
 impl Settings {
@@ -61,6 +70,7 @@ impl Settings {
             www: None,
             payloads: None,
             rate: None,
+            live: None,
         }
     }
 }
@@ -75,10 +85,20 @@ pub struct App<S> {
 struct Shared<S> {
     store: S,
     settings: Settings,
-    closing: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     large_pushes: Arc<Semaphore>,
     limiter: Option<Limiter>,
     feeds: Feeds,
+    open: Arc<Open>,
+    metrics: Metrics,
+}
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    Draining,
+    Closing,
 }
 
 impl<S> Clone for App<S> {
@@ -93,24 +113,57 @@ impl<S: LogStore> App<S> {
     /// A server over this store.
     #[must_use]
     pub fn new(store: S, settings: Settings) -> Self {
-        let closing = watch::Sender::new(false);
+        let phase = watch::Sender::new(Phase::Open);
+        let open = Arc::new(Open::new(settings.live));
         let limiter = settings.rate.map(Limiter::new);
         let large_pushes = Arc::new(Semaphore::new(caps::LARGE_PUSHES));
         Self {
             shared: Arc::new(Shared {
                 store,
                 settings,
-                closing,
+                phase,
                 large_pushes,
                 limiter,
                 feeds: Feeds::default(),
+                open,
+                metrics: Metrics::default(),
             }),
         }
     }
 
+    /// Says from now on that it is not ready (`GET /readyz` is answered 503), and goes on serving: so that whatever hands requests
+    /// to several servers learns of it before [`App::close`].
+    pub fn drain(&self) {
+        self.enter(Phase::Draining);
+    }
+
     /// Ends everything that waits: long-polls answer at once, live streams end. Requests that are being answered go on.
     pub fn close(&self) {
-        self.shared.closing.send_replace(true);
+        self.enter(Phase::Closing);
+    }
+
+    fn enter(&self, next: Phase) {
+        self.shared.phase.send_if_modified(|phase| {
+            let moves = next > *phase;
+            *phase = next.max(*phase);
+            moves
+        });
+    }
+
+    /// Stores commits, and counts what became of them.
+    pub(crate) async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
+        let response = self.store().push(push).await?;
+        self.metrics().pushed(&response);
+        Ok(response)
+    }
+
+    /// Lets a subject hold one more live connection, for as long as what is returned is held.
+    pub(crate) fn live(&self, subject: &Subject) -> Result<Held, Problem> {
+        Open::hold(&self.shared.open, subject, self.metrics().live())
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     pub(crate) fn store(&self) -> &S {
@@ -151,16 +204,20 @@ impl<S: LogStore> App<S> {
         &self.shared.feeds
     }
 
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.shared.phase.borrow() >= Phase::Draining
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
-        *self.shared.closing.borrow()
+        *self.shared.phase.borrow() == Phase::Closing
     }
 
     /// Resolves when [`App::close`] is called.
     pub(crate) fn closing(&self) -> impl Future<Output = ()> + Send + use<S> {
-        let mut closing = self.shared.closing.subscribe();
+        let mut phase = self.shared.phase.subscribe();
         async move {
             // An error means that the server is gone, which is closed too.
-            let _ = closing.wait_for(|closing| *closing).await;
+            let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
         }
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod heads;
 mod keeping;
 mod ledger;
+mod load;
 mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -161,6 +162,17 @@ pub struct StreamPage {
     pub events: Vec<StreamEvent>,
 }
 
+/// How busy a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// How many pushes wait now.
+    pub queue: u64,
+    /// How many groups of pushes were written since it was opened, each in a transaction.
+    pub groups: u64,
+    /// How many pushes were in those.
+    pub grouped: u64,
+}
+
 /// A database of logs.
 ///
 /// Contract:
@@ -224,6 +236,11 @@ pub trait LogStore: std::fmt::Debug + Send + Sync + 'static {
 
     /// Wakes whenever the head of this log has moved. The value is a hint; read the log to know.
     fn watch(&self, log: &LogName) -> watch::Receiver<Position>;
+
+    /// How busy it is; nothing, of a store that does not count.
+    fn load(&self) -> Load {
+        Load::default()
+    }
 
     /// Can it take pushes?
     fn ready(&self) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -13,6 +13,10 @@ use tidelog_core::{LogName, Position};
 
 /// Write a whole log to a file or to standard output.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidelog export --db tidelog.db --log loans -o loans.ndjson
+  tidelog export --db tidelog.db --log loans --format frames -o loans.frames")]
 pub(super) struct Export {
     #[command(flatten)]
     target: Target,

@@ -18,6 +18,10 @@ use tidelog_core::LogName;
 /// Versions are checked against the log: a line whose event is there already is left out, a gap is an error. So an import
 /// that was interrupted is finished by running it again.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidelog import --db tidelog.db --log loans loan-applications.ndjson.gz
+  tidelog import --db tidelog.db --log loans --generate 10000")]
 pub(super) struct Import {
     #[command(flatten)]
     target: Target,

@@ -2,11 +2,13 @@
 
 use super::target::Target;
 use super::{Failure, output};
-use crate::http::{App, Dev, JwtKeys, Origins, Rate, Settings, Tokens, router};
+use crate::http::{
+    App, Dev, JwtKeys, Limits, Origins, Rate, Settings, Tokens, metrics, router, serve,
+};
 use crate::schemas::Schemas;
 use crate::store::LogStore;
 use axum::http::HeaderValue;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -17,75 +19,183 @@ use tidelog_core::LogName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long requests that are being answered may take after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(10);
-
 /// How many requests a second are usual: a replica makes a few, a busy service some dozens.
 const RATE: u32 = 200;
 /// How many seconds' worth of requests may come at once.
 const BURST: u32 = 5;
+/// How many live connections of a subject are usual: a few for each of a person's devices, many for a service's.
+const LIVE: u32 = 1_000;
 
 /// Serve logs over HTTP until SIGINT or SIGTERM.
+///
+/// Every option can also be said by a variable (TIDELOG_LISTEN for --listen) or in a file (--config). An option goes before its
+/// variable, and that before the file.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
     #[command(flatten)]
     target: Target,
+    /// A TOML file whose keys are the names of these options: `listen = "0.0.0.0:8080"`, `log = ["todos", "news"]`.
+    #[arg(long, value_name = "FILE", env = "TIDELOG_CONFIG")]
+    config: Option<PathBuf>,
     /// Where to listen, such as 127.0.0.1:8080; port 0 takes a free one and prints it.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        env = "TIDELOG_LISTEN"
+    )]
     listen: SocketAddr,
     /// Development: no token needed (a token is taken as the subject's name), any origin, this machine only.
-    #[arg(long)]
+    #[arg(long, env = "TIDELOG_DEV")]
     dev: bool,
     /// With --dev: allow addresses that other machines can reach. They may then read and append everything.
-    #[arg(long, requires = "dev")]
+    #[arg(long, requires = "dev", env = "TIDELOG_DEV_ANY_ADDRESS")]
     dev_any_address: bool,
     /// A log to make if it is missing; may be repeated. Logs that were never made are answered with 404.
-    #[arg(long = "log", value_name = "NAME")]
+    #[arg(
+        long = "log",
+        value_name = "NAME",
+        value_delimiter = ',',
+        env = "TIDELOG_LOG"
+    )]
     logs: Vec<LogName>,
     /// Who may do what: lines `log token subject [read[:kinds]] [append[:kinds]]`, read again when the file changes. Needed unless --dev.
-    #[arg(long, value_name = "FILE", conflicts_with = "dev")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "dev",
+        env = "TIDELOG_TOKENS"
+    )]
     tokens: Option<PathBuf>,
     /// Instead of --tokens: the JWK set (RFC 7517) with which JSON Web Tokens are checked, read again when it changes. Each key needs kid
     /// and alg: EdDSA, ES256, RS256 or HS256.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dev", "tokens"], requires_all = ["jwt_issuer", "jwt_audience"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dev", "tokens"], requires_all = ["jwt_issuer", "jwt_audience"], env = "TIDELOG_JWT_KEYS")]
     jwt_keys: Option<PathBuf>,
     /// Who must have issued a JSON Web Token (iss).
-    #[arg(long, value_name = "ISS", requires = "jwt_keys")]
+    #[arg(
+        long,
+        value_name = "ISS",
+        requires = "jwt_keys",
+        env = "TIDELOG_JWT_ISSUER"
+    )]
     jwt_issuer: Option<String>,
     /// For whom a JSON Web Token must be (aud).
-    #[arg(long, value_name = "AUD", requires = "jwt_keys")]
+    #[arg(
+        long,
+        value_name = "AUD",
+        requires = "jwt_keys",
+        env = "TIDELOG_JWT_AUDIENCE"
+    )]
     jwt_audience: Option<String>,
     /// JSON Schemas that payloads must keep to: a folder of files named `type.version.json`, such as todo.added.1.json, or one file
     /// {"type": {"version": schema}}. Read once. A commit with a payload that does not is refused whole.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", env = "TIDELOG_SCHEMAS")]
     schemas: Option<PathBuf>,
     /// With --schemas: refuse events whose type and version have none, too.
-    #[arg(long, requires = "schemas")]
+    #[arg(long, requires = "schemas", env = "TIDELOG_SCHEMAS_STRICT")]
     schemas_strict: bool,
     /// A directory of files to serve beside the protocol, such as a built app.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "TIDELOG_WWW")]
     www: Option<PathBuf>,
     /// An origin whose pages may call this server, such as https://app.example; may be repeated.
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    #[arg(
+        long = "allow-origin",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        env = "TIDELOG_ALLOW_ORIGIN"
+    )]
     allow_origin: Vec<HeaderValue>,
     /// How many requests a second one subject may make of one log in the long run, and five times as many at once; 0 for as many as it
     /// likes, which is also what --dev does when this is not given.
-    #[arg(long, value_name = "REQUESTS", default_value_t = RATE, default_value_if("dev", "true", "0"))]
+    #[arg(long, value_name = "REQUESTS", default_value_t = RATE, default_value_if("dev", "true", "0"), env = "TIDELOG_RATE_LIMIT")]
     rate_limit: u32,
+    /// How many live connections one subject may hold; 0 for as many as it likes, which is also what --dev does when this is not given.
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = LIVE, default_value_if("dev", "true", "0"), env = "TIDELOG_LIVE_LIMIT")]
+    live_limit: u32,
+    /// How many connections there may be at once; those that come then wait.
+    #[arg(
+        long,
+        value_name = "CONNECTIONS",
+        default_value_t = 20_000,
+        env = "TIDELOG_MAX_CONNECTIONS"
+    )]
+    max_connections: usize,
+    /// How many seconds to go on serving after the signal to stop, while GET /readyz says 503: as long as whatever hands requests to
+    /// several servers takes to notice. A second signal ends the wait.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 0,
+        env = "TIDELOG_DRAIN_DELAY"
+    )]
+    drain_delay: u64,
+    /// How many seconds requests that are being answered then may take.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        env = "TIDELOG_DRAIN_TIME"
+    )]
+    drain_time: u64,
+    /// Where to serve GET /metrics for Prometheus: an address of its own, because the numbers are not for callers.
+    #[arg(long, value_name = "ADDR", env = "TIDELOG_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+    /// How lines on standard error look: text for people, or an object of JSON each.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        env = "TIDELOG_LOG_FORMAT"
+    )]
+    log_format: LogFormat,
     /// How much to write to standard error: error, warn, info or debug.
-    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "warn",
+        env = "TIDELOG_VERBOSITY"
+    )]
     verbosity: tracing::Level,
 }
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidelog serve --db tidelog.db --dev --log todos
+      On your own machine: anybody may do anything, at http://127.0.0.1:8080.
+  tidelog serve --db tidelog.db --listen 0.0.0.0:8080 --log todos --tokens tokens.txt --www dist
+      An app and its logs, for those whose tokens are in the file.
+  TIDELOG_STORE=postgres://tidelog@db.internal/tidelog tidelog serve --config tidelog.toml
+      One of several servers on one PostgreSQL database. The file may hold:
+        listen = \"0.0.0.0:8080\"
+        metrics-listen = \"127.0.0.1:9090\"
+        log = [\"todos\", \"news\"]
+        jwt-keys = \"/etc/tidelog/keys.json\"
+        jwt-issuer = \"https://id.example\"
+        jwt-audience = \"tidelog\"
+        schemas = \"/etc/tidelog/schemas\"
+        log-format = \"json\"
+        verbosity = \"info\"
+        drain-delay = 5";
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let settings = self.settings()?;
-        tracing_subscriber::fmt()
+        let lines = tracing_subscriber::fmt()
             .with_max_level(self.verbosity)
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .init();
+            .with_target(false);
+        match self.log_format {
+            LogFormat::Text => lines.init(),
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build();
@@ -105,6 +215,7 @@ impl Serve {
             per_second,
             burst: per_second.saturating_mul(NonZeroU32::MIN.saturating_add(BURST - 1)),
         });
+        settings.live = NonZeroU32::new(self.live_limit);
         if let Some(path) = &self.schemas {
             let schemas = Schemas::read(path)
                 .map_err(|error| Failure::Refused(format!("--schemas: {error}")))?;
@@ -167,27 +278,47 @@ impl Serve {
         for log in &self.logs {
             store.create(log).await?;
         }
-        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
-            Failure::Failed(format!("cannot listen on {}: {error}", self.listen))
-        })?;
+        let listener = listen(self.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         let app = App::new(store, settings);
-        let server = axum::serve(listener, router(app.clone()))
-            .with_graceful_shutdown(app.clone().closing());
-        let mut server = tokio::spawn(server.into_future());
-        output::line(format_args!("tidelog listens on http://{address}"));
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            ended = &mut server => {
-                return Err(Failure::Failed(format!("the server ended by itself: {ended:?}")));
-            }
+        if let Some(address) = self.metrics_listen {
+            let listener = listen(address).await?;
+            let address = listener.local_addr().map_err(Failure::failed)?;
+            tracing::info!(%address, "metrics are served");
+            // They are served until the process ends.
+            tokio::spawn(axum::serve(listener, metrics(app.clone())).into_future());
         }
-        tracing::info!("shutting down");
-        app.close();
-        if tokio::time::timeout(DRAIN, server).await.is_err() {
+        let limits = Limits {
+            connections: self.max_connections.max(1),
+            drain: Duration::from_secs(self.drain_time),
+        };
+        output::line(format_args!("tidelog listens on http://{address}"));
+        let draining = app.clone();
+        let delay = Duration::from_secs(self.drain_delay);
+        let ended = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            tracing::info!("shutting down");
+            draining.drain();
+            // Who asks twice does not want to wait.
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        let router = router(app.clone());
+        if !serve(listener, router, app, limits, ended).await {
             tracing::warn!("some requests did not end in time and are cut off");
         }
         Ok(())
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// The SQLite file; `serve` and `import` make it if it is missing.
+    /// The SQLite file; `serve` and `import` make it if it is missing. TIDELOG_STORE takes one, too.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
     /// The database instead of --db: `postgres://user@host/database`, or an SQLite file.

@@ -32,6 +32,7 @@ pub(crate) fn layer(origins: &Origins) -> CorsLayer {
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
             header::ACCEPT,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
@@ -48,6 +49,7 @@ pub(crate) fn layer(origins: &Origins) -> CorsLayer {
             header::ETAG,
             header::RETRY_AFTER,
             header::DATE,
+            HeaderName::from_static("x-request-id"),
         ])
         .max_age(Duration::from_secs(3600))
 }

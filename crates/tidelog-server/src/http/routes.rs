@@ -13,9 +13,10 @@ mod stream;
 pub(super) use pull::recorded_json;
 
 use super::{App, Problem, caps, cors, openapi, www};
+use crate::clock;
 use crate::store::{LogState, LogStore};
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,10 @@ use axum::routing::{MethodRouter, any, get, post};
 use std::time::Instant;
 use tidelog_core::protocol::{CHAIN_HEADER, CLIENT_HEADER, EPOCH_HEADER, HEAD_HEADER};
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+/// Tells the caller which lines of the server's log are about its request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The calls of the protocol, below `/v1`.
 fn protocol<S: LogStore>() -> Vec<(&'static str, MethodRouter<App<S>>)> {
@@ -80,7 +85,7 @@ pub fn router<S: LogStore>(app: App<S>) -> Router {
         .layer(cors::layer(&app.settings().origins))
         .fallback_service(files)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(trace))
+        .layer(middleware::from_fn_with_state(app.clone(), trace::<S>))
         .with_state(app)
 }
 
@@ -155,22 +160,36 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// One line for each request: the route and not the path, so that no id, query or token is written down.
-async fn trace(request: Request, next: Next) -> Response {
+/// The request's number is in its line, in every line that is written while it is answered, and in the answer.
+async fn trace<S: LogStore>(State(app): State<App<S>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    tracing::info!(
-        %method,
-        route = route.as_deref().unwrap_or("(file)"),
-        status = response.status().as_u16(),
-        milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "answered"
-    );
-    response
+    // Without random bytes requests have no number, and are answered.
+    let id = clock::random().map_or(0, u64::from_be_bytes);
+    let span = tracing::error_span!("request", id = format_args!("{id:016x}"));
+    async move {
+        let mut response = next.run(request).await;
+        let (route, time) = (route.as_deref().unwrap_or("(file)"), begun.elapsed());
+        let status = response.status();
+        app.metrics().answered(method.as_str(), route, status, time);
+        tracing::info!(
+            %method,
+            route,
+            status = status.as_u16(),
+            milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        if let Ok(id) = HeaderValue::try_from(format!("{id:016x}")) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError,
+    After, Load, LogState, LogStore, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError,
     StreamPage, StreamRange, Verified,
 };
 use std::fmt;
@@ -162,6 +162,10 @@ impl LogStore for AnyStore {
 
     fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
         either!(self, it => it.watch(log))
+    }
+
+    fn load(&self) -> Load {
+        either!(self, it => it.load())
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

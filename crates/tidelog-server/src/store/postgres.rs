@@ -27,8 +27,8 @@ mod verify;
 use super::heads::Heads;
 use super::segment::Sealed;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage, StreamRange,
-    Verified, segment,
+    After, Load, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage,
+    StreamRange, Verified, segment,
 };
 use crate::clock;
 use failure::Patience;
@@ -221,6 +221,10 @@ impl LogStore for PostgresStore {
 
     fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
         self.heads.watch(log)
+    }
+
+    fn load(&self) -> Load {
+        self.groups.load()
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -17,8 +17,8 @@ mod writer;
 
 use super::heads::Heads;
 use super::{
-    After, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage, StreamRange,
-    Verified, segment,
+    After, Load, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage,
+    StreamRange, Verified, segment,
 };
 use reader::Readers;
 use std::path::Path;
@@ -158,6 +158,10 @@ impl LogStore for SqliteStore {
 
     fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
         self.heads.watch(log)
+    }
+
+    fn load(&self) -> Load {
+        self.writer.load()
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

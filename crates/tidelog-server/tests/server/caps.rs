@@ -89,7 +89,7 @@ fn bodies_of_other_kinds_are_not_taken() {
         &[("content-type", "application/x-www-form-urlencoded")],
         &[
             ("content-type", "application/json"),
-            ("content-encoding", "gzip"),
+            ("content-encoding", "br"),
         ],
     ] {
         server

@@ -30,6 +30,7 @@ mod live;
 mod postgres;
 mod pull;
 mod rights;
+mod running;
 mod schemas;
 mod segments;
 mod streams;

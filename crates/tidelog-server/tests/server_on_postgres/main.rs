@@ -31,6 +31,8 @@ mod live;
 mod pull;
 #[path = "../server/rights.rs"]
 mod rights;
+#[path = "../server/running.rs"]
+mod running;
 #[path = "../server/schemas.rs"]
 mod schemas;
 #[path = "../server/segments.rs"]

@@ -54,7 +54,8 @@ pub(super) async fn append<S: LogStore>(
     }
     let subject = grant.into_subject();
     let expected = expected(&headers)?;
-    let asked: Asked = body::decode(body::read(&headers, body).await?, body::json).await?;
+    let body = body::read(&app, &headers, body).await?;
+    let asked: Asked = body::decode(body.bytes, body::json).await?;
     let (id, occurred_at) = identity(&asked)?;
     let replica = replica(&log, &subject);
     let commit = Commit {
@@ -76,7 +77,7 @@ pub(super) async fn append<S: LogStore>(
             meta: Meta::default(),
         }],
     };
-    let response = app.store().push(Push {
+    let response = app.push(Push {
         log,
         actor: Some(subject),
         replica,

@@ -12,7 +12,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// It takes pushes, and does not shut down.
 pub(super) async fn ready<S: LogStore>(State(app): State<App<S>>) -> Result<&'static str, Problem> {
-    if app.is_closing() {
+    if app.is_draining() {
         let detail = "the server is shutting down";
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

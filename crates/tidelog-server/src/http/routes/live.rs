@@ -39,17 +39,20 @@ pub(super) async fn follow<S: LogStore>(
     body: Body,
 ) -> Result<Response, Problem> {
     negotiation::json_only(&headers)?;
-    let asked: Asked = body::json(&body::read(&headers, body).await?)?;
+    let asked: Asked = body::json(&body::read(&app, &headers, body).await?.bytes)?;
     if asked.logs.len() > LIVE_LOGS {
         return Err(Problem::bad_request(format!(
             "more than {LIVE_LOGS} logs at once"
         )));
     }
     let mut notices: Vec<BoxStream<'static, Bytes>> = vec![heartbeats(b"{}\n").boxed()];
-    let mut logs = Vec::new();
+    let (mut logs, mut held) = (Vec::new(), None);
     for one in asked.logs {
         let (log, grant) = caller.on(&app, &one.log, Scope::Read).await?;
         logs.push(log.clone());
+        if held.is_none() {
+            held = Some(app.live(grant.subject())?);
+        }
         let known = params::after(one.cursor.as_deref())?;
         let (listener, state) = app.listen(&log).await?;
         let told = Told {
@@ -64,7 +67,10 @@ pub(super) async fn follow<S: LogStore>(
     let lines = stream::select_all(notices)
         .take_until(app.closing())
         .take_until(caller.ended(&app, logs))
-        .map(Ok::<_, Infallible>);
+        .map(move |line| {
+            let _until_it_ends = &held;
+            Ok::<_, Infallible>(line)
+        });
     Ok(stream_of("application/x-ndjson", Body::from_stream(lines)))
 }
 

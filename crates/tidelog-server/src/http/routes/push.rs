@@ -2,9 +2,10 @@
 
 use super::head_headers;
 use crate::http::access::Appending;
+use crate::http::body::{self, Received};
 use crate::http::negotiation::{self, Encoding};
 use crate::http::params::invalid_cursor;
-use crate::http::{App, Problem, body};
+use crate::http::{App, Problem};
 use crate::store::{Candidate, LogState, LogStore, Numbering, Push};
 use axum::Json;
 use axum::body::Body;
@@ -30,8 +31,7 @@ pub(super) async fn push<S: LogStore>(
     body: Body,
 ) -> Result<(HeaderMap, Json<PushResponse>), Problem> {
     let encoding = negotiation::content(&headers)?;
-    let bytes = body::read(&headers, body).await?;
-    let _room = app.room_for(bytes.len()).await;
+    let Received { bytes, room: _room } = body::read(&app, &headers, body).await?;
     let known = app.clone();
     let sent = match encoding {
         Encoding::Json => body::decode(bytes, move |bytes| from_json(&known, bytes)).await?,
@@ -65,7 +65,7 @@ pub(super) async fn push<S: LogStore>(
         commits,
         numbering,
     };
-    let response = app.store().push(push).await?;
+    let response = app.push(push).await?;
     let state = LogState {
         epoch: response.epoch,
         head: response.head,

@@ -37,6 +37,7 @@ pub(super) async fn follow<S: LogStore>(
         .map(|value| value.to_str().unwrap_or("?"));
     let after = params::after(last.or(asked.after.as_deref()))?;
     let closing = app.closing();
+    let held = app.live(grant.subject())?;
     let ended = caller.ended(&app, vec![log.clone()]);
     let mut follower = Follower {
         listener: app.listen(&log).await?.0,
@@ -51,7 +52,10 @@ pub(super) async fn follow<S: LogStore>(
     let events = stream::select(heartbeats(b":\n\n"), commits)
         .take_until(closing)
         .take_until(ended)
-        .map(Ok::<_, Infallible>);
+        .map(move |event| {
+            let _until_it_ends = &held;
+            Ok::<_, Infallible>(event)
+        });
     Ok(stream_of("text/event-stream", Body::from_stream(events)))
 }
 

@@ -5,7 +5,8 @@ use super::held::Held;
 use super::news::News;
 use crate::clock;
 use crate::store::heads::Heads;
-use crate::store::{Push, StoreError, admission};
+use crate::store::load::Counted;
+use crate::store::{Load, Push, StoreError, admission};
 use futures_util::FutureExt;
 use sqlx::postgres::PgPool;
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +45,7 @@ pub(super) struct Groups {
     heads: Heads,
     news: News,
     queues: Mutex<Queues>,
+    counted: Counted,
 }
 
 impl Groups {
@@ -53,6 +55,7 @@ impl Groups {
             heads,
             news,
             queues: Mutex::default(),
+            counted: Counted::default(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Groups {
                 return Err(StoreError::Busy);
             }
             queues.length += 1;
+            self.counted.waits();
             let is_served = queues.logs.contains_key(&log);
             let queue = queues.logs.entry(log.clone()).or_default();
             queue.push_back(Waiting { push, answer });
@@ -75,6 +79,11 @@ impl Groups {
             tokio::spawn(Arc::clone(self).serve(log));
         }
         answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// How busy it is.
+    pub(super) fn load(&self) -> Load {
+        self.counted.load()
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -113,6 +122,7 @@ impl Groups {
             return None;
         }
         queues.length -= group.len();
+        self.counted.group(group.len());
         Some(group)
     }
 

@@ -3,11 +3,12 @@
 use super::ledger;
 use crate::clock;
 use crate::store::heads::Heads;
-use crate::store::{LogState, Push, StoreError};
+use crate::store::load::Counted;
+use crate::store::{Load, LogState, Push, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidelog_core::protocol::PushResponse;
@@ -36,12 +37,15 @@ enum Job {
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<SyncSender<Job>>,
+    counted: Arc<Counted>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, heads: Heads) -> Result<Self, StoreError> {
         let (jobs, queue) = sync_channel(QUEUE);
+        let counted = Arc::new(Counted::default());
+        let counts = Arc::clone(&counted);
         let thread = std::thread::Builder::new()
             .name("tidelog-writer".into())
             .spawn(move || {
@@ -49,6 +53,7 @@ impl Writer {
                     connection,
                     heads,
                     queue,
+                    counted: counts,
                 }
                 .run()
             })
@@ -57,12 +62,16 @@ impl Writer {
             })?;
         Ok(Self {
             jobs: Some(jobs),
+            counted,
             thread: Mutex::new(Some(thread)),
         })
     }
 
     pub(super) async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
-        self.ask(|answer| Job::Push(Box::new(push), answer)).await
+        // Counted before it can be taken from the queue.
+        self.counted.waits();
+        let asked = self.ask(|answer| Job::Push(Box::new(push), answer));
+        asked.await
     }
 
     pub(super) async fn create(&self, log: LogName) -> Result<LogState, StoreError> {
@@ -84,6 +93,11 @@ impl Writer {
         .await
     }
 
+    /// How busy it is.
+    pub(super) fn load(&self) -> Load {
+        self.counted.load()
+    }
+
     pub(super) fn ready(&self) -> Result<(), StoreError> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         match thread.as_ref() {
@@ -95,9 +109,15 @@ impl Writer {
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or_else(ended)?;
-        jobs.try_send(job(answer)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => ended(),
+        jobs.try_send(job(answer)).map_err(|error| {
+            let (job, error) = match error {
+                TrySendError::Full(job) => (job, StoreError::Busy),
+                TrySendError::Disconnected(job) => (job, ended()),
+            };
+            if matches!(job, Job::Push(..)) {
+                self.counted.left();
+            }
+            error
         })?;
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
@@ -129,6 +149,7 @@ struct Loop {
     connection: Connection,
     heads: Heads,
     queue: Receiver<Job>,
+    counted: Arc<Counted>,
 }
 
 impl Loop {
@@ -186,6 +207,7 @@ impl Loop {
         if batch.is_empty() {
             return;
         }
+        self.counted.group(batch.len());
         let (pushes, answers): (Vec<Push>, Vec<_>) = batch.into_iter().unzip();
         let results = match self.guarded(&pushes) {
             Ok(results) => results,
