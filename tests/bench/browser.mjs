@@ -19,6 +19,8 @@ const FLAGS = [
   // The bare echo is another server of this machine.
   "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
 ];
+/** What talks to the server all the time, and starts no workers. */
+const SYNCED = new Set(["rebase", "ping", "pong"]);
 /** A subject that does not answer for so long is given up. */
 const PATIENCE = 5 * 60_000;
 
@@ -49,6 +51,10 @@ export class Browser {
       // As above.
       bypassCSP: true,
     });
+    await this.#isolate();
+  }
+
+  async #isolate() {
     await this.#context.route(
       // Workers too: a page that is isolated starts no others.
       (url) => url.pathname.endsWith("/") || /worker[^/]*\.js$/.test(url.pathname),
@@ -76,7 +82,14 @@ export class Browser {
     const pages = [];
     try {
       for (const _ of requests) pages.push(await this.page("/bench/run/"));
-      return await Promise.all(requests.map((request, i) => this.#measure(pages[i], request)));
+      // A route has every request of the page, also those it is not for, wait for this process.
+      const synced = requests.every(({ kind }) => SYNCED.has(kind));
+      if (synced) await this.#context.unrouteAll();
+      const answers = await Promise.all(
+        requests.map((request, i) => this.#measure(pages[i], request)),
+      );
+      if (synced) await this.#isolate();
+      return answers;
     } finally {
       for (const page of pages) await page.close();
     }
