@@ -75,7 +75,8 @@ impl Sync {
             rewind: super::rewind::Rewind::No,
             verified: false,
             left: None,
-            random: seed | 1,
+            // Zero would stay zero; any other two seeds are two sequences.
+            random: seed.max(1),
         }
     }
 
@@ -341,5 +342,24 @@ impl Replica {
         // What has to be tried again comes first.
         let confirm = confirm.map(|at| retry.map_or(at, |retry| at.max(retry)));
         [send, retry, confirm].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sync;
+
+    #[test]
+    fn any_two_seeds_draw_other_numbers() {
+        let first = |seed| {
+            [(); 4].map({
+                let mut sync = Sync::new(seed);
+                move |()| sync.random()
+            })
+        };
+        for seed in 1..100 {
+            assert_ne!(first(seed), first(seed + 1), "seeds {seed} and the next");
+        }
+        assert!(first(0).iter().all(|number| *number != 0), "stuck at zero");
     }
 }
