@@ -252,14 +252,13 @@ export interface DurableNotice {
 }
 
 /** Decide a command again, and answer by `decide` before anything else is judged. */
-export interface RerunNotice {
+export interface RerunNotice extends CoreCommand {
   readonly kind: "rerun";
   readonly id: string;
   readonly question: number;
   /** Of the events that are decided. */
   readonly attempt: number;
   readonly occurredAt: number;
-  readonly command: CoreCommand;
   /** The event that the command's stream ends with before this commit: `commit id/attempt/index`. */
   readonly before?: string;
 }
@@ -400,6 +399,16 @@ export interface LogCore {
   queuedVersions(id: string): ArrayLike<number> | undefined;
   /** An answer to a question that does not stand any more is ignored. */
   decide(id: string, question: number, decision: CoreDecision): void;
+  /** The same for the usual decision: one event without tags and meta, decided on its own stream alone. */
+  decideFlat(
+    id: string,
+    question: number,
+    occurredAt: number,
+    stream: string,
+    type: string,
+    schema: number,
+    data: string,
+  ): void;
   /** Events of a stream from commits before this one; all of them if it is not in the queue. Their versions are 0. */
   queuedBefore(id: string, stream: string): readonly ParkedEvent[];
   /** Is a stream synced to this device? Of others nothing is known, and nothing can be appended. */

@@ -8,7 +8,7 @@ import {
   type LogCore,
   POLICIES,
 } from "./border.js";
-import { decide, payloadToJson, type Question, toJson } from "./decide.js";
+import { decide, isPlain, payloadToJson, type Question, toJson } from "./decide.js";
 import { unblocked } from "./deciding.js";
 import type { StreamDefinition } from "./define.js";
 import type { Find, Shown } from "./elsewhere.js";
@@ -169,8 +169,7 @@ function isFlat({ events, conditions, command, policy }: Draft): boolean {
     events.length === 1 &&
     conditions.length === 1 &&
     event !== undefined &&
-    event.tags === undefined &&
-    event.meta === undefined &&
+    isPlain(event) &&
     condition?.stream === event.stream &&
     // What is none must be refused as what it is.
     !(typeof condition.expected === "number" && condition.expected < 0) &&

@@ -126,3 +126,8 @@ function issueToText({ path, message }: SchemaIssue): string {
 function isRefusal(decision: Decision): decision is Extract<Decision, { refused: unknown }> {
   return typeof decision === "object" && decision !== null && "refused" in decision;
 }
+
+/** Has it neither tags nor metadata? The border takes such an event without an object. */
+export function isPlain({ tags, meta }: DraftEvent): boolean {
+  return tags === undefined && meta === undefined;
+}

@@ -4,7 +4,7 @@
  */
 import { draftToEvent, keyOf, kindOf, parkedEventToEvent } from "./batch.js";
 import type { DraftEvent, LogCore, MergeNotice, QuestionNotice, RerunNotice } from "./border.js";
-import { decide, emittedToDraft } from "./decide.js";
+import { decide, emittedToDraft, isPlain } from "./decide.js";
 import type { Sides } from "./define.js";
 import type { Find } from "./elsewhere.js";
 import type { Engine } from "./engine.js";
@@ -53,8 +53,7 @@ export class Deciding {
 
   /** Decides a pending command again, on what is confirmed and what is pending before it. */
   #rerun(core: LogCore, notice: RerunNotice): void {
-    const { id, question, attempt, command, occurredAt, before } = notice;
-    const { stream, name } = command;
+    const { id, question, attempt, stream, name, occurredAt, before } = notice;
     const rows = this.#engine.mirror.rows(kindOf(stream));
     if (rows === undefined || !Object.hasOwn(rows.definition.commands, name)) {
       core.decide(id, question, { unknownCommand: true });
@@ -64,7 +63,7 @@ export class Deciding {
       const { definition } = rows;
       const folded = unblocked(this.#foldedBefore(core, rows, notice));
       const { state, version } = folded;
-      const args = JSON.parse(command.args) ?? undefined;
+      const args = JSON.parse(notice.args) ?? undefined;
       const key = keyOf(stream);
       const now = occurredAt;
       const find = this.#findBefore(core, id);
@@ -73,9 +72,15 @@ export class Deciding {
         decide({ ...asked, args, find }),
       );
       if ("events" in answer) {
-        const { events } = answer;
-        const reads = answer.reads.map((read) => read.stream);
-        core.decide(id, question, { events, reads, occurredAt });
+        const { events, reads } = answer;
+        const [only] = events;
+        if (only !== undefined && events.length === 1 && reads.length === 0 && isPlain(only)) {
+          const { type, schema, data } = only;
+          core.decideFlat(id, question, occurredAt, only.stream, type, schema, data);
+        } else {
+          const others = reads.map((read) => read.stream);
+          core.decide(id, question, { events, reads: others, occurredAt });
+        }
         this.#engine.mirror.queue.decided(id, { attempt, events, occurredAt });
         const own = events.filter((event) => event.stream === stream);
         const more = own.map((event) => draftToEvent(event, 0, { id, occurredAt }));
@@ -102,8 +107,7 @@ export class Deciding {
     };
   }
 
-  #foldedBefore(core: LogCore, rows: Rows, { id, command, before }: RerunNotice): Folded {
-    const { stream } = command;
+  #foldedBefore(core: LogCore, rows: Rows, { id, stream, before }: RerunNotice): Folded {
     const known = this.#decided.get(stream);
     this.#decided.delete(stream);
     if (known !== undefined && known.end === before) return known.folded;

@@ -258,6 +258,18 @@ export class FakeCore implements LogCore {
     return this.commit(id)?.events.map(({ version }) => version);
   }
 
+  decideFlat(
+    id: string,
+    question: number,
+    occurredAt: number,
+    stream: string,
+    type: string,
+    schema: number,
+    data: string,
+  ): void {
+    this.decide(id, question, { events: [{ stream, type, schema, data }], reads: [], occurredAt });
+  }
+
   decide(id: string, question: number, answer: CoreDecision): void {
     this.#borrow(() => {
       if (question !== this.#questions || !this.#asked) return;
@@ -697,7 +709,7 @@ export class FakeCore implements LogCore {
       const before = this.#endBefore(id, command.stream);
       const question = ++this.#questions;
       const notice = { kind: "rerun", id, question, attempt: attempt + 1, occurredAt } as const;
-      return { ...notice, command, ...(before ? { before } : {}) };
+      return { ...notice, ...command, ...(before ? { before } : {}) };
     });
   }
 

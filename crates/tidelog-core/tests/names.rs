@@ -290,6 +290,9 @@ proptest! {
 
     #[test]
     fn texts_of_ids_come_back(event in strategy::event_id(), cursor in strategy::cursor()) {
+        let mut text = String::from("> ");
+        event.push_to(&mut text);
+        prop_assert_eq!(text, format!("> {event}"));
         prop_assert_eq!(event.to_string().parse::<EventId>().unwrap(), event);
         prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
     }

@@ -157,15 +157,13 @@ impl Flat<'_> {
         Ok(Draft {
             id: self.id.parse()?,
             conditions,
-            events: vec![Event {
+            events: vec![plain_event(
                 stream,
-                event_type: EventType::new(self.event_type)?,
-                schema: SchemaVersion::new(self.schema),
-                data: Payload::Json(SharedText::from(self.data)),
-                occurred_at: timestamp(self.occurred_at),
-                tags: Vec::new(),
-                meta: Meta::default(),
-            }],
+                EventType::new(self.event_type)?,
+                self.schema,
+                SharedText::from(self.data),
+                timestamp(self.occurred_at),
+            )],
             command,
             policy: match self.policy {
                 0 => Policy::Rerun,
@@ -173,6 +171,42 @@ impl Flat<'_> {
                 _ => Policy::Ask,
             },
         })
+    }
+}
+
+/// The one event of a decision, given flat.
+pub(crate) fn flat_event(
+    occurred_at: f64,
+    stream: &str,
+    event_type: &str,
+    schema: u32,
+    data: &str,
+) -> Result<Event, DraftError> {
+    Ok(plain_event(
+        StreamId::new(stream)?,
+        EventType::new(event_type)?,
+        schema,
+        SharedText::from(data),
+        timestamp(occurred_at),
+    ))
+}
+
+/// An event without tags and metadata.
+fn plain_event(
+    stream: StreamId,
+    event_type: EventType,
+    schema: u32,
+    data: SharedText,
+    occurred_at: Timestamp,
+) -> Event {
+    Event {
+        stream,
+        event_type,
+        schema: SchemaVersion::new(schema),
+        data: Payload::Json(data),
+        occurred_at,
+        tags: Vec::new(),
+        meta: Meta::default(),
     }
 }
 
@@ -210,15 +244,13 @@ pub(crate) fn import(batch: &JsValue) -> Result<Vec<Vec<Event>>, DraftError> {
         let end = *ends.get(index).ok_or(wrong("ends"))?;
         let text = SharedText::slice(&data, payload_at, end).ok_or(wrong("ends"))?;
         payload_at = end + 1;
-        all.push(Event {
-            stream: name.clone(),
-            event_type: event_type.clone(),
-            schema: SchemaVersion::new(*schema.get(index).ok_or(wrong("schema"))?),
-            data: Payload::Json(text),
-            occurred_at: timestamp(*occurred_at.get(index).ok_or(wrong("occurredAt"))?),
-            tags: Vec::new(),
-            meta: Meta::default(),
-        });
+        all.push(plain_event(
+            name.clone(),
+            event_type.clone(),
+            *schema.get(index).ok_or(wrong("schema"))?,
+            text,
+            timestamp(*occurred_at.get(index).ok_or(wrong("occurredAt"))?),
+        ));
     }
     for extra in batch.list("extras")? {
         let extra = Fields::of(&extra);

@@ -5,7 +5,7 @@ mod keeping;
 mod reading;
 
 use crate::batch::set;
-use crate::draft::{self, Flat};
+use crate::draft::{self, DraftError, Flat};
 use crate::error::{invalid, number, throw};
 use crate::event::EventJs;
 use crate::{notice, parked};
@@ -374,12 +374,21 @@ impl LogCore {
     /// # Errors
     /// `invalid_argument` if the decision is not valid; the commit is then refused with that.
     pub fn decide(&self, id: &str, question: u32, decision: JsValue) -> Result<(), JsValue> {
+        self.answer(id, question, draft::decision(&decision, now()))
+    }
+
+    fn answer(
+        &self,
+        id: &str,
+        question: u32,
+        decision: Result<Decision, DraftError>,
+    ) -> Result<(), JsValue> {
         self.queued.take();
         let question = Question {
             id: commit_id(id)?,
             number: question,
         };
-        match draft::decision(&decision, now()) {
+        match decision {
             Ok(decision) => {
                 self.inner.decide(question, decision);
                 Ok(())
@@ -393,6 +402,33 @@ impl LogCore {
                 Err(invalid("decision", &error))
             }
         }
+    }
+
+    /// The usual decision: one event, decided on its own stream alone.
+    ///
+    /// # Errors
+    /// As [`LogCore::decide`].
+    #[wasm_bindgen(js_name = decideFlat)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "reading an object would cost more than the decision itself"
+    )]
+    pub fn decide_flat(
+        &self,
+        id: &str,
+        question: u32,
+        occurred_at: f64,
+        stream: &str,
+        event_type: &str,
+        schema: u32,
+        data: &str,
+    ) -> Result<(), JsValue> {
+        let event = draft::flat_event(occurred_at, stream, event_type, schema, data);
+        self.answer(
+            id,
+            question,
+            event.map(|event| Decision::Events(vec![event])),
+        )
     }
 
     /// Events of a stream from commits of the queue before this one; all of them if it is not in the queue. Their versions are 0.

@@ -26,9 +26,9 @@ pub(crate) struct CommandJs {
 impl From<&Command> for CommandJs {
     fn from(command: &Command) -> Self {
         Self {
-            stream: command.stream.to_string(),
-            name: command.name.to_string(),
-            args: command.args.to_string(),
+            stream: command.stream.as_str().into(),
+            name: command.name.as_str().into(),
+            args: command.args.as_str().into(),
         }
     }
 }
@@ -54,16 +54,6 @@ enum NoticeJs {
         position: Option<f64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
-    },
-    Rerun {
-        id: String,
-        question: u32,
-        attempt: u32,
-        #[allow(clippy::struct_field_names, reason = "the name on the JavaScript side")]
-        occurred_at: f64,
-        command: CommandJs,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        before: Option<String>,
     },
     Merge {
         id: String,
@@ -145,14 +135,29 @@ pub(crate) fn notice(notice: Notice, filter: impl FnOnce() -> Filter) -> JsValue
             command,
             occurred_at,
             before,
-        } => NoticeJs::Rerun {
-            id: question.id.to_string(),
-            question: question.number,
-            attempt: attempt.value(),
-            occurred_at: occurred_at.millis() as f64,
-            command: CommandJs::from(&command),
-            before: before.map(|head| head.last.to_string()),
-        },
+        } => {
+            // A commit each, so a thousand may come at once: no detour by what serializes any object.
+            let object = Object::new();
+            let mut text = String::with_capacity(36);
+            question.id.push_to(&mut text);
+            set(&object, "kind", &JsValue::from_str("rerun"));
+            set(&object, "id", &JsValue::from_str(&text));
+            set(&object, "question", &question.number.into());
+            set(&object, "attempt", &attempt.value().into());
+            set(&object, "occurredAt", &(occurred_at.millis() as f64).into());
+            let stream = command.stream.as_str();
+            set(&object, "stream", &JsValue::from_str(stream));
+            let name = command.name.as_str();
+            set(&object, "name", &JsValue::from_str(name));
+            let args = command.args.as_str();
+            set(&object, "args", &JsValue::from_str(args));
+            if let Some(head) = before {
+                text.clear();
+                head.last.push_to(&mut text);
+                set(&object, "before", &JsValue::from_str(&text));
+            }
+            return object.into();
+        }
         Notice::Merge {
             question,
             attempt,
