@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod serve;
 mod stats;
+mod tail;
 mod target;
 mod verify;
 
@@ -37,6 +38,7 @@ Examples:
   tidelog backup --db tidelog.db -o backup-2026-01-31
   tidelog restore --db new.db backup-2026-01-31
   tidelog stats --db tidelog.db
+  tidelog tail --db tidelog.db --log todos
   tidelog openapi > openapi.json"
 )]
 struct Cli {
@@ -54,6 +56,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     Stats(stats::Stats),
+    Tail(tail::Tail),
 }
 
 /// Runs the program with the process's arguments. Exit codes: 0 done; 1 it failed, or what was verified is damaged;
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Tail(tail) => tail.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

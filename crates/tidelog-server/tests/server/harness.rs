@@ -239,7 +239,7 @@ pub(crate) fn run(arguments: &[&str], db: &Path) -> Output {
 
 /// Names the database of this file to a command. Where this file is compiled for tests on PostgreSQL, the file holds a
 /// database's address instead; the first who asks makes both.
-fn name_database(command: &mut Command, db: &Path) {
+pub(crate) fn name_database(command: &mut Command, db: &Path) {
     #[cfg(feature = "postgres")]
     if env!("CARGO_CRATE_NAME") == "server_on_postgres" {
         use crate::cluster::{Database, Fsync};

@@ -34,4 +34,5 @@ mod running;
 mod schemas;
 mod segments;
 mod streams;
+mod tail;
 mod www;

@@ -39,3 +39,5 @@ mod schemas;
 mod segments;
 #[path = "../server/streams.rs"]
 mod streams;
+#[path = "../server/tail.rs"]
+mod tail;
