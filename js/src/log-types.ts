@@ -336,7 +336,7 @@ export interface LogMembers {
   ): Promise<void>;
   /**
    * Recomputes every checksum and hash of the log on this device. Rejects with `database_corrupt` or `log_tampered`,
-   * which name the position.
+   * which name the position. Of what a server without a hash chain sent, it shows that it is still what came.
    */
   verify(options?: ProgressOptions): Promise<{ readonly events: number }>;
   /**

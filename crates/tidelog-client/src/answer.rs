@@ -9,8 +9,8 @@ use tidelog_core::event::Reference;
 use tidelog_core::protocol::{CommitResult, LogHead, PositionRange, PushResponse, Verdict};
 use tidelog_core::text::TextError;
 use tidelog_core::{
-    Attempt, Digest, Event, EventId, EventType, Local, Meta, Payload, Position, SchemaVersion,
-    StreamId, Subject, Tag, Timestamp, Version,
+    Attempt, ChainHash, Digest, Event, EventId, EventType, Local, Meta, Payload, Position,
+    SchemaVersion, StreamId, Subject, Tag, Timestamp, Version,
 };
 use wasm_bindgen::JsValue;
 
@@ -36,7 +36,10 @@ pub(crate) fn push_response(answer: &JsValue, sent: &[Local]) -> Result<PushResp
         epoch: answer.text("epoch")?.parse()?,
         head: LogHead {
             position: Position::new(head.whole("position")?),
-            chain: head.text("chain")?.parse()?,
+            // A server may have no chain. The replica's own goes by what it pulls.
+            chain: head
+                .optional_text("chain")?
+                .map_or_else(|| Ok(ChainHash::default()), |chain| chain.parse())?,
         },
         results,
     })
@@ -103,6 +106,29 @@ pub(crate) fn stream_events(answer: &JsValue) -> Result<Vec<RecordedEvent>, Answ
 
 fn stream_event(one: Fields<'_>, stream: &StreamId) -> Result<RecordedEvent, AnswerError> {
     let id: EventId = one.text("id")?.parse()?;
+    // Left out if it was erased, and there if it is null.
+    let data = match one.has("data") {
+        true => js_sys::JSON::stringify(&one.raw("data")).ok(),
+        false => None,
+    };
+    let data = data.map(String::from);
+    let actor = one.optional_text("actor")?;
+    Ok(RecordedEvent {
+        event: event(one, stream.clone(), data.as_deref())?,
+        commit: id.commit,
+        position: Position::new(one.whole("position")?),
+        version: Version::new(one.whole("version")?),
+        recorded_at: instant(one, "recordedAt")?,
+        actor: actor.map(Subject::new).transpose()?,
+    })
+}
+
+/// What the author of an event wrote. A payload that is not there was erased.
+pub(crate) fn event(
+    one: Fields<'_>,
+    stream: StreamId,
+    data: Option<&str>,
+) -> Result<Event, AnswerError> {
     let meta = one.value("meta");
     let meta = Fields::of(&meta);
     let reference = |field| -> Result<Option<Reference>, AnswerError> {
@@ -112,34 +138,18 @@ fn stream_event(one: Fields<'_>, stream: &StreamId) -> Result<RecordedEvent, Ans
     for tag in one.list("tags")? {
         tags.push(Tag::new(tag.as_string().unwrap_or_default())?);
     }
-    // Left out if it was erased, and there if it is null.
-    let data = match one.has("data") {
-        true => js_sys::JSON::stringify(&one.raw("data")).ok(),
-        false => None,
-    };
-    let data = data.map(String::from);
-    let actor = one.optional_text("actor")?;
-    Ok(RecordedEvent {
-        event: Event {
-            stream: stream.clone(),
-            event_type: EventType::new(one.text("type")?)?,
-            schema: SchemaVersion::new(one.small("schema")?),
-            data: data.map_or(Payload::Erased(Digest::default()), |data| {
-                Payload::json(&data)
-            }),
-            occurred_at: instant(one, "occurredAt")?,
-            tags,
-            meta: Meta {
-                correlation_id: reference("correlationId")?,
-                causation_id: reference("causationId")?,
-                device: reference("device")?,
-            },
+    Ok(Event {
+        stream,
+        event_type: EventType::new(one.text("type")?)?,
+        schema: SchemaVersion::new(one.small("schema")?),
+        data: data.map_or(Payload::Erased(Digest::default()), Payload::json),
+        occurred_at: instant(one, "occurredAt")?,
+        tags,
+        meta: Meta {
+            correlation_id: reference("correlationId")?,
+            causation_id: reference("causationId")?,
+            device: reference("device")?,
         },
-        commit: id.commit,
-        position: Position::new(one.whole("position")?),
-        version: Version::new(one.whole("version")?),
-        recorded_at: instant(one, "recordedAt")?,
-        actor: actor.map(Subject::new).transpose()?,
     })
 }
 
@@ -147,7 +157,7 @@ fn stream_event(one: Fields<'_>, stream: &StreamId) -> Result<RecordedEvent, Ans
     clippy::cast_possible_truncation,
     reason = "Date gives whole milliseconds below 2^53"
 )]
-fn instant(of: Fields<'_>, field: &'static str) -> Result<Timestamp, AnswerError> {
+pub(crate) fn instant(of: Fields<'_>, field: &'static str) -> Result<Timestamp, AnswerError> {
     let text = of.text(field)?;
     let millis = js_sys::Date::parse(&text);
     if millis.is_nan() {
@@ -156,7 +166,7 @@ fn instant(of: Fields<'_>, field: &'static str) -> Result<Timestamp, AnswerError
     Ok(Timestamp::from_millis(millis as i64))
 }
 
-fn form(what: &'static str, found: &str) -> TextError {
+pub(crate) fn form(what: &'static str, found: &str) -> TextError {
     TextError::Form {
         what,
         found: found.chars().take(64).collect(),

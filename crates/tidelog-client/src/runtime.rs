@@ -90,6 +90,7 @@ impl Runtime {
             token: options.token.clone(),
             refused: Refused::default(),
             segments: Rc::default(),
+            only_json: Rc::default(),
         });
         Rc::new_cyclic(|me| Self {
             options,

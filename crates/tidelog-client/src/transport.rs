@@ -5,6 +5,10 @@
 //! - A redirect is not followed: the protocol has none, so it leads to somebody else, who is not to get the commits.
 //! - A 401 is answered once by asking the app for another token. One that was refused is not sent again before something
 //!   happens: the page is looked at, the network changes, or the app has another one.
+//! - Commits travel as frames, and as JSON where the server has no frames: a pull says which it likes better and looks at what
+//!   comes, a push goes as the last answers came, or as JSON once frames were not taken.
+
+mod json;
 
 use crate::answer::push_response;
 use crate::fields::Fields;
@@ -12,7 +16,7 @@ use crate::options::TokenSource;
 use crate::platform::{describe, now, within};
 use crate::segments::{Ask, Segments};
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tidelog_core::cursor::Cursor;
 use tidelog_core::protocol::{
@@ -31,6 +35,9 @@ use web_sys::{
 };
 
 const JSON: &str = "application/json";
+/// What a pull takes: frames for preference.
+const COMMITS: &str = "application/vnd.tidelog.frames, application/json;q=0.5";
+const UNSUPPORTED_MEDIA_TYPE: u16 = 415;
 const WAIT_SECONDS: u32 = 25;
 /// How long a call may take that carries next to nothing.
 const TIMEOUT_MILLIS: u32 = 30_000;
@@ -48,6 +55,8 @@ pub(crate) struct Endpoint {
     pub(crate) token: Option<TokenSource>,
     pub(crate) refused: Refused,
     pub(crate) segments: Rc<Segments>,
+    /// The server has no frames.
+    pub(crate) only_json: Rc<Cell<bool>>,
 }
 
 /// The token that the server refused last.
@@ -59,15 +68,15 @@ struct Call<'a> {
     headers: &'a [(&'a str, String)],
     /// The body of a POST; without one it is a GET.
     body: Option<Uint8Array>,
-    /// What the answer has to be.
-    media_type: &'a str,
+    /// What the answer has to be: [`JSON`], which is parsed, [`FRAMES`] or [`COMMITS`].
+    accept: &'a str,
     /// How long the server may hold the answer back.
     wait: u32,
     /// Does the answer never change? Then the browser may have it already.
     kept: bool,
 }
 
-/// An answer, read to its end.
+/// An answer, read to its end. Commits are a text if they came as JSON.
 struct Answer {
     response: Response,
     body: JsValue,
@@ -98,21 +107,41 @@ impl Endpoint {
                 policy: Policy::default(),
             })
             .collect();
-        let body = Uint8Array::from(frame::encode_local(first, &locals).as_slice());
-        let call = Call {
-            url: format!("{}/commits", self.url),
-            headers: &[
+        let mut answer = Err(no_frames());
+        if !self.only_json.get() {
+            let body = Uint8Array::from(frame::encode_local(first, &locals).as_slice());
+            let headers = [
                 ("content-type", FRAMES.into()),
                 (REPLICA_HEADER, replica.to_string()),
                 (CURSOR_HEADER, cursor.to_string()),
-            ],
+            ];
+            answer = self.send_commits(abort, &headers, body).await;
+        }
+        if answer.as_ref().is_err_and(takes_no_frames) {
+            self.only_json.set(true);
+            let body = Uint8Array::from(json::push(replica, cursor, &locals).as_bytes());
+            let headers = [("content-type", JSON.into())];
+            answer = self.send_commits(abort, &headers, body).await;
+        }
+        let answer = answer?;
+        push_response(&answer.body, &locals).map_err(|error| bad(&error.to_string()))
+    }
+
+    async fn send_commits(
+        &self,
+        abort: &AbortController,
+        headers: &[(&str, String)],
+        body: Uint8Array,
+    ) -> Result<Answer, SyncError> {
+        let call = Call {
+            url: format!("{}/commits", self.url),
+            headers,
             body: Some(body),
-            media_type: JSON,
+            accept: JSON,
             wait: 0,
             kept: false,
         };
-        let answer = self.call(abort, &call).await?;
-        push_response(&answer.body, &locals).map_err(|error| bad(&error.to_string()))
+        self.call(abort, &call).await
     }
 
     pub(crate) async fn pull(
@@ -146,7 +175,7 @@ impl Endpoint {
         }
         let wait = if wait { WAIT_SECONDS * 1_000 } else { 0 };
         after.push_str(&query(filter));
-        let (pulled, events) = self.frames(abort, &after, wait).await?;
+        let (pulled, events) = self.frames(abort, &after, Some(cursor), wait).await?;
         let last = last(&pulled.frames).unwrap_or(here);
         self.segments.page(ask, here, last, pulled.head, events);
         Ok(pulled)
@@ -163,7 +192,7 @@ impl Endpoint {
             url: format!("{}/segments/{}/{number}", self.url, cursor.epoch),
             headers: &[],
             body: None,
-            media_type: FRAMES,
+            accept: FRAMES,
             wait: 0,
             kept: true,
         };
@@ -191,7 +220,7 @@ impl Endpoint {
         filter: &Filter,
     ) -> Result<Pulled, SyncError> {
         let after = format!("{after}{}", query(filter));
-        Ok(self.frames(abort, &after, 0).await?.0)
+        Ok(self.frames(abort, &after, None, 0).await?.0)
     }
 
     /// A page, and how many positions lie between the ends of the server's segments (0: it has none).
@@ -199,17 +228,23 @@ impl Endpoint {
         &self,
         abort: &AbortController,
         after: &str,
+        cursor: Option<Cursor>,
         wait: u32,
     ) -> Result<(Pulled, u64), SyncError> {
         let call = Call {
             url: format!("{}/commits?after={after}", self.url),
             headers: &[],
             body: None,
-            media_type: FRAMES,
+            accept: COMMITS,
             wait,
             kept: false,
         };
         let Answer { response, body } = self.call(abort, &call).await?;
+        let text = body.as_string();
+        self.only_json.set(text.is_some());
+        if let Some(text) = text {
+            return Ok((json::page(&text, cursor)?, 0));
+        }
         let head = header(&response, HEAD_HEADER)
             .and_then(|head| head.parse().ok())
             .ok_or_else(|| bad("the answer does not say where the log ends"))?;
@@ -241,7 +276,7 @@ impl Endpoint {
             ),
             headers: &[],
             body: None,
-            media_type: JSON,
+            accept: JSON,
             wait: 0,
             kept: false,
         };
@@ -350,10 +385,16 @@ async fn exchange(
     if !response.ok() {
         return Err(refusal(response).await);
     }
-    expect_type(&response, call.media_type)?;
-    let body = match call.media_type {
-        JSON => response.json(),
-        _ => response.array_buffer(),
+    let body = match call.accept {
+        JSON => {
+            expect_type(&response, JSON)?;
+            response.json()
+        }
+        COMMITS if expect_type(&response, JSON).is_ok() => response.text(),
+        _ => {
+            expect_type(&response, FRAMES)?;
+            response.array_buffer()
+        }
     };
     let body = read(body).await?;
     Ok(Answer { response, body })
@@ -377,6 +418,19 @@ fn bad(detail: &str) -> SyncError {
     SyncError::BadAnswer {
         detail: detail.into(),
     }
+}
+
+/// What a server says that does not know frames.
+fn no_frames() -> SyncError {
+    SyncError::Refused {
+        status: UNSUPPORTED_MEDIA_TYPE,
+        code: String::new(),
+        detail: String::new(),
+    }
+}
+
+fn takes_no_frames(error: &SyncError) -> bool {
+    matches!(error, SyncError::Refused { status, .. } if *status == UNSUPPORTED_MEDIA_TYPE)
 }
 
 fn expect_type(response: &Response, expected: &str) -> Result<(), SyncError> {
@@ -404,7 +458,7 @@ async fn fetch(
     token: Option<&str>,
 ) -> Result<Response, SyncError> {
     let headers = Headers::new().map_err(|error| network(&error))?;
-    set(&headers, "accept", call.media_type)?;
+    set(&headers, "accept", call.accept)?;
     set(&headers, CLIENT_HEADER, &CLIENT_VERSION.to_string())?;
     for (name, value) in call.headers {
         set(&headers, name, value)?;
