@@ -3,6 +3,7 @@
 mod backup;
 mod config;
 mod export;
+mod files;
 mod generate;
 mod import;
 mod ndjson;

@@ -1,18 +1,17 @@
 //! `tidelog backup`.
 
-mod files;
 mod follow;
 mod manifest;
 mod restore;
 
+use super::files::Writing;
 use super::progress::Progress;
 use super::target::Target;
-use super::{Failure, output};
+use super::{Failure, files, output};
 use crate::clock;
 use crate::http::pages;
 use crate::store::{After, AnyStore, LogState, LogStore, PageCap};
 use clap::Args;
-use files::Writing;
 use follow::Follow;
 use manifest::{BackedUp, Manifest};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! `tidelog export`.
 
+use super::files::parent;
 use super::ndjson::Line;
+use super::progress::Progress;
 use super::target::Target;
 use super::{Failure, output};
 use crate::http::pages;
@@ -8,7 +10,8 @@ use crate::store::{After, LogStore, Page, PageCap};
 use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 use tidelog_core::{LogName, Position};
 
 /// Write a whole log to a file or to standard output.
@@ -47,11 +50,9 @@ impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = super::runtime()?;
         let store = runtime.block_on(self.target.open_existing())?;
-        let target: Box<dyn Write> = match &self.output {
-            Some(path) => Box::new(File::create(path).map_err(Failure::failed)?),
-            None => Box::new(std::io::stdout().lock()),
-        };
-        let mut target = BufWriter::new(target);
+        let head = runtime.block_on(store.state(&self.log))?.head.position;
+        let progress = Progress::of_events(head.value());
+        let mut target = BufWriter::new(Output::open(self.output.as_deref())?);
         let (mut after, mut events) = (Position::START, 0_usize);
         loop {
             let page = runtime.block_on(store.page(&self.log, After::Position(after), PAGE))?;
@@ -59,21 +60,85 @@ impl Export {
                 break;
             };
             after = last.recorded.last_position();
-            events += page
+            let read: usize = page
                 .commits
                 .iter()
                 .map(|one| one.recorded.commit.events.len())
-                .sum::<usize>();
+                .sum();
             match self.format {
                 Format::Frames => target
                     .write_all(&pages::frames(page.into()))
                     .map_err(Failure::failed)?,
                 Format::Ndjson => lines(page, &mut target)?,
             }
+            events += read;
+            progress.done(read);
         }
-        target.flush().map_err(Failure::failed)?;
+        target
+            .into_inner()
+            .map_err(|error| Failure::failed(error.error()))?
+            .finish(self.output.as_deref())?;
+        progress.finish();
         output::note(format_args!("exported {events} events of log {}", self.log));
         Ok(())
+    }
+}
+
+/// Where an export goes. A file gets its name when all of it is on disk, and goes if anything fails before.
+enum Output {
+    Stdout(std::io::Stdout),
+    File(NamedTempFile),
+    /// A pipe or a device, which is written to as it is.
+    Special(File),
+}
+
+impl Output {
+    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            return Ok(Self::Stdout(std::io::stdout()));
+        };
+        let of_path =
+            |error: std::io::Error| Failure::Refused(format!("{}: {error}", path.display()));
+        match path.metadata() {
+            Ok(there) if !there.is_file() => File::options()
+                .write(true)
+                .open(path)
+                .map(Self::Special)
+                .map_err(of_path),
+            _ => NamedTempFile::with_prefix_in(".tidelog-export-", parent(path))
+                .map(Self::File)
+                .map_err(of_path),
+        }
+    }
+
+    fn finish(self, path: Option<&Path>) -> Result<(), Failure> {
+        match (self, path) {
+            (Self::File(file), Some(path)) => {
+                file.as_file().sync_all().map_err(Failure::failed)?;
+                file.persist(path).map_err(Failure::failed)?;
+                let folder = File::open(parent(path)).map_err(Failure::failed)?;
+                folder.sync_all().map_err(Failure::failed)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Stdout(to) => to.write(bytes),
+            Self::File(to) => to.write(bytes),
+            Self::Special(to) => to.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Stdout(to) => to.flush(),
+            Self::File(to) => to.flush(),
+            Self::Special(to) => to.flush(),
+        }
     }
 }
 

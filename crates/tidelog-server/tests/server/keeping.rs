@@ -258,3 +258,34 @@ fn stats_count_what_is_there() {
     assert!(said.contains("3 in 3 commits over 2 streams"), "{said}");
     assert!(failure(&["stats", "--log", "none"], &server.db(), 1).contains("there is no log none"));
 }
+
+#[test]
+fn an_export_that_fails_leaves_the_file_that_was_there() {
+    let directory = TempDir::new().expect("a directory");
+    let db = directory.path().join("a.db");
+    output(&["import", "--log", "loans", "--generate", "300"], &db);
+    let file = directory.path().join("loans.ndjson");
+    let export = |log: &'static str| ["export", "--log", log, "-o", path(&file)];
+    output(&export("loans"), &db);
+    let whole = fs::read(&file).expect("a file");
+    assert_eq!(text(&whole).lines().count(), 300);
+    let said = failure(&export("none"), &db, 1);
+    assert!(said.contains("there is no log none"), "{said}");
+    assert_eq!(fs::read(&file).expect("a file"), whole);
+    output(&["import", "--log", "loans", "--generate", "301"], &db);
+    output(&export("loans"), &db);
+    let longer = fs::read(&file).expect("a file");
+    assert_eq!(text(&longer).lines().count(), 301);
+    let missing = directory.path().join("missing/loans.ndjson");
+    failure(&["export", "--log", "loans", "-o", path(&missing)], &db, 2);
+    let left = fs::read_dir(directory.path()).expect("a folder");
+    let left = left.filter(|entry| {
+        let name = entry.as_ref().expect("an entry").file_name();
+        text(name.as_encoded_bytes()).contains("tidelog-export")
+    });
+    assert_eq!(left.count(), 0);
+    // What is no file is written to as it is.
+    output(&["export", "--log", "loans", "-o", "/dev/null"], &db);
+    let null = fs::metadata("/dev/null").expect("the device");
+    assert!(!null.is_file());
+}

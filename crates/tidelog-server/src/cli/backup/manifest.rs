@@ -1,7 +1,7 @@
 //! What a backup holds, and the sums that prove it.
 
-use super::files::{self, Written};
 use crate::cli::Failure;
+use crate::cli::files::{self, Written};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tidelog_core::protocol::LogHead;

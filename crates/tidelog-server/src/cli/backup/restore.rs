@@ -1,9 +1,9 @@
 //! `tidelog restore`.
 
-use super::files;
 use super::follow::Follow;
 use super::manifest::{BackedUp, Manifest};
 use super::while_restored;
+use crate::cli::files;
 use crate::cli::progress::Progress;
 use crate::cli::target::Target;
 use crate::cli::{Failure, output};

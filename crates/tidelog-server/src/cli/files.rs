@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all, and their sums.
 
-use crate::cli::Failure;
+use super::Failure;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
