@@ -1,4 +1,10 @@
-//! What a server demands of events beyond their shape, so that no client can put into a log what others cannot read.
+//! What a server demands of events beyond their shape, so that no client can put into a log what others cannot read or what
+//! cannot have happened.
+
+mod commits;
+
+pub(crate) use commits::{AnyCheck, commits};
+pub use commits::{CommitCheck, Proposed, Refused};
 
 use tidelog_core::Event;
 use tidelog_core::authority::{Rejection, RejectionCode};

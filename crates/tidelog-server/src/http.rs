@@ -30,7 +30,7 @@ pub use problem::Problem;
 pub use rate::Rate;
 pub use routes::router;
 
-use crate::check::{PayloadCheck, payloads};
+use crate::check::{AnyCheck, CommitCheck, PayloadCheck, commits, payloads};
 use crate::store::{Candidate, LogStore, Push, StoreError};
 use access::AnyAuthorizer;
 use feed::Feeds;
@@ -54,6 +54,7 @@ pub struct Settings {
     pub www: Option<PathBuf>,
     /// What payloads must be.
     pub payloads: Option<Arc<dyn PayloadCheck>>,
+    pub(crate) commits: Option<AnyCheck>,
     /// How often a subject may ask for a log; as often as it likes if there is none.
     pub rate: Option<Rate>,
     /// How many live connections a subject may hold; as many as it likes if there is none.
@@ -69,9 +70,17 @@ impl Settings {
             origins: Origins::None,
             www: None,
             payloads: None,
+            commits: None,
             rate: None,
             live: None,
         }
+    }
+}
+
+impl Settings {
+    /// Judges commits on what happened before them.
+    pub fn check_commits(&mut self, check: impl CommitCheck) {
+        self.commits = Some(AnyCheck::new(check));
     }
 }
 
@@ -151,7 +160,10 @@ impl<S: LogStore> App<S> {
     }
 
     /// Stores commits, and counts what became of them.
-    pub(crate) async fn push(&self, push: Push) -> Result<PushResponse, StoreError> {
+    pub(crate) async fn push(&self, mut push: Push) -> Result<PushResponse, StoreError> {
+        if let Some(check) = &self.settings().commits {
+            commits(check, self.store(), &mut push).await?;
+        }
         let response = self.store().push(push).await?;
         self.metrics().pushed(&response);
         Ok(response)

@@ -3,7 +3,7 @@
 use super::ledger::{Entry, Ledger};
 use super::place::Place;
 use super::{After, Candidate, Numbering, Push, StoreError};
-use tidelog_core::authority::{Admission, Facts, Rejection, admit};
+use tidelog_core::authority::{Admission, Facts, Rejection, RejectionCode, admit};
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse};
 use tidelog_core::{Commit, Recorded, StreamId, Subject, Timestamp, frame};
@@ -72,6 +72,12 @@ fn decide(
     let streams = ledger.streams(&touched(&commit))?;
     let admission = admit(&commit, &facts, |stream| streams.get(stream).copied());
     let admission = match (admission, rejection) {
+        // What is forbidden on one past may be allowed on the one that the author has not seen yet.
+        (Admission::Conflict(conflicts), Some(rejection))
+            if rejection.code == RejectionCode::Forbidden =>
+        {
+            Admission::Conflict(conflicts)
+        }
         (Admission::Accept(_) | Admission::Conflict(_), Some(rejection)) => {
             Admission::Reject(rejection.clone())
         }
