@@ -70,21 +70,27 @@ pub(super) struct Serve {
     tokens: Option<PathBuf>,
     /// Instead of --tokens: the JWK set (RFC 7517) with which JSON Web Tokens are checked, read again when it changes. Each key needs kid
     /// and alg: EdDSA, ES256, RS256 or HS256.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dev", "tokens"], requires_all = ["jwt_issuer", "jwt_audience"], env = "TIDELOG_JWT_KEYS")]
+    #[arg(group = "jwt", long, value_name = "FILE", conflicts_with_all = ["dev", "tokens"], requires_all = ["jwt_issuer", "jwt_audience"], env = "TIDELOG_JWT_KEYS")]
     jwt_keys: Option<PathBuf>,
-    /// Who must have issued a JSON Web Token (iss).
+    /// Instead of --jwt-keys: where the issuer publishes that set, https but for this machine. Asked for at the start, every 5 minutes, and when a
+    /// token names a key that is not known. No other address is ever asked.
     #[arg(
+        group = "jwt",
         long,
-        value_name = "ISS",
-        requires = "jwt_keys",
-        env = "TIDELOG_JWT_ISSUER"
+        value_name = "URL",
+        conflicts_with_all = ["dev", "tokens"],
+        requires_all = ["jwt_issuer", "jwt_audience"],
+        env = "TIDELOG_JWT_JWKS"
     )]
+    jwt_jwks: Option<String>,
+    /// Who must have issued a JSON Web Token (iss).
+    #[arg(long, value_name = "ISS", requires = "jwt", env = "TIDELOG_JWT_ISSUER")]
     jwt_issuer: Option<String>,
     /// For whom a JSON Web Token must be (aud).
     #[arg(
         long,
         value_name = "AUD",
-        requires = "jwt_keys",
+        requires = "jwt",
         env = "TIDELOG_JWT_AUDIENCE"
     )]
     jwt_audience: Option<String>,
@@ -186,7 +192,6 @@ Examples:
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let settings = self.settings()?;
         let lines = tracing_subscriber::fmt()
             .with_max_level(self.verbosity)
             .with_writer(std::io::stderr)
@@ -199,13 +204,14 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build();
-        runtime
-            .map_err(Failure::failed)?
-            .block_on(self.serve(settings))
+        runtime.map_err(Failure::failed)?.block_on(async move {
+            let settings = self.settings().await?;
+            self.serve(settings).await
+        })
     }
 
-    fn settings(&self) -> Result<Settings, Failure> {
-        let mut settings = self.access()?;
+    async fn settings(&self) -> Result<Settings, Failure> {
+        let mut settings = self.access().await?;
         settings.origins = match self.dev {
             true => Origins::Any,
             false if self.allow_origin.is_empty() => Origins::None,
@@ -237,7 +243,7 @@ impl Serve {
     }
 
     /// The settings of a server that knows its callers, and nothing else yet.
-    fn access(&self) -> Result<Settings, Failure> {
+    async fn access(&self) -> Result<Settings, Failure> {
         if self.dev {
             if !self.listen.ip().is_loopback() && !self.dev_any_address {
                 return Err(Failure::Refused(format!(
@@ -257,11 +263,19 @@ impl Serve {
                     Failure::Refused(format!("--jwt-keys {}: {error}", file.display()))
                 });
         }
+        if let (Some(url), Some(issuer), Some(audience)) =
+            (&self.jwt_jwks, &self.jwt_issuer, &self.jwt_audience)
+        {
+            return JwtKeys::fetch(url, issuer, audience)
+                .await
+                .map(Settings::new)
+                .map_err(|error| Failure::Refused(format!("--jwt-jwks {url}: {error}")));
+        }
         let Some(path) = &self.tokens else {
             return Err(Failure::Refused(
                 "a server needs to know who may do what. Give --tokens FILE with lines \
                  `log token subject [read[:kinds]] [append[:kinds]]`, --jwt-keys FILE with the keys of whoever signs \
-                 JSON Web Tokens, or --dev on your own machine"
+                 JSON Web Tokens or --jwt-jwks URL where they are published, or --dev on your own machine"
                     .into(),
             ));
         };

@@ -7,6 +7,7 @@
 mod authorizer;
 mod dev;
 mod grant;
+mod jwks;
 mod jwt;
 mod tokens;
 mod watched;

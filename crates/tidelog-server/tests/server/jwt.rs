@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
-const ISSUER: &str = "https://id.example";
+pub(crate) const ISSUER: &str = "https://id.example";
 
-fn ed25519() -> EncodingKey {
+pub(crate) fn ed25519() -> EncodingKey {
     EncodingKey::from_ed_der(include_bytes!("keys/ed25519.der"))
 }
 
-fn p256() -> EncodingKey {
+pub(crate) fn p256() -> EncodingKey {
     EncodingKey::from_ec_der(include_bytes!("keys/p256.der"))
 }
 
@@ -25,12 +25,12 @@ fn rsa2048() -> EncodingKey {
     EncodingKey::from_rsa_der(include_bytes!("keys/rsa2048.der"))
 }
 
-fn secret() -> EncodingKey {
+pub(crate) fn secret() -> EncodingKey {
     EncodingKey::from_secret(SECRET)
 }
 
 /// The public part of a key under this name.
-fn public(key: &EncodingKey, algorithm: Algorithm, kid: &str) -> Value {
+pub(crate) fn public(key: &EncodingKey, algorithm: Algorithm, kid: &str) -> Value {
     let mut jwk = Jwk::from_encoding_key(key, algorithm).expect("a key");
     jwk.common.key_id = Some(kid.into());
     let mut value = serde_json::to_value(jwk).expect("JSON");
@@ -67,7 +67,7 @@ fn in_seconds(seconds: i64) -> i64 {
     tidelog_server::clock::now().millis().div_euclid(1_000) + seconds
 }
 
-fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({
         "sub": "ann", "iss": ISSUER, "aud": "tidelog", "exp": in_seconds(600),
         "tidelog": {
@@ -78,7 +78,7 @@ fn claims() -> Value {
     })
 }
 
-fn header(algorithm: Algorithm, kid: &str) -> Header {
+pub(crate) fn header(algorithm: Algorithm, kid: &str) -> Header {
     let mut header = Header::new(algorithm);
     header.kid = Some(kid.into());
     header

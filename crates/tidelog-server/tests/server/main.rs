@@ -23,6 +23,7 @@ mod cluster;
 mod crash;
 mod filter;
 mod harness;
+mod jwks;
 mod jwt;
 mod keeping;
 mod live;

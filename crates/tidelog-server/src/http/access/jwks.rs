@@ -88,7 +88,9 @@ fn check(url: &str) -> Result<(), KeysError> {
     match uri.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if is_here => Ok(()),
-        _ => Err(refused("it must begin with https://, but for this machine's own addresses")),
+        _ => Err(refused(
+            "it must begin with https://, but for this machine's own addresses",
+        )),
     }
 }
 
@@ -102,8 +104,15 @@ async fn call(url: String) -> Result<Vec<Key>, KeysError> {
             .proxy(None)
             .build()
             .into();
-        let mut answer = agent.get(&url).header("accept", "application/json").call()?;
-        answer.body_mut().with_config().limit(MAX_BYTES).read_to_string()
+        let mut answer = agent
+            .get(&url)
+            .header("accept", "application/json")
+            .call()?;
+        answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_BYTES)
+            .read_to_string()
     })
     .await
     .map_err(|error| unanswered(error.to_string()))?

@@ -3,6 +3,7 @@
 //! A key takes tokens of its own algorithm and no other, so a token cannot choose how it is checked. What a token's header says of keys (`jwk`, `jku`,
 //! `x5u`) is not looked at, and nothing is ever fetched because of a token.
 
+use super::jwks::Published;
 use super::tokens::is_kind;
 use super::watched::Watched;
 use super::{Authorizer, Denied, Grant, Kinds, bearer};
@@ -40,10 +41,15 @@ const MIN_MODULUS_DIGITS: usize = 342;
 pub struct JwtKeys {
     issuer: String,
     audience: String,
-    keys: Watched<Vec<Key>>,
+    keys: Source,
 }
 
-struct Key {
+enum Source {
+    Watched(Watched<Vec<Key>>),
+    Published(Box<Published>),
+}
+
+pub(super) struct Key {
     id: String,
     algorithm: Algorithm,
     key: DecodingKey,
@@ -76,6 +82,12 @@ pub enum KeysError {
         /// What is wrong with it and what to do.
         wrong: String,
     },
+    /// The URL is not fit for use, or gives no answer.
+    #[error("the keys cannot be fetched: {detail}")]
+    Url {
+        /// Why.
+        detail: String,
+    },
     /// There are none.
     #[error("it holds no key, so nobody could do anything")]
     None,
@@ -87,7 +99,8 @@ impl JwtKeys {
     /// # Errors
     /// [`KeysError`] if the text is not a JWK set, or one of its keys is not fit for use.
     pub fn parse(set: &str, issuer: &str, audience: &str) -> Result<Self, KeysError> {
-        Ok(Self::new(Watched::fixed(parse(set)?), issuer, audience))
+        let keys = Source::Watched(Watched::fixed(parse(set)?));
+        Ok(Self::new(keys, issuer, audience))
     }
 
     /// Keys of a file, which is read again when it changes: put the new key in, then sign with it, then take the old one out. If it cannot be read
@@ -96,10 +109,25 @@ impl JwtKeys {
     /// # Errors
     /// [`KeysError`] if it cannot be read, is not a JWK set, or one of its keys is not fit for use.
     pub fn watch(file: &Path, issuer: &str, audience: &str) -> Result<Self, KeysError> {
-        Ok(Self::new(Watched::file(file, parse)?, issuer, audience))
+        let keys = Source::Watched(Watched::file(file, parse)?);
+        Ok(Self::new(keys, issuer, audience))
     }
 
-    fn new(keys: Watched<Vec<Key>>, issuer: &str, audience: &str) -> Self {
+    /// Keys that the issuer publishes as a JWK set at this URL: `https`, but for this machine's own addresses. They are asked
+    /// for now, again when a token names a key that is not known (every 5 seconds at most), and every 5 minutes. No redirect is
+    /// followed. While the URL does not answer, the keys that were read last stay in use and the log says so.
+    ///
+    /// Such sets are made for others too: keys that are not fit for use here are left out, and one that does not say its algorithm has
+    /// the one of its type (RSA: RS256, P-256: ES256, Ed25519: EdDSA). A shared secret cannot be published.
+    ///
+    /// # Errors
+    /// [`KeysError`] if it cannot be read, or none of its keys is fit for use.
+    pub async fn fetch(url: &str, issuer: &str, audience: &str) -> Result<Self, KeysError> {
+        let keys = Source::Published(Box::new(Published::at(url).await?));
+        Ok(Self::new(keys, issuer, audience))
+    }
+
+    fn new(keys: Source, issuer: &str, audience: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
@@ -108,7 +136,7 @@ impl JwtKeys {
     }
 
     /// What the token says, if it is one of the issuer's for us and good now. The error is for its owner, who may read it.
-    fn verify(&self, token: &str) -> Result<Claims, String> {
+    async fn verify(&self, token: &str) -> Result<Claims, String> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(format!("the token is longer than {MAX_TOKEN_BYTES} bytes"));
         }
@@ -119,14 +147,9 @@ impl JwtKeys {
         if !plain || header.crit.is_some() {
             return Err("this is not an access token".into());
         }
-        let keys: Arc<Vec<Key>> = self.keys.get(parse);
-        let key = match (header.kid, keys.as_slice()) {
-            (Some(id), keys) => keys.iter().find(|key| key.id == id),
-            // Without a name there is nothing to choose from but a single key.
-            (None, [key]) => Some(key),
-            (None, _) => None,
-        };
-        let key = key.ok_or("the token is signed with a key that is not known here")?;
+        let keys = self.keys(header.kid.as_deref()).await;
+        let key = named(&keys, header.kid.as_deref())
+            .ok_or("the token is signed with a key that is not known here")?;
         let mut validation = Validation::new(key.algorithm);
         validation.leeway = LEEWAY;
         validation.validate_nbf = true;
@@ -139,12 +162,38 @@ impl JwtKeys {
     }
 }
 
+impl JwtKeys {
+    /// The keys, with the one of this name if the issuer has published it.
+    async fn keys(&self, name: Option<&str>) -> Arc<Vec<Key>> {
+        let published = match &self.keys {
+            Source::Watched(file) => return file.get(parse),
+            Source::Published(published) => published,
+        };
+        published.keep_young().await;
+        let keys = published.keys();
+        if named(&keys, name).is_some() {
+            return keys;
+        }
+        published.look_again().await;
+        published.keys()
+    }
+}
+
+fn named<'k>(keys: &'k [Key], name: Option<&str>) -> Option<&'k Key> {
+    match (name, keys) {
+        (Some(name), keys) => keys.iter().find(|key| key.id == name),
+        // Without a name there is nothing to choose from but a single key.
+        (None, [key]) => Some(key),
+        (None, _) => None,
+    }
+}
+
 impl Authorizer for JwtKeys {
     type Caller = Claims;
 
     async fn identify(&self, request: &Parts) -> Result<Claims, Denied> {
         let token = bearer(&request.headers)?.ok_or_else(super::needed)?;
-        self.verify(token).map_err(Denied::unknown)
+        self.verify(token).await.map_err(Denied::unknown)
     }
 
     async fn grant(&self, claims: &Claims, log: &LogName) -> Result<Option<Grant>, Denied> {
@@ -168,11 +217,13 @@ fn wrong(kind: &ErrorKind) -> String {
     }
 }
 
+/// A JWK set as it is written.
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<serde_json::Value>,
+}
+
 fn parse(set: &str) -> Result<Vec<Key>, KeysError> {
-    #[derive(Deserialize)]
-    struct Set {
-        keys: Vec<serde_json::Value>,
-    }
     let Set { keys } = serde_json::from_str(set)?;
     let mut parsed: Vec<Key> = Vec::new();
     for (number, value) in (1..).zip(keys) {
@@ -186,6 +237,34 @@ fn parse(set: &str) -> Result<Vec<Key>, KeysError> {
     match parsed.is_empty() {
         true => Err(KeysError::None),
         false => Ok(parsed),
+    }
+}
+
+/// The keys of a published set that are fit for use.
+pub(super) fn published(set: &str) -> Result<Vec<Key>, KeysError> {
+    let Set { keys } = serde_json::from_str(set)?;
+    let mut usable_keys: Vec<Key> = Vec::new();
+    for mut value in keys {
+        let kind = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
+        let algorithm = match (kind("kty"), kind("crv")) {
+            (Some("RSA"), _) => "RS256",
+            (Some("EC"), Some("P-256")) => "ES256",
+            (Some("OKP"), Some("Ed25519")) => "EdDSA",
+            // Others, and secrets, which are none once they are published.
+            _ => continue,
+        };
+        if let Some(fields) = value.as_object_mut() {
+            fields.entry("alg").or_insert_with(|| algorithm.into());
+        }
+        match usable(value) {
+            Ok(key) if usable_keys.iter().all(|known| known.id != key.id) => usable_keys.push(key),
+            Ok(_) => {}
+            Err(wrong) => tracing::debug!(wrong, "a published key is left out"),
+        }
+    }
+    match usable_keys.is_empty() {
+        true => Err(KeysError::None),
+        false => Ok(usable_keys),
     }
 }
 
