@@ -207,6 +207,10 @@ impl Server {
         std::mem::replace(&mut self.directory, TempDir::new().expect("a directory"))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill")

@@ -30,9 +30,11 @@ mod live;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod pull;
+mod readiness;
 mod rights;
 mod running;
 mod schemas;
+mod security;
 mod segments;
 mod streams;
 mod tail;

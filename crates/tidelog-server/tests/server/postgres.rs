@@ -212,3 +212,17 @@ fn who_listens_to_one_process_hears_what_another_stores() {
         assert_eq!(commits.as_array().map(Vec::len), Some(1));
     }
 }
+
+#[test]
+fn it_is_not_ready_while_its_tables_are_gone_and_is_again_when_they_are_back() {
+    let database = Database::fresh(Fsync(true));
+    let server = Server::on(&database.url());
+    assert_eq!(server.get("/readyz").status, 200);
+    database.sql("ALTER SCHEMA tidelog RENAME TO gone");
+    server.get("/readyz").is_problem(503, "unavailable");
+    assert_eq!(server.get("/healthz").status, 200, "the process answers");
+    database.sql("ALTER SCHEMA gone RENAME TO tidelog");
+    assert_eq!(server.get("/readyz").status, 200);
+    let pushed = server.push(&uuid(), &[commit(1, "todo/1", &json!("any"))]);
+    assert_eq!(pushed[0]["verdict"], "accepted");
+}

@@ -284,8 +284,8 @@ fn a_push_that_is_on_its_way_is_answered_before_the_end() {
         "it waits for the body: {line}"
     );
     server.signal("TERM");
-    wait_for("an end to new connections", || {
-        TcpStream::connect(&address).err()
+    wait_for("the beginning of the end", || {
+        written(&server).contains("shutting down").then_some(())
     });
     pushing.write_all(body.as_bytes()).expect("sent");
     let mut rest = String::new();

@@ -23,6 +23,8 @@ mod cluster;
 mod crash;
 #[path = "../server/harness.rs"]
 mod harness;
+#[path = "../server/jwt.rs"]
+mod jwt;
 #[path = "../server/keeping.rs"]
 mod keeping;
 #[path = "../server/live.rs"]
@@ -35,6 +37,8 @@ mod rights;
 mod running;
 #[path = "../server/schemas.rs"]
 mod schemas;
+#[path = "../server/security.rs"]
+mod security;
 #[path = "../server/segments.rs"]
 mod segments;
 #[path = "../server/streams.rs"]
