@@ -1,12 +1,13 @@
 //! The store on PostgreSQL, for any number of processes on one database.
 //!
-//! A log is one row, and whoever stores locks that row first: so commits of a log are decided one group after the other,
+//! A log is one row, which every group of pushes changes: so commits of a log are decided one group after the other,
 //! whichever process has them, while other logs go on beside it. Every push that waits for a log joins the next group: one
-//! transaction of five round trips, with one statement that looks up and one that writes. It is answered when `COMMIT`
-//! has returned, with `synchronous_commit` on.
+//! statement that looks up and one that writes, which is a transaction of its own and does nothing if the row has changed in
+//! between; then, and where several processes write to a log, the row is locked first. A push is answered when its transaction
+//! is committed, with `synchronous_commit` on.
 //!
-//! What goes wrong on the way is tried again for a few seconds and then said ([`StoreError::Unavailable`]). A `COMMIT`
-//! without an answer is not guessed at: the group is decided again under the same lock, where a commit that did arrive is
+//! What goes wrong on the way is tried again for a few seconds and then said ([`StoreError::Unavailable`]). A commit
+//! without an answer is not guessed at: the group is decided again, where a commit that did arrive is
 //! found by its id.
 //!
 //! Heads are told to other processes by NOTIFY after the commit, many in one ([`news`]), and looked at now and then in
@@ -56,6 +57,7 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 SET lock_timeout = '5s';
 SET statement_timeout = '30s';
 SET idle_in_transaction_session_timeout = '10s';
+SET default_transaction_isolation = 'read committed';
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
 SET enable_sort = off;

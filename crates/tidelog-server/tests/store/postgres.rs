@@ -1,7 +1,7 @@
 //! PostgreSQL: the suite, and what can only happen to a database on the other side of a connection.
 
 use crate::cluster::{self, Fsync};
-use crate::commits::{ALL, accepted, commit, log, push, stream, verdicts};
+use crate::commits::{ALL, accepted, commit, exact, expecting, log, push, stream, verdicts};
 use crate::proxy::{Cut, Proxy};
 use crate::suite::{Database, verify_all};
 use std::collections::BTreeMap;
@@ -110,6 +110,57 @@ async fn a_commit_without_an_answer_is_found_by_its_id() {
     }
     let again = other.push(push("a", vec![commit(2, 1, &["todo/1"])])).await;
     assert_eq!(verdicts(&again.expect("an answer")), "d");
+    verify_all(&database).await;
+}
+
+/// The same where the log's row is not locked first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_without_an_answer_is_found_by_its_id() {
+    let (database, other) = with_log().await;
+    let proxy = Proxy::start(&database.0);
+    let store = PostgresStore::connect(&proxy.url()).await.expect("a store");
+    let first = store.push(push("a", vec![commit(1, 1, &["todo/1"])])).await;
+    assert_eq!(verdicts(&first.expect("an answer")), "a");
+    for (seq, cut) in (2..).zip([Cut::BeforeWrite, Cut::AfterWrite, Cut::AfterWrite]) {
+        proxy.cut(cut);
+        let response = store
+            .push(push("a", vec![commit(1, seq, &["todo/1"])]))
+            .await;
+        let response = response.expect("an answer");
+        assert_eq!(verdicts(&response), "a", "{cut:?}");
+        assert_eq!(response.head.position.value(), seq, "{cut:?}");
+    }
+    assert_eq!(proxy.cuts(), 3, "each connection was cut");
+    let again = other.push(push("a", vec![commit(1, 4, &["todo/1"])])).await;
+    assert_eq!(verdicts(&again.expect("an answer")), "d");
+    verify_all(&database).await;
+}
+
+/// Between what a process looks up and what it writes, another one stores: the first decides again, and what it stores comes
+/// behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_outrun_decides_again() {
+    let (database, other) = with_log().await;
+    let proxy = Proxy::start(&database.0);
+    let store = PostgresStore::connect(&proxy.url()).await.expect("a store");
+    let first = store.push(push("a", vec![commit(1, 1, &["todo/1"])])).await;
+    assert_eq!(verdicts(&first.expect("an answer")), "a");
+    let stale = expecting(commit(1, 2, &["todo/1"]), "todo/1", exact(1));
+    let pushes = vec![stale, commit(1, 3, &["todo/2"])];
+    let outrun = proxy.before_write(store.push(push("a", pushes)), async {
+        let faster = other.push(push("a", vec![commit(2, 1, &["todo/1"])])).await;
+        assert_eq!(verdicts(&faster.expect("an answer")), "a");
+    });
+    let outrun = outrun.await.expect("an answer");
+    assert_eq!(verdicts(&outrun), "ca");
+    assert_eq!(outrun.head.position.value(), 3);
+    // And from then on under the lock for a while, which nobody notices.
+    for seq in 4..40 {
+        let next = store
+            .push(push("a", vec![commit(1, seq, &["todo/3"])]))
+            .await;
+        assert_eq!(verdicts(&next.expect("an answer")), "a");
+    }
     verify_all(&database).await;
 }
 

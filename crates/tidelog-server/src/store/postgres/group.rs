@@ -1,4 +1,8 @@
 //! Group commit: every push that waits for a log is decided and stored in the log's next transaction.
+//!
+//! A group is stored *at once* where it can be: one statement looks everything up, without a lock, and one writes everything,
+//! which does nothing if the log's row is another by then. Where another process was faster, and for a while afterwards, the
+//! row is locked first: then nobody can be outrun for ever.
 
 use super::failure::{Failure, Patience};
 use super::held::Held;
@@ -23,7 +27,13 @@ const GROUP_PUSHES: usize = 256;
 /// About how many bytes of commits share a transaction at most.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-type Answers = Vec<Result<PushResponse, StoreError>>;
+/// After another process was faster, so many groups of the log lock its row first.
+const LOCKED_GROUPS: u32 = 16;
+/// How many logs' ids are kept.
+const KNOWN_LOGS: usize = 10_000;
+
+type Answer = Result<PushResponse, StoreError>;
+type Answers = Vec<Answer>;
 
 #[derive(Debug)]
 struct Waiting {
@@ -38,6 +48,15 @@ struct Queues {
     length: usize,
 }
 
+/// How groups of a log are stored.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// The log's id, which never changes.
+    id: i64,
+    /// How many groups still lock its row.
+    locked: u32,
+}
+
 /// Serves pushes, one group of a log after the other, logs beside each other.
 #[derive(Debug)]
 pub(super) struct Groups {
@@ -46,6 +65,7 @@ pub(super) struct Groups {
     news: News,
     queues: Mutex<Queues>,
     counted: Counted,
+    ways: Mutex<BTreeMap<LogName, Way>>,
 }
 
 impl Groups {
@@ -56,6 +76,7 @@ impl Groups {
             news,
             queues: Mutex::default(),
             counted: Counted::default(),
+            ways: Mutex::default(),
         }
     }
 
@@ -168,7 +189,7 @@ impl Groups {
 
     /// Decides on all pushes in one transaction. The answers stand only because it is committed.
     ///
-    /// `decided` keeps the answers of a try whose `COMMIT` was not answered: where this one finds those commits stored, the
+    /// `decided` keeps the answers of a try whose commit was not answered: where this one finds those commits stored, the
     /// first decision was the truth, and is what is answered.
     async fn transaction(
         &self,
@@ -176,26 +197,17 @@ impl Groups {
         pushes: &[&Push],
         decided: &mut Option<Answers>,
     ) -> Result<Answers, Failure> {
+        if let Some(id) = self.at_once(log) {
+            if let Some(results) = self.store_at_once((log, id), pushes, decided).await? {
+                return Ok(results);
+            }
+            self.take_way(log, id, LOCKED_GROUPS);
+        }
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         let mut transaction = self.pool.begin_with(begin).await?;
         let mut held = Held::lock(&mut transaction, log).await?;
-        held.look_up(&mut transaction, pushes).await?;
-        let now = clock::now();
-        let mut results: Answers = Vec::with_capacity(pushes.len());
-        for push in pushes {
-            match admission::push(&mut held, push, now) {
-                Err(error @ (StoreError::Full | StoreError::Unavailable { .. })) => {
-                    return Err(error.into());
-                }
-                result => results.push(result),
-            }
-        }
-        if let Some(earlier) = decided.as_deref() {
-            results
-                .iter_mut()
-                .zip(earlier)
-                .for_each(|pair| own(pair.0, pair.1));
-        }
+        held.look_up(&mut transaction, log, pushes).await?;
+        let results = decide(&mut held, pushes, decided.as_deref())?;
         held.write(&mut transaction).await?;
         if let Err(error) = transaction.commit().await {
             *decided = Some(results);
@@ -204,12 +216,89 @@ impl Groups {
             failure.passes |= !matches!(failure.error, StoreError::Full);
             return Err(failure);
         }
+        self.go_on(log, held.id);
+        self.tell(log, &held);
+        Ok(results)
+    }
+
+    /// Looks up with one statement and stores with another, which is a transaction of its own; `None` if the log has moved
+    /// between them.
+    async fn store_at_once(
+        &self,
+        (log, id): (&LogName, i64),
+        pushes: &[&Push],
+        decided: &mut Option<Answers>,
+    ) -> Result<Option<Answers>, Failure> {
+        let mut connection = self.pool.acquire().await?;
+        let Some(mut held) = Held::look(&mut connection, (log, id), pushes).await? else {
+            return Ok(None);
+        };
+        let results = decide(&mut held, pushes, decided.as_deref())?;
+        match held.write_at_once(&mut connection).await {
+            Ok(true) => {
+                self.tell(log, &held);
+                Ok(Some(results))
+            }
+            Ok(false) => Ok(None),
+            Err(failure) => {
+                // It may have been stored and only the answer be lost.
+                *decided = Some(results);
+                Err(failure)
+            }
+        }
+    }
+
+    fn tell(&self, log: &LogName, held: &Held) {
         if let Some(head) = held.moved() {
             self.heads.moved(log, head);
             self.news.tell(log, head);
         }
-        Ok(results)
     }
+
+    fn ways(&self) -> MutexGuard<'_, BTreeMap<LogName, Way>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log's id, if its next group may go without a lock.
+    fn at_once(&self, log: &LogName) -> Option<i64> {
+        let way = *self.ways().get(log)?;
+        (way.locked == 0).then_some(way.id)
+    }
+
+    fn take_way(&self, log: &LogName, id: i64, locked: u32) {
+        let mut ways = self.ways();
+        if ways.len() >= KNOWN_LOGS {
+            ways.clear();
+        }
+        ways.insert(log.clone(), Way { id, locked });
+    }
+
+    /// A group was stored under the lock.
+    fn go_on(&self, log: &LogName, id: i64) {
+        let locked = self.ways().get(log).map_or(0, |way| way.locked);
+        self.take_way(log, id, locked.saturating_sub(1));
+    }
+}
+
+/// Decides on all pushes, one after the other.
+fn decide(
+    held: &mut Held,
+    pushes: &[&Push],
+    decided: Option<&[Answer]>,
+) -> Result<Answers, Failure> {
+    let now = clock::now();
+    let mut results = Vec::with_capacity(pushes.len());
+    for push in pushes {
+        match admission::push(held, push, now) {
+            Err(error @ (StoreError::Full | StoreError::Unavailable { .. })) => {
+                return Err(error.into());
+            }
+            result => results.push(result),
+        }
+    }
+    let pairs = results.iter_mut().zip(decided.unwrap_or_default());
+    pairs.for_each(|(found, earlier)| own(found, earlier));
+    Ok(results)
 }
 
 /// A duplicate of what this very push stored in a try without an answer was accepted by it.

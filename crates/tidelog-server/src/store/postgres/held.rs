@@ -1,4 +1,4 @@
-//! A log whose row is locked: what a group of pushes needs to know, looked up at once, and what it stores, written at once.
+//! A log at one moment: what a group of pushes needs to know, looked up at once, and what it stores, written at once.
 
 use super::failure::Failure;
 use crate::store::ledger::{Entry, Ledger};
@@ -62,10 +62,12 @@ struct StreamRow {
     head: StreamHead,
 }
 
-/// A log inside the transaction that holds its row.
+/// A log inside the transaction that holds its row, or as it was when it was looked up.
 #[derive(Debug)]
 pub(super) struct Held {
-    id: i64,
+    pub(super) id: i64,
+    /// Which version of the log's row this is.
+    row: String,
     state: LogState,
     recorded_at: Timestamp,
     chains: BTreeMap<Position, ChainHash>,
@@ -85,17 +87,27 @@ impl Held {
         connection: &mut PgConnection,
         log: &LogName,
     ) -> Result<Self, Failure> {
-        let sql = "SELECT id, epoch, head, chain, recorded_at FROM tidelog.logs WHERE name = $1
+        let sql = "SELECT id, xmin::text AS row, epoch, head, chain, recorded_at FROM tidelog.logs WHERE name = $1
                    FOR NO KEY UPDATE";
         let row = sqlx::query(sql)
             .bind(log.as_str())
             .fetch_optional(connection)
             .await?
             .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })?;
-        Ok(Self {
-            id: row.try_get("id")?,
-            state: state(&row)?,
-            recorded_at: Timestamp::from_millis(row.try_get("recorded_at")?),
+        Ok(Self::new(
+            row.try_get("id")?,
+            row.try_get("row")?,
+            state(&row)?,
+            Timestamp::from_millis(row.try_get("recorded_at")?),
+        ))
+    }
+
+    const fn new(id: i64, row: String, state: LogState, recorded_at: Timestamp) -> Self {
+        Self {
+            id,
+            row,
+            state,
+            recorded_at,
             chains: BTreeMap::new(),
             owners: BTreeMap::new(),
             last_seqs: BTreeMap::new(),
@@ -105,65 +117,58 @@ impl Held {
             entries: Vec::new(),
             moved: BTreeSet::new(),
             bound: BTreeSet::new(),
-        })
+        }
+    }
+
+    /// Looks up the log, and all that deciding on these pushes can ask for, without a lock: `None` if it has another name by
+    /// now. What is decided on it can be written if the log's row is still the same then.
+    pub(super) async fn look(
+        connection: &mut PgConnection,
+        (log, id): (&LogName, i64),
+        pushes: &[&Push],
+    ) -> Result<Option<Self>, Failure> {
+        let rows = facts(connection, (log, id), pushes).await?;
+        let is_log = |row: &&PgRow| row.try_get::<i64, _>("kind").is_ok_and(|kind| kind == 0);
+        let Some(row) = rows.iter().find(is_log) else {
+            return Ok(None);
+        };
+        let state = LogState {
+            epoch: Epoch::from_bytes(bytes(row, "key")?),
+            head: LogHead {
+                position: Position::new(number(row, "a")?),
+                chain: ChainHash::from_bytes(bytes(row, "hash")?),
+            },
+        };
+        let recorded_at = Timestamp::from_millis(row.try_get("b")?);
+        let mut held = Self::new(id, row.try_get("name")?, state, recorded_at);
+        held.take_in(connection, &rows, pushes).await?;
+        Ok(Some(held))
     }
 
     /// Looks up all that deciding on these pushes can ask for.
     pub(super) async fn look_up(
         &mut self,
         connection: &mut PgConnection,
+        log: &LogName,
         pushes: &[&Push],
     ) -> Result<(), Failure> {
-        let commits = || pushes.iter().flat_map(|push| &push.commits);
-        let ids: Vec<&[u8]> = commits().map(|one| &one.commit.id.as_bytes()[..]).collect();
-        let numbered = commits().map(|one| (one.commit.replica, one.commit.seq.value()));
-        let (replicas, seqs): (Vec<ReplicaId>, Vec<u64>) = numbered.unzip();
-        let replicas: Vec<&[u8]> = replicas.iter().map(|one| &one.as_bytes()[..]).collect();
-        let seqs: Vec<i64> = seqs.into_iter().map(u64::cast_signed).collect();
-        let touched: BTreeSet<&str> = commits()
-            .flat_map(|one| admission::touched(&one.commit))
-            .map(StreamId::as_str)
-            .collect();
-        let touched: Vec<&str> = touched.into_iter().collect();
-        let senders: BTreeSet<&[u8]> = pushes
-            .iter()
-            .map(|push| &push.replica.as_bytes()[..])
-            .collect();
-        let senders: Vec<&[u8]> = senders.into_iter().collect();
-        let sql = "
-SELECT 1::int8 AS kind, id AS key, actor AS name, first AS a, last AS b, attempt AS c, digest AS hash, frame
-  FROM unnest($2::bytea[]) AS asked
-  JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND id = asked LIMIT 1) AS found ON true
-UNION ALL
-SELECT 2, replica, NULL, seq, 0, 0, id, NULL
-  FROM unnest($3::bytea[], $4::int8[]) AS asked (maker, number)
-  JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND replica = asked.maker AND seq = asked.number LIMIT 1)
-    AS found ON true
-UNION ALL
-SELECT 3, last_commit, name, id, version, last_attempt * 4294967296 + last_index, NULL, NULL
-  FROM unnest($5::text[]) AS asked
-  JOIN LATERAL (SELECT * FROM tidelog.streams WHERE log = $1 AND name = asked LIMIT 1) AS found ON true
-UNION ALL
-SELECT 4, replica, subject, 0, 0, 0, NULL, NULL
-  FROM unnest($6::bytea[]) AS asked
-  JOIN LATERAL (SELECT * FROM tidelog.replicas WHERE log = $1 AND replica = asked LIMIT 1) AS found ON true";
-        let rows = sqlx::query(sql)
-            .bind(self.id)
-            .bind(ids)
-            .bind(replicas)
-            .bind(seqs)
-            .bind(touched)
-            .bind(senders)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows = facts(connection, (log, self.id), pushes).await?;
+        self.take_in(connection, &rows, pushes).await
+    }
+
+    async fn take_in(
+        &mut self,
+        connection: &mut PgConnection,
+        rows: &[PgRow],
+        pushes: &[&Push],
+    ) -> Result<(), Failure> {
         for row in rows {
-            self.fact(&row)?;
+            self.fact(row)?;
         }
         self.look_up_numbers(&mut *connection, pushes).await?;
         self.look_up_chains(connection, pushes).await
     }
-
-    /// Takes in a row of the lookup: a known commit, a taken number, a stream or a replica.
+    /// Takes in a row of what was looked up: a known commit, a taken number, a stream or a replica.
     fn fact(&mut self, row: &PgRow) -> Result<(), Failure> {
         let name: Option<&str> = row.try_get("name")?;
         match row.try_get::<i64, _>("kind")? {
@@ -204,10 +209,12 @@ SELECT 4, replica, subject, 0, 0, 0, NULL, NULL
                     self.streams.insert(stream, StreamRow { id, head });
                 }
             }
-            _ => {
+            4 => {
                 let replica = ReplicaId::from_bytes(bytes(row, "key")?);
                 self.owners.insert(replica, subject(name));
             }
+            // The log itself.
+            _ => {}
         }
         Ok(())
     }
@@ -283,29 +290,47 @@ SELECT found.last, found.chain FROM unnest($2::int8[]) AS asked
         Ok(())
     }
 
-    /// Writes all that was stored, if anything was.
+    /// Writes all that was stored in the transaction that holds the log's row.
     pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+        match self.write_at_once(connection).await? {
+            true => Ok(()),
+            false => {
+                let detail = "the row of a log was changed although it was locked".into();
+                Err(StoreError::Unavailable { detail }.into())
+            }
+        }
+    }
+
+    /// Writes all that was stored, if anything was, in one statement: so it is written whole or not at all, and `false` says
+    /// that the log's row is another than was looked up, and nothing was written.
+    pub(super) async fn write_at_once(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<bool, Failure> {
         if self.entries.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let sql = "
-WITH new_commits AS (
+WITH moved AS (
+  UPDATE tidelog.logs SET head = $25, chain = $26, recorded_at = $27 WHERE id = $1 AND xmin::text = $28 RETURNING id
+), new_commits AS (
   INSERT INTO tidelog.commits (log, first, last, id, attempt, replica, seq, digest, chain, recorded_at, actor, frame)
-  SELECT $1, * FROM unnest($2::int8[], $3::int8[], $4::bytea[], $5::int8[], $6::bytea[], $7::int8[], $8::bytea[],
-                           $9::bytea[], $10::int8[], $11::text[], $12::bytea[])
+  SELECT moved.id, new.* FROM moved, unnest($2::int8[], $3::int8[], $4::bytea[], $5::int8[], $6::bytea[], $7::int8[], $8::bytea[],
+                           $9::bytea[], $10::int8[], $11::text[], $12::bytea[]) AS new
 ), moved_streams AS (
   INSERT INTO tidelog.streams AS stream (log, name, id, version, last_commit, last_attempt, last_index)
-  SELECT $1, * FROM unnest($13::text[], $14::int8[], $15::int8[], $16::bytea[], $17::int8[], $18::int8[])
+  SELECT moved.id, new.*
+  FROM moved, unnest($13::text[], $14::int8[], $15::int8[], $16::bytea[], $17::int8[], $18::int8[]) AS new
   ON CONFLICT (log, name) DO UPDATE SET version = excluded.version, last_commit = excluded.last_commit,
     last_attempt = excluded.last_attempt, last_index = excluded.last_index
 ), new_places AS (
   INSERT INTO tidelog.stream_commits (log, stream, first, last, position)
-  SELECT $1, * FROM unnest($19::int8[], $20::int8[], $21::int8[], $22::int8[])
+  SELECT moved.id, new.* FROM moved, unnest($19::int8[], $20::int8[], $21::int8[], $22::int8[]) AS new
 ), new_replicas AS (
   INSERT INTO tidelog.replicas (log, replica, subject)
-  SELECT $1, * FROM unnest($23::bytea[], $24::text[])
+  SELECT moved.id, new.* FROM moved, unnest($23::bytea[], $24::text[]) AS new
 )
-UPDATE tidelog.logs SET head = $25, chain = $26, recorded_at = $27 WHERE id = $1";
+SELECT 1 FROM moved";
         let entries = &self.entries;
         let numbers = |of: fn(&Entry) -> i64| -> Vec<i64> { entries.iter().map(of).collect() };
         let query = sqlx::query(sql)
@@ -389,15 +414,71 @@ UPDATE tidelog.logs SET head = $25, chain = $26, recorded_at = $27 WHERE id = $1
             .bind(to_sql(head.position.value()))
             .bind(&head.chain.as_bytes()[..])
             .bind(self.recorded_at.millis())
-            .execute(connection)
-            .await?;
-        Ok(())
+            .bind(&self.row)
+            .fetch_optional(connection)
+            .await
+            .map(|moved| moved.is_some())
+            .map_err(Failure::from)
     }
 
     /// Where the log ends if something was stored.
     pub(super) fn moved(&self) -> Option<Position> {
         (!self.entries.is_empty()).then_some(self.state.head.position)
     }
+}
+
+/// A row of the log, and of everything that deciding on these pushes can ask for, at one moment.
+async fn facts(
+    connection: &mut PgConnection,
+    (log, id): (&LogName, i64),
+    pushes: &[&Push],
+) -> Result<Vec<PgRow>, Failure> {
+    let commits = || pushes.iter().flat_map(|push| &push.commits);
+    let ids: Vec<&[u8]> = commits().map(|one| &one.commit.id.as_bytes()[..]).collect();
+    let numbered = commits().map(|one| (one.commit.replica, one.commit.seq.value()));
+    let (replicas, seqs): (Vec<ReplicaId>, Vec<u64>) = numbered.unzip();
+    let replicas: Vec<&[u8]> = replicas.iter().map(|one| &one.as_bytes()[..]).collect();
+    let seqs: Vec<i64> = seqs.into_iter().map(u64::cast_signed).collect();
+    let touched: BTreeSet<&str> = commits()
+        .flat_map(|one| admission::touched(&one.commit))
+        .map(StreamId::as_str)
+        .collect();
+    let touched: Vec<&str> = touched.into_iter().collect();
+    let senders: BTreeSet<&[u8]> = pushes
+        .iter()
+        .map(|push| &push.replica.as_bytes()[..])
+        .collect();
+    let senders: Vec<&[u8]> = senders.into_iter().collect();
+    let sql = "
+SELECT 1::int8 AS kind, id AS key, actor AS name, first AS a, last AS b, attempt AS c, digest AS hash, frame
+  FROM unnest($2::bytea[]) AS asked
+  JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND id = asked LIMIT 1) AS found ON true
+UNION ALL
+SELECT 2, replica, NULL, seq, 0, 0, id, NULL
+  FROM unnest($3::bytea[], $4::int8[]) AS asked (maker, number)
+  JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND replica = asked.maker AND seq = asked.number LIMIT 1)
+    AS found ON true
+UNION ALL
+SELECT 3, last_commit, name, id, version, last_attempt * 4294967296 + last_index, NULL, NULL
+  FROM unnest($5::text[]) AS asked
+  JOIN LATERAL (SELECT * FROM tidelog.streams WHERE log = $1 AND name = asked LIMIT 1) AS found ON true
+UNION ALL
+SELECT 4, replica, subject, 0, 0, 0, NULL, NULL
+  FROM unnest($6::bytea[]) AS asked
+  JOIN LATERAL (SELECT * FROM tidelog.replicas WHERE log = $1 AND replica = asked LIMIT 1) AS found ON true
+UNION ALL
+SELECT 0, epoch, xmin::text, head, recorded_at, 0, chain, NULL FROM tidelog.logs WHERE id = $1 AND name = $7";
+    let rows = sqlx::query(sql)
+        .bind(id)
+        .bind(ids)
+        .bind(replicas)
+        .bind(seqs)
+        .bind(touched)
+        .bind(senders)
+        .bind(log.as_str())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows)
 }
 
 /// A column of bytes.

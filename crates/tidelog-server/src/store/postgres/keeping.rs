@@ -91,7 +91,7 @@ FROM tidelog.logs AS l CROSS JOIN LATERAL (
     ) -> Result<(), Failure> {
         let mut held = Held::lock(connection, log).await?;
         let pushes = pushes(log, &commits);
-        held.look_up(connection, &pushes.iter().collect::<Vec<_>>())
+        held.look_up(connection, log, &pushes.iter().collect::<Vec<_>>())
             .await?;
         keeping::restore(&mut held, log, commits)?;
         held.write(connection).await
