@@ -7,6 +7,7 @@
 //! cargo xtask test [SUITE…]     every suite, or those named; last line `N passed, N failed`
 //! cargo xtask sim [OPTION…]     worlds of devices, tabs, servers and faults, each drawn from a seed
 //! cargo xtask kill-test         kills Chromium while it appends and looks for losses
+//! cargo xtask load [OPTION…]    load on a real server, each figure beside its reference
 //! cargo xtask size              gz size of a page that imports the package
 //! cargo xtask bench [OPTION…]   Tidelog beside what a user would pick instead, in headless Chromium
 //! ```
@@ -20,6 +21,7 @@
 mod bench;
 mod build;
 mod kill_test;
+mod load;
 mod packages;
 mod project;
 mod run;
@@ -67,12 +69,13 @@ fn command(arguments: &[String]) -> Outcome<ExitCode> {
         "start" => start::run(&project)?,
         "test" => return suites::run(&project, rest),
         "kill-test" => return kill_test::run(&project, rest),
+        "load" => return load::run(&project, rest),
         "sim" => return sim::run(&project, rest),
         "size" => size::run(&project)?,
         "bench" => bench::run(&project, rest)?,
         _ => {
             return Err(
-                "usage: cargo xtask setup | build | start | test [SUITE…] | sim | kill-test | size | bench"
+                "usage: cargo xtask setup | build | start | test [SUITE…] | sim | kill-test | load | size | bench"
                     .into(),
             );
         }

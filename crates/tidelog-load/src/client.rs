@@ -1,0 +1,137 @@
+//! A connection to a server, and what is said over it.
+
+use crate::commits::Author;
+use crate::server::LOG;
+use crate::{Outcome, at};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tidelog_core::protocol::{FRAMES, PushResponse, REPLICA_HEADER, Verdict};
+use tokio::net::TcpStream;
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    address: String,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// Lines of an answer that does not end.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    body: Incoming,
+    rest: Vec<u8>,
+    /// Held: the connection ends with it.
+    _client: Client,
+}
+
+impl Client {
+    pub(crate) async fn open(address: &str) -> Outcome<Self> {
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(at("a connection"))?;
+        stream.set_nodelay(true).map_err(at("a connection"))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(at("a connection"))?;
+        // An error of the connection is one of the request that is on it, too.
+        tokio::spawn(async move { connection.await.ok() });
+        Ok(Self {
+            address: address.to_owned(),
+            sender,
+        })
+    }
+
+    async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Outcome<Response<Incoming>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.address);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body)).map_err(at("a request"))?;
+        self.sender.ready().await.map_err(at(path))?;
+        self.sender.send_request(request).await.map_err(at(path))
+    }
+
+    async fn whole(path: &str, response: Response<Incoming>) -> Outcome<Bytes> {
+        let status = response.status();
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(at(path))?
+            .to_bytes();
+        match status {
+            StatusCode::OK => Ok(bytes),
+            _ => Err(format!(
+                "{path}: {status} {}",
+                String::from_utf8_lossy(&bytes)
+            )),
+        }
+    }
+
+    pub(crate) async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Outcome<Bytes> {
+        let response = self.send("GET", path, headers, Vec::new()).await?;
+        Self::whole(path, response).await
+    }
+
+    /// The author's next commit, of one event; gives its position. Anything but an acceptance is an error.
+    pub(crate) async fn push(&mut self, author: &mut Author) -> Outcome<u64> {
+        let path = format!("/v1/logs/{LOG}/commits");
+        let replica = author.replica.to_string();
+        let headers = [("content-type", FRAMES), (REPLICA_HEADER, replica.as_str())];
+        let response = self
+            .send("POST", &path, &headers, author.next_frame())
+            .await?;
+        let bytes = Self::whole(&path, response).await?;
+        let answer: PushResponse = serde_json::from_slice(&bytes).map_err(at("a push"))?;
+        match answer.results.first().map(|result| &result.verdict) {
+            Some(Verdict::Accepted { positions, .. }) => Ok(positions.last.value()),
+            verdict => Err(format!("a push was answered {verdict:?}")),
+        }
+    }
+
+    /// Follows the log from a position on; each line carries commits as JSON, where it may.
+    pub(crate) async fn live(mut self, after: u64, carrying: bool) -> Outcome<Lines> {
+        let commits = if carrying { r#","commits":"json""# } else { "" };
+        let body = format!(r#"{{"logs":[{{"log":"{LOG}","cursor":"{after}"}}]{commits}}}"#);
+        let headers = [("content-type", "application/json")];
+        let response = self
+            .send("POST", "/v1/live", &headers, body.into_bytes())
+            .await?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(format!("live: {status}"));
+        }
+        Ok(Lines {
+            body: response.into_body(),
+            rest: Vec::new(),
+            _client: self,
+        })
+    }
+}
+
+impl Lines {
+    /// The next whole line; an end is an error, since a server that runs ends none.
+    pub(crate) async fn next(&mut self) -> Outcome<Vec<u8>> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let rest = self.rest.split_off(end + 1);
+                return Ok(std::mem::replace(&mut self.rest, rest));
+            }
+            let frame = self.body.frame().await.ok_or("a live connection ended")?;
+            let frame = frame.map_err(at("a live connection"))?;
+            self.rest
+                .extend(frame.data_ref().map_or(&[][..], |data| data));
+        }
+    }
+}
