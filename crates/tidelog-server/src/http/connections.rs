@@ -40,7 +40,7 @@ impl Default for Limits {
 /// Serves a router, of this app alone ([`router`](super::router)) or with others around it, until `ended` resolves; then everything that waits is ended ([`App::close`]), requests that are being
 /// answered are finished within [`Limits::drain`], and nothing new is accepted. `false` if some had to be cut off.
 ///
-/// Unlike [`axum::serve`] it sets a time limit to the heads of requests, and a limit to the number of connections: so
+/// Unlike [`axum::serve()`] it sets a time limit to the heads of requests, and a limit to the number of connections: so
 /// sockets that send a byte a second end, and cannot take more than their share of memory.
 pub async fn serve<S: LogStore>(
     listener: TcpListener,

@@ -3,7 +3,7 @@
 //! What each call takes and gives is said in `openapi/calls.rs`, as which JSON in `openapi/messages.rs`. The types that
 //! really travel are `tidelog-core`'s, which a browser loads too and which therefore know nothing of schemas; so these are
 //! mirrors of them. Tests hold them against what the server really answers, the document's calls against the router's, and
-//! its codes against [`problem::CODES`].
+//! its codes against `problem::CODES`.
 
 mod calls;
 mod messages;
