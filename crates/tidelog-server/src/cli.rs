@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod conformance;
 mod export;
 mod files;
 mod generate;
@@ -40,7 +41,8 @@ Examples:
   tidelog restore --db new.db backup-2026-01-31
   tidelog stats --db tidelog.db
   tidelog tail --db tidelog.db --log todos
-  tidelog openapi > openapi.json"
+  tidelog openapi > openapi.json
+  tidelog conformance http://127.0.0.1:8080 --log todos"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -58,6 +60,7 @@ enum Command {
     Restore(backup::Restore),
     Stats(stats::Stats),
     Tail(tail::Tail),
+    Conformance(conformance::Conformance),
 }
 
 /// Runs the program with the process's arguments. Exit codes: 0 done; 1 it failed, or what was verified is damaged;
@@ -78,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Stats(stats) => stats.run(),
         Command::Tail(tail) => tail.run(),
+        Command::Conformance(conformance) => conformance.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

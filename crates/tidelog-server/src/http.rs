@@ -20,6 +20,8 @@ mod rate;
 mod routes;
 mod www;
 
+pub(crate) use caps::FEATURES;
+
 pub use access::{
     Authorizer, Claims, Denied, Dev, Grant, JwtKeys, KeysError, Kinds, Listed, TokenError, Tokens,
 };

@@ -4,7 +4,8 @@
 //!   commit across logs) and, by the feature `postgres`, PostgreSQL. Both answer only after the transaction is on disk;
 //! - [`http`]: the protocol as an axum [`Router`](axum::Router) over any store, so it can be mounted in other servers;
 //! - [`check`]: what a server demands of payloads, and [`schemas`], which do so by JSON Schema;
-//! - [`cli`]: the program `tidelog`: serves, imports, exports, verifies, backs up, restores, counts, follows, describes the API.
+//! - [`cli`]: the program `tidelog`: serves, imports, exports, verifies, backs up, restores, counts, follows, describes the API,
+//!   and checks other servers.
 //!
 //! Invariant: every decision about a commit is [`tidelog_core::authority::admit`]'s; this crate only gathers its facts
 //! under the log's lock and stores what it accepts.
@@ -23,6 +24,7 @@
 pub mod check;
 pub mod cli;
 pub mod clock;
+mod conformance;
 mod derived;
 pub mod http;
 pub mod schemas;

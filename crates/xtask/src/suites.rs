@@ -17,7 +17,7 @@ use crate::tally::Tally;
 type Suite = fn(&Project, &[String]) -> Outcome<Tally>;
 
 /// In the order of a whole run: what fails fastest first.
-const SUITES: [(&str, Suite); 10] = [
+const SUITES: [(&str, Suite); 11] = [
     ("fmt", rust::fmt),
     ("clippy", rust::clippy),
     ("rust", rust::unit),
@@ -26,6 +26,7 @@ const SUITES: [(&str, Suite); 10] = [
     ("wasm", browser::wasm),
     ("ts", web::ts),
     ("protocol", web::protocol),
+    ("conformance", web::conformance),
     ("e2e", browser::e2e),
     ("packaging", web::packaging),
 ];
@@ -68,7 +69,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome<ExitCode> 
         total.add(tally);
         let seconds = start.elapsed().as_secs_f64();
         table.push(format!(
-            "{name:<10} {:>6} passed {:>4} failed {seconds:>8.1} s",
+            "{name:<11} {:>6} passed {:>4} failed {seconds:>8.1} s",
             tally.passed, tally.failed
         ));
     }

@@ -52,6 +52,23 @@ pub(crate) fn protocol(project: &Project, extra: &[String]) -> Outcome<Tally> {
     Ok(tally::tap(&heard.text).judged(heard.success))
 }
 
+/// `tidelog conformance` against every server of the protocol that there is here, or those named in `extra`.
+pub(crate) fn conformance(project: &Project, extra: &[String]) -> Outcome<Tally> {
+    setup::postgres(project)?;
+    let words = [
+        "test",
+        "-p",
+        "tidelog-server",
+        "--test",
+        "conformance",
+        "--",
+    ];
+    let mut cargo = command(&project.root, "cargo", words);
+    cargo.args(extra);
+    let heard = tee(cargo)?;
+    Ok(tally::last_line(&heard.text).judged(heard.success))
+}
+
 /// The packed npm package in fresh consumers.
 pub(crate) fn packaging(project: &Project, extra: &[String]) -> Outcome<Tally> {
     setup::all(project)?;

@@ -1,0 +1,34 @@
+//! The cases, a file for each part of PROTOCOL.md.
+
+mod append;
+mod caps;
+mod chain;
+mod description;
+mod expected;
+mod filter;
+mod frames;
+mod news;
+mod pull;
+mod push;
+mod subjects;
+
+use super::Case;
+
+pub(super) fn all() -> Vec<Case> {
+    [
+        description::all(),
+        push::all(),
+        expected::all(),
+        pull::all(),
+        caps::all(),
+        chain::all(),
+        frames::all(),
+        filter::all(),
+        append::all(),
+        news::all(),
+        subjects::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,130 @@
+//! What a server takes at most: what it advertises is taken, and one more is not.
+
+use crate::conformance::case::{Done, cases};
+use crate::conformance::http::{Answer, Call};
+use crate::conformance::target::Target;
+use crate::conformance::writer::{condition, event, stream};
+use serde_json::{Value, json};
+
+cases! { "caps":
+
+"pushCommits" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("pushCommits")?);
+    let head = target.head()?;
+    // Commits without events: they are answered, and store nothing.
+    let commits = |count: usize| (0..count).map(|_| writer.commit(&[], &[])).collect::<Result<Vec<Value>, _>>();
+    writer.send(&commits(cap)?)?.is(200)?;
+    let answer = writer.send(&commits(cap + 1)?)?;
+    let problem = answer.problem(413, "too_many_commits")?;
+    if problem["max"] != json!(cap) {
+        return Err(answer.unlike(format_args!("max: {cap}")));
+    }
+    target.nothing_stored_since(head, &answer)
+};
+
+"commitEvents" => |target| {
+    let (writer, a, cap) = (target.writer()?, stream()?, target.cap("commitEvents")?);
+    let events = |count: usize| (0..count).map(|number| event(&a, number)).collect::<Vec<_>>();
+    writer.accepted(&writer.commit(&[], &events(cap))?)?;
+    refused(target, &writer.commit(&[], &events(cap + 1))?, &writer)
+};
+
+"commitConditions" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("commitConditions")?);
+    let conditions = |count: usize| {
+        let one = |number: usize| condition(&format!("case/none-{number}"), "any");
+        (0..count).map(one).collect::<Vec<_>>()
+    };
+    let events = [event(&stream()?, 1)];
+    writer.accepted(&writer.commit(&conditions(cap), &events)?)?;
+    refused(target, &writer.commit(&conditions(cap + 1), &events)?, &writer)
+};
+
+"eventTags" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("eventTags")?);
+    let commit = |count: usize| {
+        let mut event = event(&stream()?, 1);
+        event["tags"] = (0..count).map(|number| format!("tag-{number}")).collect();
+        writer.commit(&[], &[event])
+    };
+    writer.accepted(&commit(cap)?)?;
+    refused(target, &commit(cap + 1)?, &writer)
+};
+
+"commitBytes" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("commitBytes")?);
+    let commit = |bytes: usize| writer.commit(&[], &[event(&stream()?, "x".repeat(bytes))]);
+    // Names and a fixed cost count too.
+    writer.accepted(&commit(cap.saturating_sub(1_024))?)?;
+    refused(target, &commit(cap)?, &writer)
+};
+
+"idBytes" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("idBytes")?);
+    let head = target.head()?;
+    let long = |bytes: usize| Ok::<_, crate::conformance::Ended>(format!("{:x<bytes$}", stream()?));
+    writer.accepted(&writer.on(&long(cap)?, "noStream")?)?;
+    let head = head + 1;
+    let mut typed = writer.on(&stream()?, "any")?;
+    typed["events"][0]["type"] = json!("t".repeat(cap + 1));
+    for commit in [writer.on(&long(cap + 1)?, "any")?, typed] {
+        let answer = writer.send(&[commit])?;
+        answer.problem(400, "bad_request")?;
+        target.nothing_stored_since(head, &answer)?;
+    }
+    Ok(())
+};
+
+"jsonDepth" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("jsonDepth")?);
+    let head = target.head()?;
+    let send = |depth: usize| {
+        let body = writer.body(&[writer.on(&stream()?, "any")?]).to_string();
+        let nested = format!(r#""data":{}1{}"#, "[".repeat(depth), "]".repeat(depth));
+        let body = body.replace(r#""data":1"#, &nested);
+        target.send(Call::new("POST", target.path("/commits")).bytes("application/json", body))
+    };
+    // The payload of a push is nested in it already, so a little less than the cap must do.
+    send(cap.saturating_sub(16))?.is(200)?.at("/results/0/verdict", &json!("accepted"))?;
+    let answer = send(100_000)?;
+    let is_rejected = answer.status == 200 && answer.json()?["results"][0]["verdict"] == "rejected";
+    if !is_rejected {
+        answer.problem(400, "bad_request")?;
+    }
+    target.nothing_stored_since(head + 1, &answer)
+};
+
+"bodyBytes" => |target| {
+    let (writer, cap) = (target.writer()?, target.cap("bodyBytes")?);
+    let head = target.head()?;
+    let mut body = writer.body(&[writer.on(&stream()?, "any")?]).to_string();
+    body.push_str(&" ".repeat(cap + 1));
+    let answer = target.send(Call::new("POST", target.path("/commits")).bytes("application/json", body))?;
+    let problem = answer.problem(413, "payload_too_large")?;
+    if problem["max"] != json!(cap) {
+        return Err(answer.unlike(format_args!("max: {cap}")));
+    }
+    target.nothing_stored_since(head, &answer)
+};
+
+"waitSeconds" => |target| {
+    // A longer wait is cut, not refused.
+    let seconds = target.cap("waitSeconds")? + 1_000_000;
+    target.get(&format!("/commits?after=0&limit=1&wait={seconds}"))?.is(200).map(drop)
+};
+
+}
+
+/// Demands that a commit is rejected and another one of the same push stored.
+fn refused(
+    target: &Target,
+    commit: &Value,
+    writer: &crate::conformance::writer::Writer<'_>,
+) -> Done {
+    let head = target.head()?;
+    let (answer, _): (Answer, _) = writer.push(&[commit.clone(), writer.on(&stream()?, "any")?])?;
+    answer.at("/results/0/verdict", &json!("rejected"))?;
+    answer.at("/results/0/code", &json!("invalid_commit"))?;
+    answer.at("/results/1/verdict", &json!("accepted"))?;
+    target.nothing_stored_since(head + 1, &answer)
+}
