@@ -1,31 +1,10 @@
 //! import, export and verify.
 
-use crate::harness::{run, text};
+use crate::harness::{failure, output, run, text};
 use rusqlite::Connection;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tempfile::TempDir;
-
-fn output(arguments: &[&str], db: &Path) -> String {
-    let output = run(arguments, db);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stdout)
-}
-
-fn failure(arguments: &[&str], db: &Path) -> String {
-    let output = run(arguments, db);
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stderr)
-}
 
 fn generated(directory: &TempDir) -> (PathBuf, String) {
     let db = directory.path().join("a.db");
@@ -87,6 +66,7 @@ fn a_wrong_line_is_named_and_what_came_before_it_is_stored() {
         let said = failure(
             &["import", "--log", "loans", file.to_str().expect("a path")],
             &db,
+            1,
         );
         (said, output(&["verify", "--log", "loans"], &db))
     };
@@ -134,6 +114,7 @@ fn a_line_that_contradicts_the_log_is_an_error() {
     let said = failure(
         &["import", "--log", "loans", file.to_str().expect("a path")],
         &db,
+        1,
     );
     assert!(
         said.contains("line 1") && said.contains("another event"),
@@ -175,7 +156,7 @@ fn verify_names_the_first_bad_position() {
             .execute(sql, [])
             .expect("changed");
         assert!(changed > 0, "{sql}");
-        let said = failure(&["verify", "--log", "loans"], &copy);
+        let said = failure(&["verify", "--log", "loans"], &copy, 1);
         assert!(
             said.contains(&format!("at position {position}:")),
             "{sql}: {said}"
@@ -193,8 +174,8 @@ fn what_is_not_there_is_said() {
         assert!(!missing.exists());
     }
     let (db, _) = generated(&directory);
-    assert!(failure(&["verify", "--log", "none"], &db).contains("there is no log none"));
+    assert!(failure(&["verify", "--log", "none"], &db, 1).contains("there is no log none"));
     let foreign = directory.path().join("foreign.db");
     std::fs::write(&foreign, "this is a text").expect("a file");
-    failure(&["verify", "--log", "loans"], &foreign);
+    failure(&["verify", "--log", "loans"], &foreign, 1);
 }

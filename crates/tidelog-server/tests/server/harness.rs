@@ -233,6 +233,23 @@ impl Drop for Server {
     }
 }
 
+/// The live connections of both kinds to the log `todos` that a token opens. Reading one ends only if the server ends it.
+pub(crate) fn open_live(server: &Server, token: &str) -> [impl std::io::Read + use<>; 2] {
+    let bearer = format!("Bearer {token}");
+    let lines = ureq::http::Request::post(server.url("/v1/live"))
+        .header("content-type", "application/json")
+        .header("authorization", &bearer)
+        .body(json!({ "logs": [{ "log": "todos" }] }).to_string());
+    let events = ureq::http::Request::get(server.url("/v1/logs/todos/live"))
+        .header("authorization", &bearer)
+        .body(String::new());
+    [lines, events].map(|request| {
+        let response = agent().run(request.expect("a request")).expect("an answer");
+        assert_eq!(response.status(), 200);
+        response.into_body().into_reader()
+    })
+}
+
 /// Runs a command of the program to its end.
 pub(crate) fn run(arguments: &[&str], db: &Path) -> Output {
     let mut command = Command::new(BIN);
@@ -263,6 +280,29 @@ pub(crate) fn run_on(store: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(BIN);
     command.args(arguments).args(["--store", store]);
     command.output().expect("the program runs")
+}
+
+/// What it printed when it ended well.
+pub(crate) fn output(arguments: &[&str], db: &Path) -> String {
+    let output = run(arguments, db);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// What it said when it ended with this code.
+pub(crate) fn failure(arguments: &[&str], db: &Path, code: i32) -> String {
+    let output = run(arguments, db);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stderr)
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -1,10 +1,9 @@
 //! JSON Web Tokens: who signs them, what they allow, and what is none. The keys in `keys` are for these tests only.
 
-use crate::harness::{Answer, Server, agent, commit, event, uuid};
+use crate::harness::{Answer, Server, commit, event, open_live, uuid};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use std::io::Read;
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -346,20 +345,8 @@ fn what_a_token_opened_is_closed_when_it_expires() {
     let server = server_with(&keys());
     let mut soon = claims();
     soon["exp"] = json!(in_seconds(2));
-    let bearer = format!("Bearer {}", signed(&soon));
-    let live = ureq::http::Request::post(server.url("/v1/live"))
-        .header("content-type", "application/json")
-        .header("authorization", &bearer)
-        .body(json!({ "logs": [{ "log": "todos" }] }).to_string());
-    let events = ureq::http::Request::get(server.url("/v1/logs/todos/live"))
-        .header("authorization", &bearer)
-        .body(String::new());
-    for request in [live, events] {
-        let response = agent().run(request.expect("a request")).expect("an answer");
-        assert_eq!(response.status(), 200);
-        // Ends only if the server ends it.
-        let mut all = Vec::new();
-        let ended = response.into_body().into_reader().read_to_end(&mut all);
+    for mut stream in open_live(&server, &signed(&soon)) {
+        let ended = std::io::copy(&mut stream, &mut std::io::sink());
         assert!(ended.is_ok(), "{ended:?}");
     }
 }

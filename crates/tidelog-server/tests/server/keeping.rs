@@ -1,32 +1,10 @@
 //! backup, restore, stats and verify of all logs.
 
-use crate::harness::{Server, commit, run, text, uuid};
+use crate::harness::{Server, commit, failure, output, run, text, uuid};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-
-fn output(arguments: &[&str], db: &Path) -> String {
-    let output = run(arguments, db);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stdout)
-}
-
-/// What it said when it ended with this code.
-fn failure(arguments: &[&str], db: &Path, code: i32) -> String {
-    let output = run(arguments, db);
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stderr)
-}
 
 /// A database with the logs `loans` and `empty`, and a backup of it.
 fn backed_up(directory: &TempDir) -> (PathBuf, PathBuf) {

@@ -1,6 +1,6 @@
 //! Tokens that may read some kinds of streams only: what they are sent, and what they cannot find out.
 
-use crate::harness::{Server, agent, commit, event, uuid};
+use crate::harness::{Server, agent, commit, event, open_live, uuid};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use tempfile::TempDir;
@@ -216,23 +216,10 @@ fn what_stays_open_shows_no_more() {
 #[test]
 fn a_token_that_is_taken_out_of_the_file_is_refused_and_what_it_opened_is_closed() {
     let server = server();
-    let bearer = format!("Bearer {GUEST}");
-    let live = ureq::http::Request::post(server.url("/v1/live"))
-        .header("content-type", "application/json")
-        .header("authorization", &bearer)
-        .body(json!({ "logs": [{ "log": "todos" }] }).to_string());
-    let events = ureq::http::Request::get(server.url("/v1/logs/todos/live"))
-        .header("authorization", &bearer)
-        .body(String::new());
-    let open = [live, events].map(|request| {
-        let response = agent().run(request.expect("a request")).expect("an answer");
-        assert_eq!(response.status(), 200);
-        response.into_body().into_reader()
-    });
+    let open = open_live(&server, GUEST);
     let tokens = format!("todos {ANN} ann\n");
     std::fs::write(server.directory.path().join("tokens"), tokens).expect("a file");
     for mut stream in open {
-        // Ends only if the server ends it.
         let ended = std::io::copy(&mut stream, &mut std::io::sink());
         assert!(ended.is_ok(), "{ended:?}");
     }
