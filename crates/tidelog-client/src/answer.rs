@@ -182,6 +182,7 @@ fn rejection_code(code: &str) -> RejectionCode {
         "id_taken" => RejectionCode::IdTaken,
         "seq_reused" => RejectionCode::SeqReused,
         "invalid_payload" => RejectionCode::InvalidPayload,
+        "stream_tombstoned" => RejectionCode::StreamTombstoned,
         _ => RejectionCode::Forbidden,
     }
 }

@@ -12,7 +12,8 @@
 //!         occurred_at: Timestamp::from_millis(0), tags: vec![], meta: Meta::default(),
 //!     }],
 //! };
-//! let facts = Facts { head: Position::new(41), actor: None, known: None, seq_taken_by: None };
+//! let facts = Facts { head: Position::new(41), actor: None, known: None, seq_taken_by: None,
+//!     tombstoned: vec![] };
 //! let Admission::Accept(receipt) = admit(&commit, &facts, |_| None) else { unreachable!() };
 //! assert_eq!(receipt.first.value(), 42);
 //! assert_eq!(receipt.versions[0].last.value(), 1);
@@ -25,6 +26,7 @@ use crate::hash::{Digest, commit_digest};
 use crate::id::CommitId;
 use crate::number::{Attempt, Position, Version};
 use crate::stream::{StreamHead, StreamId, Subject};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -64,6 +66,8 @@ pub struct Facts {
     pub known: Option<Known>,
     /// The commit that was accepted under this commit's `(replica, seq)`, if there is one.
     pub seq_taken_by: Option<CommitId>,
+    /// Of the streams that the commit writes, those that take no event any more.
+    pub tombstoned: Vec<StreamId>,
 }
 
 /// The verdict on a commit.
@@ -103,6 +107,8 @@ pub enum RejectionCode {
     SeqReused,
     /// A payload is not JSON.
     InvalidPayload,
+    /// It writes to a stream that was closed for ever.
+    StreamTombstoned,
     /// The server refuses it by a rule of its own.
     Forbidden,
 }
@@ -118,8 +124,8 @@ fn reject(code: RejectionCode, message: &str) -> Admission {
 ///
 /// In this order: a commit whose id was accepted before is a duplicate (same attempt and bytes, or another attempt)
 /// or refused (same attempt, other bytes, or a stranger's); a reused `(replica, seq)` is refused; a commit that breaks
-/// a cap is refused; conditions that do not hold are a conflict; everything else is accepted. So an own retry never
-/// conflicts, and a stale expectation always does.
+/// a cap is refused, and one that writes to a closed stream; conditions that do not hold are a conflict; everything else is
+/// accepted. So an own retry never conflicts, and a stale expectation always does.
 #[must_use]
 pub fn admit(
     commit: &Commit,
@@ -138,6 +144,14 @@ pub fn admit(
     }
     if let Err(error) = commit.check() {
         return reject(RejectionCode::InvalidCommit, &error.to_string());
+    }
+    // A condition on a closed stream may hold: only writing there is over.
+    let mut written = commit.events.iter().map(|event| &event.stream);
+    if let Some(stream) = written.find(|&stream| facts.tombstoned.contains(stream)) {
+        return reject(
+            RejectionCode::StreamTombstoned,
+            &format!("the stream {stream} was closed and takes no more events"),
+        );
     }
     let conflicts: Vec<Conflict> = unmet(commit, &head_of);
     if !conflicts.is_empty() {

@@ -1,6 +1,7 @@
 //! Commits: what is appended as one, and what the server adds when it takes one.
 
 use crate::condition::Condition;
+use crate::erasure::is_reserved;
 use crate::event::{Event, EventType};
 use crate::id::{CommitId, EventId, ReplicaId};
 use crate::limits;
@@ -65,6 +66,15 @@ pub enum CommitError {
     RepeatedCondition {
         /// The stream.
         stream: StreamId,
+    },
+    /// An event has a type that only servers may append.
+    #[error(
+        "event {index} has a type that begins with {}, which only a server may append",
+        crate::erasure::RESERVED
+    )]
+    ReservedType {
+        /// The event's place in the commit.
+        index: usize,
     },
     /// An attempt is counted from 1.
     #[error("the attempt is 0; attempts are counted from 1")]
@@ -150,6 +160,9 @@ impl Commit {
             }
             if event.data.text().is_none() {
                 return Err(CommitError::ErasedPayload { index });
+            }
+            if is_reserved(&event.event_type) {
+                return Err(CommitError::ReservedType { index });
             }
         }
         for (at, condition) in self.conditions.iter().enumerate() {

@@ -6,6 +6,7 @@
 //! - [`frame`]: the one binary record, the same on disk, on the wire and in exports;
 //! - [`directory`]: which streams a stored frame may hold;
 //! - [`authority`]: the server's admission rule, a pure function;
+//! - [`erasure`]: events that say whose payloads are gone;
 //! - [`replica`]: the client's sync state machine, sans-IO;
 //! - [`decider`] and [`projection`]: how commands become events and events become state;
 //! - [`store`]: what a replica asks of the disk, as a contract every store must keep.
@@ -26,6 +27,7 @@ pub mod condition;
 pub mod cursor;
 pub mod decider;
 pub mod directory;
+pub mod erasure;
 pub mod event;
 pub mod expected;
 pub mod filter;

@@ -6,6 +6,8 @@ pub const MAX_ID_BYTES: usize = 256;
 pub const MAX_LOG_NAME_BYTES: usize = 64;
 /// The most bytes of a commit: payloads plus names plus a fixed cost for each event and condition.
 pub const MAX_COMMIT_BYTES: usize = 1024 * 1024;
+/// The most UTF-8 bytes of the reason of an erasure.
+pub const MAX_REASON_BYTES: usize = 1_024;
 /// The most events of a commit.
 pub const MAX_COMMIT_EVENTS: usize = 1_000;
 /// The most conditions of a commit.

@@ -167,6 +167,8 @@ fn all_that_an_event_carries_counts_to_the_weight() {
 fn a_commit_that_breaks_its_own_rules_is_refused() {
     let mut erased = commit(1, &["todo/a", "todo/b"]);
     erased.events[1].data = Payload::Erased(Digest::of(b"{}"));
+    let mut reserved = commit(1, &["todo/a", "todo/b"]);
+    reserved.events[1].event_type = EventType::new("tidelog.redacted").unwrap();
     let mut attempt = commit(1, &["todo/a"]);
     attempt.attempt = Attempt::new(0);
     let mut schema = commit(1, &["todo/a", "todo/b"]);
@@ -177,6 +179,7 @@ fn a_commit_that_breaks_its_own_rules_is_refused() {
     for (bad, error) in [
         (commit(1, &[]), CommitError::Empty),
         (erased, CommitError::ErasedPayload { index: 1 }),
+        (reserved, CommitError::ReservedType { index: 1 }),
         (attempt, CommitError::AttemptZero),
         (schema, CommitError::SchemaZero { index: 1 }),
         (
@@ -233,6 +236,33 @@ fn conditions_see_the_log_as_it_was_before_the_commit() {
 }
 
 #[test]
+fn a_closed_stream_takes_nothing_and_can_still_be_expected() {
+    let mut server = Server::default();
+    let before = commit(1, &["todo/a"]);
+    let receipt = accepted(server.push(&before));
+    server.tombstoned.insert(stream("todo/a"));
+    // What arrived before stays what it was.
+    assert_eq!(server.push(&before), Admission::Duplicate(receipt));
+    let mut copied = commit(2, &["todo/a"]);
+    copied.seq = before.seq;
+    assert_eq!(refusal(server.push(&copied)), RejectionCode::SeqReused);
+    // A stale expectation would be decided again, for nothing.
+    let stale = expecting(
+        commit(3, &["todo/b", "todo/a"]),
+        "todo/a",
+        Expected::NoStream,
+    );
+    assert_eq!(
+        refusal(server.push(&stale)),
+        RejectionCode::StreamTombstoned
+    );
+    let reader = expecting(commit(4, &["todo/b"]), "todo/a", Expected::Exists);
+    accepted(server.push(&reader));
+    let stale = expecting(commit(5, &["todo/b"]), "todo/a", Expected::NoStream);
+    assert!(matches!(server.push(&stale), Admission::Conflict(_)));
+}
+
+#[test]
 fn the_author_s_clock_decides_nothing() {
     for millis in [i64::MIN, -1, i64::MAX] {
         let mut server = Server::default();
@@ -251,6 +281,7 @@ fn the_rule_is_pure() {
         actor: None,
         known: None,
         seq_taken_by: None,
+        tombstoned: Vec::new(),
     };
     assert_eq!(admit(&new, &facts, |_| None), admit(&new, &facts, |_| None));
 }

@@ -78,6 +78,7 @@ fn shapes() -> Vec<(Admission, Value)> {
         (RejectionCode::IdTaken, "id_taken"),
         (RejectionCode::SeqReused, "seq_reused"),
         (RejectionCode::InvalidPayload, "invalid_payload"),
+        (RejectionCode::StreamTombstoned, "stream_tombstoned"),
         (RejectionCode::Forbidden, "forbidden"),
     ] {
         shapes.push((

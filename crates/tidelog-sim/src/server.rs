@@ -112,6 +112,7 @@ impl Server {
             actor: None,
             known: known.cloned(),
             seq_taken_by: self.seqs.get(&place).copied(),
+            tombstoned: Vec::new(),
         };
         let (judged, facts) = self.misjudge(commit, facts);
         let judged = judged.as_ref().unwrap_or(commit);

@@ -343,6 +343,7 @@ fn rejection_code(code: RejectionCode) -> String {
         RejectionCode::IdTaken => "id_taken",
         RejectionCode::SeqReused => "seq_reused",
         RejectionCode::InvalidPayload => "invalid_payload",
+        RejectionCode::StreamTombstoned => "stream_tombstoned",
         RejectionCode::Forbidden => "forbidden",
     })
 }

@@ -1,6 +1,6 @@
 //! The smallest storage around the admission rule: maps, and every rule of the log checked as it grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::authority::{Admission, Facts, Known, Receipt, admit};
 use tidelog_core::hash::commit_digest;
 use tidelog_core::*;
@@ -12,6 +12,7 @@ pub struct Server {
     known: BTreeMap<CommitId, Known>,
     seqs: BTreeMap<(ReplicaId, Seq), CommitId>,
     pub head: Position,
+    pub tombstoned: BTreeSet<StreamId>,
 }
 
 impl Server {
@@ -26,6 +27,7 @@ impl Server {
             actor: actor.clone(),
             known: self.known.get(&commit.id).cloned(),
             seq_taken_by: self.seqs.get(&(commit.replica, commit.seq)).copied(),
+            tombstoned: self.tombstoned.iter().cloned().collect(),
         };
         let admission = admit(commit, &facts, |stream| self.heads.get(stream).copied());
         if let Admission::Accept(receipt) = &admission {

@@ -68,6 +68,7 @@ fn decide(
         actor: actor.cloned(),
         known: ledger.known(commit.id)?,
         seq_taken_by: ledger.seq_taken_by(commit.replica, commit.seq)?,
+        tombstoned: Vec::new(),
     };
     let streams = ledger.streams(&touched(&commit))?;
     let admission = admit(&commit, &facts, |stream| streams.get(stream).copied());

@@ -403,6 +403,7 @@ enum RejectionCode {
     IdTaken,
     SeqReused,
     InvalidPayload,
+    StreamTombstoned,
     Forbidden,
 }
 
