@@ -245,22 +245,34 @@ impl Replica {
             let checked = frame::checked(&pending.frame);
             let (header, checksum) = checked.map_err(|error| corrupt("pending", &error))?;
             known &= header.commits as usize == pending.outcomes.len();
+            // What is written about its commits goes to this key: by another's they would be pending for ever.
+            if header.first != pending.first.value() {
+                let detail = "a frame lies under the key of another";
+                return Err(corrupt("pending", &detail));
+            }
             checksums.insert(pending.first, checksum);
         }
         if known && checksums == self.known_frames && self.is_pending(frames) {
             return Ok(());
         }
-        let known_before = core::mem::replace(&mut self.known_frames, checksums);
         let mut disk: Vec<Entry> = Vec::new();
-        self.pending.clear();
         for pending in frames {
-            let before = known_before.get(&pending.first);
-            let same = before.is_some() && before == self.known_frames.get(&pending.first);
+            let before = self.known_frames.get(&pending.first);
+            let same = before.is_some() && before == checksums.get(&pending.first);
             if !(known && same && self.take_known(pending, &mut disk)) {
                 take_stored(pending, &mut disk)?;
             }
-            self.pending.insert(pending.first, pending.outcomes.clone());
         }
+        // A write that adds an attempt settles the one before it, so no commit waits in two places.
+        let mut ids = Set::new();
+        if !disk.iter().all(|entry| ids.insert(entry.id())) {
+            return Err(corrupt("pending", &"a commit lies there twice"));
+        }
+        self.known_frames = checksums;
+        self.pending = frames
+            .iter()
+            .map(|pending| (pending.first, pending.outcomes.clone()))
+            .collect();
         self.merge(disk);
         Ok(())
     }
