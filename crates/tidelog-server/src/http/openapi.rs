@@ -12,6 +12,7 @@ use super::problem::{self, Code};
 use axum::Json;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use tidelog_core::protocol::{
     CHAIN_HEADER, CLIENT_HEADER, CLIENT_VERSION, EPOCH_HEADER, HEAD_HEADER, PROBLEM,
 };
@@ -213,10 +214,11 @@ fn codes() -> Schema {
     Schema::Object(names.build())
 }
 
-/// A list of at most so many.
-fn list_of(schema: &str, at_most: usize) -> Schema {
+/// A list of so many.
+fn list_of(schema: &str, count: RangeInclusive<usize>) -> Schema {
     let list = ArrayBuilder::new()
         .items(Ref::from_schema_name(schema))
-        .max_items(Some(at_most));
+        .min_items(Some(*count.start()).filter(|least| *least > 0))
+        .max_items(Some(*count.end()));
     Schema::Array(list.build())
 }

@@ -215,7 +215,9 @@ fn live_refuses_what_it_cannot_follow() {
     ask(json!({ "logs": [{ "log": "none" }] })).is_problem(404, "unknown_log");
     ask(json!({ "logs": [{ "log": "todos", "cursor": "-1" }] })).is_problem(400, "invalid_cursor");
     ask(json!({ "logs": "todos" })).is_problem(400, "bad_request");
-    ask(json!({ "logs": [], "commits": "xml" })).is_problem(400, "bad_request");
+    ask(json!({ "logs": [{ "log": "todos" }], "commits": "xml" })).is_problem(400, "bad_request");
+    // It would count for nobody, and so for no limit.
+    ask(json!({ "logs": [] })).is_problem(400, "bad_request");
     ask(json!({ "logs": vec![json!({ "log": "todos" }); 65] })).is_problem(400, "bad_request");
 }
 

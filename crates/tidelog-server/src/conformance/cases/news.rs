@@ -34,7 +34,7 @@ cases! { "news":
     let ask = |body: Value| target.send(Call::new("POST", "/v1/live").json(&body));
     ask(json!({ "logs": [{ "log": format!("none-{}", crate::conformance::writer::id()?) }] }))?.problem(404, "unknown_log")?;
     ask(json!({ "logs": [{ "log": target.log, "cursor": "x" }] }))?.problem(400, "invalid_cursor")?;
-    for body in [json!({}), json!({ "logs": 1 }), json!({ "logs": [], "else": 1 })] {
+    for body in [json!({}), json!({ "logs": 1 }), json!({ "logs": [] }), json!({ "logs": [], "else": 1 })] {
         ask(body)?.problem(400, "bad_request")?;
     }
     let cap = target.cap("liveLogs")?;

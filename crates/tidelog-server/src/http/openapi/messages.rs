@@ -209,7 +209,7 @@ pub(super) struct Push {
 }
 
 fn commits() -> Schema {
-    super::list_of("Commit", limits::MAX_PUSH_COMMITS)
+    super::list_of("Commit", 0..=limits::MAX_PUSH_COMMITS)
 }
 
 /// A commit, as its author writes it.
@@ -515,7 +515,7 @@ enum Carried {
 }
 
 fn live_logs() -> Schema {
-    super::list_of("LiveLog", LIVE_LOGS)
+    super::list_of("LiveLog", 1..=LIVE_LOGS)
 }
 
 #[derive(ToSchema)]

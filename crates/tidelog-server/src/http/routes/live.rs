@@ -40,6 +40,10 @@ pub(super) async fn follow<S: LogStore>(
 ) -> Result<Response, Problem> {
     negotiation::json_only(&headers)?;
     let asked: Asked = body::json(&body::read(&app, &headers, body).await?.bytes)?;
+    // A connection counts for whoever reads the log that it names first: one that names none would count for nobody.
+    if asked.logs.is_empty() {
+        return Err(Problem::bad_request("name at least one log"));
+    }
     if asked.logs.len() > LIVE_LOGS {
         return Err(Problem::bad_request(format!(
             "more than {LIVE_LOGS} logs at once"
