@@ -25,6 +25,8 @@ const RATE: u32 = 200;
 const BURST: u32 = 5;
 /// How many live connections of a subject are usual: a few for each of a person's devices, many for a service's.
 const LIVE: u32 = 1_000;
+/// Files that a server opens beside its connections: a database's, those that it reads again, and connections to others.
+const OTHER_FILES: usize = 64;
 
 /// Serve logs over HTTP until SIGINT or SIGTERM.
 ///
@@ -119,7 +121,8 @@ pub(super) struct Serve {
     /// How many live connections one subject may hold; 0 for as many as it likes, which is also what --dev does when this is not given.
     #[arg(long, value_name = "CONNECTIONS", default_value_t = LIVE, default_value_if("dev", "true", "0"), env = "TIDELOG_LIVE_LIMIT")]
     live_limit: u32,
-    /// How many connections there may be at once; those that come then wait.
+    /// How many connections there may be at once; those that come then wait. Never more than the system allows open files, whose soft limit is
+    /// raised as far as it goes.
     #[arg(
         long,
         value_name = "CONNECTIONS",
@@ -303,7 +306,7 @@ impl Serve {
             tokio::spawn(axum::serve(listener, metrics(app.clone())).into_future());
         }
         let limits = Limits {
-            connections: self.max_connections.max(1),
+            connections: connections(self.max_connections),
             drain: Duration::from_secs(self.drain_time),
         };
         output::line(format_args!("tidelog listens on http://{address}"));
@@ -329,6 +332,25 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// How many connections there may be at once: each is an open file, and the system says how many of those there may be.
+fn connections(wanted: usize) -> usize {
+    let files = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => usize::try_from(files).unwrap_or(usize::MAX),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files is not known");
+            return wanted.max(1);
+        }
+    };
+    let room = files.saturating_sub(OTHER_FILES);
+    if files < wanted {
+        tracing::warn!(
+            "the system allows this process {files} open files, so {room} connections at once instead of {wanted}: \
+             raise its hard limit (ulimit -Hn, LimitNOFILE), or lower --max-connections"
+        );
+    }
+    wanted.min(room).max(1)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

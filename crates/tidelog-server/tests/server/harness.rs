@@ -123,7 +123,8 @@ impl Server {
         Self::start(directory, &["--dev"])
     }
 
-    fn spawn(mut command: Command, directory: TempDir, arguments: &[&str]) -> Self {
+    /// With a command that ends in `serve` and its database.
+    pub(crate) fn spawn(mut command: Command, directory: TempDir, arguments: &[&str]) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0", "--verbosity", "info"])
             .args(arguments)

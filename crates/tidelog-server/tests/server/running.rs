@@ -1,6 +1,6 @@
 //! What whoever runs a server sees of it, and how it ends.
 
-use crate::harness::{Answer, BIN, Server, agent, commit, event, send, text, uuid};
+use crate::harness::{Answer, BIN, Server, agent, commit, event, name_database, send, text, uuid};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -314,4 +314,33 @@ fn a_server_that_waits_for_a_body_for_ever_ends_all_the_same() {
     server.signal("TERM");
     assert!(server.wait().success());
     assert!(written(&server).contains("cut off"));
+}
+
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows_and_connections_keep_to_that() {
+    let directory = TempDir::new().expect("a directory");
+    let mut limited = Command::new("sh");
+    limited
+        .args([
+            "-c",
+            r#"ulimit -Sn 100 && ulimit -Hn 600 && exec "$@""#,
+            "sh",
+            BIN,
+            "serve",
+        ])
+        .args(["--dev", "--log", "todos"]);
+    name_database(&mut limited, &directory.path().join("tidelog.db"));
+    let server = Server::spawn(limited, directory, &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).expect("Linux");
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let files: Vec<&str> = files.into_iter().flat_map(str::split_whitespace).collect();
+    assert_eq!(files.get(3..5), Some(&["600", "600"][..]), "soft and hard");
+    let said = std::fs::read_to_string(server.directory.path().join("stderr")).expect("a file");
+    assert!(
+        said.contains("600 open files, so 536 connections at once instead of 20000"),
+        "{said}"
+    );
+    assert_eq!(server.get("/v1/logs/todos").status, 200);
 }
