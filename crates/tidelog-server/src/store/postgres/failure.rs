@@ -40,6 +40,8 @@ impl From<sqlx::Error> for Failure {
             .unwrap_or_default();
         let passes = match &error {
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+            // The database gave no connection in time. Pushes of a group that were tried one by one would each wait as long again.
+            sqlx::Error::PoolTimedOut => true,
             sqlx::Error::Database(_) => passes(&code),
             _ => false,
         };
@@ -109,6 +111,11 @@ mod tests {
         for code in ["23505", "42P01", "28P01", "53100", "22021", ""] {
             assert!(!passes(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_database_that_gives_no_connection_is_no_push_s_fault() {
+        assert!(Failure::from(sqlx::Error::PoolTimedOut).passes);
     }
 
     #[tokio::test(start_paused = true)]
