@@ -1,12 +1,13 @@
-//! `npm run kill-test`: Chromium killed any number of times, by the test that kills it 20 times in the `e2e` suite.
+//! `npm run kill-test`: Chromium killed any number of times, by the test that kills it 20 times in the `e2e` suite; with
+//! `--server` servers and PostgreSQL, by the tests that do so a few times in the `rust` suite.
 
 use std::process::ExitCode;
 
 use crate::project::Project;
 use crate::run::{command, say, tee};
-use crate::{Outcome, build, setup};
+use crate::{Outcome, build, setup, tally};
 
-const USAGE: &str = "usage: npm run kill-test -- [--kills N] [--seed S] [--lie]";
+const USAGE: &str = "usage: npm run kill-test -- [--kills N] [--seed S] [--lie | --server]";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,11 +17,16 @@ struct Options {
     seed: Option<u32>,
     /// The pages tell the witness too early; the run must end with a loss.
     lie: bool,
+    /// Servers, in place of Chromium.
+    server: bool,
 }
 
 /// Prints a line for each kill and a sum; fails at the first loss.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome<ExitCode> {
     let options = parse(arguments)?;
+    if options.server {
+        return servers(project, &options);
+    }
     setup::all(project)?;
     build::all(project)?;
     let server = build::server(project, false)?;
@@ -51,11 +57,40 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Outcome<ExitCode> 
     })
 }
 
+/// Servers on each database, killed so many times, and PostgreSQL restarted as often.
+fn servers(project: &Project, options: &Options) -> Outcome<ExitCode> {
+    setup::postgres(project)?;
+    let arguments = ["test", "--package", "tidelog-server", "--test", "faults"];
+    let mut tests = command(&project.root, "cargo", arguments);
+    tests
+        .args([
+            "--",
+            "--nocapture",
+            "--test-threads",
+            "1",
+            "kill::",
+            "restart::",
+        ])
+        .env("TIDELOG_KILLS", options.kills.to_string());
+    if let Some(seed) = options.seed {
+        tests.env("TIDELOG_SEED", seed.to_string());
+    }
+    let tally = {
+        let heard = tee(tests)?;
+        tally::libtest(&heard.text).judged(heard.success)
+    };
+    Ok(match tally.failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
 fn parse(arguments: &[String]) -> Outcome<Options> {
     let mut options = Options {
         kills: 100,
         seed: None,
         lie: false,
+        server: false,
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -63,8 +98,12 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
             "--kills" => options.kills = number(word, words.next())?,
             "--seed" => options.seed = Some(number(word, words.next())?),
             "--lie" => options.lie = true,
+            "--server" => options.server = true,
             _ => return Err(format!("kill-test does not know `{word}`; {USAGE}")),
         }
+    }
+    if options.lie && options.server {
+        return Err(format!("--lie is about pages, not servers; {USAGE}"));
     }
     if options.kills == 0 {
         return Err(format!("--kills must be 1 or more; {USAGE}"));
@@ -108,13 +147,25 @@ mod tests {
             kills: 7,
             seed: Some(3),
             lie: true,
+            server: false,
         };
         assert_eq!(parse(&words("--kills 7 --seed 3 --lie")), Ok(options));
+        assert_eq!(
+            parse(&words("--server")).map(|found| found.server),
+            Ok(true)
+        );
     }
 
     #[test]
     fn what_it_does_not_know_is_refused() {
-        for line in ["--kils 7", "--kills", "--kills x", "--kills 0", "7"] {
+        for line in [
+            "--kils 7",
+            "--kills",
+            "--kills x",
+            "--kills 0",
+            "7",
+            "--server --lie",
+        ] {
             assert!(parse(&words(line)).is_err(), "{line}");
         }
     }

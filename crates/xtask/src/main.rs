@@ -6,7 +6,7 @@
 //! cargo xtask start             all of that, the server, real data; prints the addresses
 //! cargo xtask test [SUITE…]     every suite, or those named; last line `N passed, N failed`
 //! cargo xtask sim [OPTION…]     worlds of devices, tabs, servers and faults, each drawn from a seed
-//! cargo xtask kill-test         kills Chromium while it appends and looks for losses
+//! cargo xtask kill-test         kills Chromium while it appends, or servers under writers, and looks for losses
 //! cargo xtask load [OPTION…]    load on a real server, each figure beside its reference
 //! cargo xtask size              gz size of a page that imports the package
 //! cargo xtask bench [OPTION…]   Tidelog beside what a user would pick instead, in headless Chromium

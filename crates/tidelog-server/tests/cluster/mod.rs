@@ -1,8 +1,10 @@
 //! A PostgreSQL of this test process's own, on a socket in a temporary folder. Ends with the process, whatever ends it.
 
-use std::io::{BufRead, BufReader};
+#![allow(dead_code, reason = "not every test stops it, or takes its disk away")]
+
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,9 +16,18 @@ pub(crate) struct Fsync(pub(crate) bool);
 
 pub(crate) struct Cluster {
     programs: PathBuf,
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Its input ends with this process, and then it ends the cluster.
-    _keeper: Child,
+    keeper: Child,
+}
+
+/// How PostgreSQL is stopped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stop {
+    /// Transactions are rolled back, and all is written.
+    Fast,
+    /// As in a crash.
+    Immediate,
 }
 
 /// A database that nobody else uses.
@@ -40,21 +51,10 @@ impl Database {
     pub(crate) fn with(fsync: Fsync, words: &str) -> Self {
         let cluster = CLUSTER.get_or_init(|| Cluster::start(&fsync));
         let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let (directory, programs) = (cluster.directory.clone(), cluster.programs.clone());
-        let made = Self {
-            name: name.clone(),
-            directory: directory.clone(),
-            programs: programs.clone(),
-        };
-        let postgres = Self {
-            name: "postgres".into(),
-            directory,
-            programs,
-        };
-        postgres.sql(&format!(
+        cluster.database("postgres").sql(&format!(
             "CREATE DATABASE {name} TEMPLATE template0 {words}"
         ));
-        made
+        cluster.database(&name)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -93,12 +93,20 @@ impl Database {
 }
 
 impl Cluster {
-    fn start(fsync: &Fsync) -> Self {
+    /// One more, for a test that stops it or sets it up otherwise.
+    pub(crate) fn start(fsync: &Fsync) -> Self {
+        Self::start_with(fsync, |_directory, _keeper| {})
+    }
+
+    /// With more in its folder, or in its environment.
+    pub(crate) fn start_with(fsync: &Fsync, set_up: impl FnOnce(&Path, &mut Command)) -> Self {
         let programs = programs();
         let directory = TempDir::with_prefix("tidelog-pg-")
             .expect("a directory")
             .keep();
-        let mut keeper = Command::new("sh")
+        let mut keeper = Command::new("sh");
+        set_up(&directory, &mut keeper);
+        let mut keeper = keeper
             .arg("-c")
             .arg(include_str!("cluster.sh"))
             .arg("cluster")
@@ -118,8 +126,35 @@ impl Cluster {
         Self {
             programs,
             directory,
-            _keeper: keeper,
+            keeper,
         }
+    }
+
+    /// The database of this name.
+    pub(crate) fn database(&self, name: &str) -> Database {
+        Database {
+            name: name.into(),
+            directory: self.directory.clone(),
+            programs: self.programs.clone(),
+        }
+    }
+
+    /// Tells it to stop, and does not wait.
+    pub(crate) fn stop(&mut self, how: Stop) {
+        self.tell(match how {
+            Stop::Fast => "INT",
+            Stop::Immediate => "QUIT",
+        });
+    }
+
+    /// Tells it to run again when it has stopped, and does not wait.
+    pub(crate) fn run_again(&mut self) {
+        self.tell("run");
+    }
+
+    fn tell(&mut self, word: &str) {
+        let words = self.keeper.stdin.as_mut().expect("a pipe");
+        writeln!(words, "{word}").expect("the keeper is there");
     }
 }
 
