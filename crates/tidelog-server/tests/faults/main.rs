@@ -13,6 +13,7 @@
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod disk;
 mod fleet;
 #[path = "../server/harness.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

@@ -321,6 +321,11 @@ async fn a_database_that_takes_no_writes_is_not_ready() {
         matches!(ready, Err(StoreError::Unavailable { .. })),
         "{ready:?}"
     );
+    let pushed = store.push(push("a", vec![commit(1, 1, &["todo/1"])])).await;
+    assert!(
+        matches!(pushed, Err(StoreError::Unavailable { .. })),
+        "{pushed:?}"
+    );
     assert!(store.state(&log("a")).await.is_ok(), "reading goes on");
 }
 

@@ -203,7 +203,8 @@ impl Groups {
             }
             self.take_way(log, id, LOCKED_GROUPS);
         }
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+        // Not READ WRITE: a database that was set to read only, by an operator or because its disk is nearly full, stays so.
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
         let mut transaction = self.pool.begin_with(begin).await?;
         let mut held = Held::lock(&mut transaction, log).await?;
         held.look_up(&mut transaction, log, pushes).await?;
