@@ -136,7 +136,7 @@ impl From<StoreError> for Problem {
                 tracing::error!(detail, "the database cannot be used");
                 unavailable("unavailable", error.to_string())
             }
-            StoreError::Busy | StoreError::NotOurs { .. } => {
+            StoreError::Busy | StoreError::Outdated | StoreError::NotOurs { .. } => {
                 unavailable("unavailable", error.to_string())
             }
         }

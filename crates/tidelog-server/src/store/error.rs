@@ -44,6 +44,11 @@ pub enum StoreError {
         "the server has more pushes waiting than it can hold; nothing was stored. Try again shortly"
     )]
     Busy,
+    /// A newer build has changed the database's layout: this one does not write to it any more.
+    #[error(
+        "a newer tidelog has changed the layout of the server's database, and this one does not write there any more; nothing was stored. Send it again: the newer one takes it"
+    )]
+    Outdated,
     /// The database could not be read or written now.
     #[error("the server's database cannot be used now; repeating the request is safe")]
     Unavailable {

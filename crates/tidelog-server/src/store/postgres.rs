@@ -17,6 +17,7 @@
 
 mod failure;
 mod group;
+mod guard;
 mod held;
 mod keeping;
 mod news;
@@ -137,8 +138,8 @@ fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql(SESSION).execute(connection).await?;
-                Ok(())
+                sqlx::raw_sql(SESSION).execute(&mut *connection).await?;
+                guard::introduce(connection).await
             })
         })
         .connect_lazy_with(options)

@@ -168,7 +168,7 @@ impl LogStore for SqliteStore {
         self.writer.ready()?;
         self.read(|connection| {
             connection.query_row("SELECT count(*) FROM logs", [], |_| Ok(()))?;
-            Ok(())
+            schema::demand_layout(connection)
         })
         .await
     }

@@ -21,5 +21,6 @@ mod harness;
 mod kill;
 mod readers;
 mod restart;
+mod rolling;
 mod seen;
 mod writers;

@@ -1,5 +1,6 @@
 //! What PostgreSQL and the way to it can fail with, and how long that is borne.
 
+use super::guard::OUTDATED;
 use crate::store::StoreError;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -47,6 +48,7 @@ impl From<sqlx::Error> for Failure {
         };
         let error = match &*code {
             "53100" => StoreError::Full,
+            OUTDATED => StoreError::Outdated,
             _ => StoreError::Unavailable {
                 detail: error.to_string(),
             },

@@ -1,13 +1,14 @@
 //! The database's layout: made once, by whichever process comes first.
 
 use super::failure::Failure;
+use super::guard;
 use crate::store::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::{ConnectOptions, Connection, Row};
 use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
 
 /// The newest layout that this build reads.
-const LAYOUT: i64 = 2;
+pub(super) const LAYOUT: i64 = 2;
 /// `TIDE`, `LAYO`: whoever makes or changes the layout holds this advisory lock.
 const LAYOUT_LOCK: i64 = 0x5449_4445_4c41_594f;
 
@@ -108,7 +109,8 @@ pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError
         let detail = format!("the database is in {encoding}; make one with ENCODING 'UTF8'");
         return Err(StoreError::NotOurs { detail });
     }
-    if layout(&mut connection).await.map_err(failed)? != Some(LAYOUT) {
+    let is_made = layout(&mut connection).await.map_err(failed)? == Some(LAYOUT);
+    if !is_made || !guard::is_set(&mut connection).await.map_err(failed)? {
         make(&mut connection).await?;
     }
     // A connection that is not closed properly leaves a line in the server's log.
@@ -148,6 +150,7 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
             .await
             .map_err(failed)?;
     }
+    guard::set(&mut transaction).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)
 }
 
@@ -184,12 +187,15 @@ pub(super) async fn create(
     Ok(())
 }
 
-/// Fails if the database cannot be reached, or takes no writes: a standby, or one that was set to read only.
+/// Fails if the database cannot be reached, or takes no writes: a standby, one that was set to read only, or one that a newer build
+/// has laid out.
 pub(super) async fn ready(pool: &PgPool) -> Result<(), Failure> {
     let sql = "SELECT current_setting('transaction_read_only') = 'on' FROM tidelog.layout";
-    let read_only: bool = sqlx::query_scalar(sql).fetch_one(pool).await?;
+    let mut connection = pool.acquire().await?;
+    // A row for each layout that there was.
+    let read_only: bool = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
     match read_only {
-        false => Ok(()),
+        false => guard::demand(&mut connection).await,
         true => Err(Failure::from(StoreError::Unavailable {
             detail: "the database takes no writes".into(),
         })),

@@ -124,6 +124,17 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Fails if a newer build has changed the layout since the file was opened: what this one would write by now is not known.
+pub(super) fn demand_layout(connection: &Connection) -> Result<(), StoreError> {
+    let found: i32 = connection
+        .prepare_cached("PRAGMA user_version")?
+        .query_row([], |row| row.get(0))?;
+    match found <= LAYOUT {
+        true => Ok(()),
+        false => Err(StoreError::Outdated),
+    }
+}
+
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::ledger;
+use super::{ledger, schema};
 use crate::clock;
 use crate::store::heads::Heads;
 use crate::store::load::Counted;
@@ -255,6 +255,7 @@ impl Loop {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        schema::demand_layout(&transaction)?;
         let mut results = Vec::with_capacity(pushes.len());
         for push in pushes {
             match ledger::push(&transaction, push, now) {
@@ -278,6 +279,7 @@ impl Loop {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        schema::demand_layout(&transaction)?;
         let row = ledger::create(&transaction, log, now, Epoch::mint(now, random))?;
         transaction.commit()?;
         Ok(row.state)
