@@ -9,6 +9,7 @@ mod generate;
 mod import;
 mod ndjson;
 mod openapi;
+mod otel;
 mod output;
 mod progress;
 mod serve;

@@ -18,6 +18,7 @@ mod params;
 mod problem;
 mod rate;
 mod routes;
+mod spans;
 mod www;
 
 pub(crate) use caps::FEATURES;

@@ -1,5 +1,6 @@
 //! `tidelog serve`.
 
+use super::otel::Traces;
 use super::target::Target;
 use super::{Failure, output};
 use crate::http::{
@@ -204,6 +205,7 @@ impl Serve {
             LogFormat::Text => lines.init(),
             LogFormat::Json => lines.json().flatten_event(true).init(),
         }
+        let _traces = Traces::begin()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build();

@@ -12,7 +12,7 @@ mod stream;
 
 pub(super) use pull::recorded_json;
 
-use super::{App, Problem, caps, cors, openapi, www};
+use super::{App, Problem, caps, cors, openapi, spans, www};
 use crate::clock;
 use crate::store::{LogState, LogStore};
 use axum::Router;
@@ -172,7 +172,10 @@ async fn trace<S: LogStore>(State(app): State<App<S>>, request: Request, next: N
     let id = clock::random().map_or(0, u64::from_be_bytes);
     let span = tracing::error_span!("request", id = format_args!("{id:016x}"));
     async move {
-        let mut response = next.run(request).await;
+        let parent = spans::parent(request.headers());
+        let named = (&method, route.as_deref());
+        let answered = next.run(request);
+        let mut response = spans::spanned(parent, named, answered, Response::status).await;
         let (route, time) = (route.as_deref().unwrap_or("(file)"), begun.elapsed());
         let status = response.status();
         app.metrics().answered(method.as_str(), route, status, time);

@@ -344,3 +344,17 @@ fn as_many_files_may_be_open_as_the_system_allows_and_connections_keep_to_that()
     );
     assert_eq!(server.get("/v1/logs/todos").status, 200);
 }
+
+#[test]
+fn a_program_without_traces_says_so_where_they_are_asked_for() {
+    let directory = TempDir::new().expect("a directory");
+    let output = Command::new(BIN)
+        .args(["serve", "--db", "no/such/folder/tidelog.db", "--dev"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+        .current_dir(directory.path())
+        .output()
+        .expect("the program runs");
+    let said = text(&output.stderr);
+    assert!(said.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{said}");
+    assert!(said.contains("`otel`"), "{said}");
+}

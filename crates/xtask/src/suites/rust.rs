@@ -45,7 +45,13 @@ pub(crate) fn clippy(project: &Project, _: &[String]) -> Outcome<Tally> {
 /// Unit, integration and property tests, natively. `extra` replaces `--workspace`.
 pub(crate) fn unit(project: &Project, extra: &[String]) -> Outcome<Tally> {
     setup::postgres(project)?;
-    test(project, &["--lib", "--bins", "--tests"], extra)
+    let mut tally = test(project, &["--lib", "--bins", "--tests"], extra)?;
+    if extra.is_empty() {
+        // What is left out by default.
+        let left_out = ["--test", "otel", "--features", "tidelog-server/otel"];
+        tally.add(test(project, &left_out, extra)?);
+    }
+    Ok(tally)
 }
 
 /// The examples in the documentation.
