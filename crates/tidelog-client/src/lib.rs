@@ -13,6 +13,7 @@
 //! only says that [`Log::poll_notice`] has something.
 
 mod answer;
+mod erasing;
 mod error;
 mod export;
 mod fields;

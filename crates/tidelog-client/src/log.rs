@@ -87,9 +87,21 @@ impl Log {
             Some(Notice::Reset { after, .. }) => {
                 self.runtime.stored.borrow_mut().begin_again(*after);
             }
+            Some(Notice::Erased) => {
+                self.runtime
+                    .stored
+                    .borrow_mut()
+                    .begin_again(Position::START);
+            }
             _ => {}
         }
         notice
+    }
+
+    /// Has all confirmed frames come again ([`Replica::read_again`]).
+    pub fn read_again(&self) {
+        self.runtime.replica.borrow_mut().read_again();
+        self.runtime.schedule();
     }
 
     /// The answer to [`Notice::Rerun`] or [`Notice::Merge`].

@@ -39,6 +39,7 @@ const PATIENCE: i32 = 2_000;
 #[derive(Debug, Default)]
 pub(crate) struct Upkeep {
     running: Cell<bool>,
+    pub(crate) erasing: Cell<bool>,
     /// New frames and bytes of the log since it was last compacted.
     frames: Cell<usize>,
     bytes: Cell<usize>,
@@ -195,9 +196,10 @@ impl Runtime {
 
     async fn compact_once(&self) -> Result<Slice, ClientError> {
         let store = self.store()?;
-        let (replica, end) = {
+        let (replica, end, erased) = {
             let replica = self.replica.borrow();
-            (replica.id(), replica.head().cursor.position)
+            let end = replica.head().cursor.position;
+            (replica.id(), end, replica.erased())
         };
         let after = sealed_until(&store).await?;
         // Enough to fill a segment and to see what follows it.
@@ -253,6 +255,7 @@ impl Runtime {
                 covered: positions,
                 segment: segment.map(|merged| merged.frame),
                 directory,
+                erased,
             })
             .await?;
         Ok(if done {
@@ -262,7 +265,7 @@ impl Runtime {
         })
     }
 
-    fn header(&self, bytes: &[u8]) -> Result<Header, ClientError> {
+    pub(crate) fn header(&self, bytes: &[u8]) -> Result<Header, ClientError> {
         frame::header(bytes).map_err(|error| self.broken(&error))
     }
 

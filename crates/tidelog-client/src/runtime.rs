@@ -254,6 +254,7 @@ impl Runtime {
                         // Whoever waited may have gone.
                         let _sent = idle.send(());
                     }
+                    self.erase();
                     self.maintain();
                 }
             }

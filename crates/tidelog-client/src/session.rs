@@ -610,6 +610,7 @@ impl<M: Model> Inner<M> {
                 collisions,
                 occurred_at,
             }),
+            Notice::Erased => self.log.read_again(),
             Notice::Status => return,
             _ => {}
         }

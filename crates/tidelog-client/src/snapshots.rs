@@ -91,7 +91,9 @@ impl Log {
     pub fn snapshot_now(&self) -> Option<Position> {
         let replica = self.runtime.replica.borrow();
         let position = replica.head().cursor.position;
-        let idle = replica.backlog() == 0 && !replica.is_storing();
+        // What is to be erased may be in the folds.
+        let busy = replica.is_storing() || replica.is_to_erase();
+        let idle = replica.backlog() == 0 && !busy;
         (self.runtime.options.snapshots && idle && self.runtime.leads() && position.value() > 0)
             .then_some(position)
     }

@@ -30,6 +30,7 @@
 //! ```
 
 use crate::directory::stream_hash;
+use crate::erasure::is_reserved;
 use crate::event::Event;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -118,7 +119,7 @@ impl<P: Projection> View<P> {
     /// Applies a confirmed event, in the order of the log, and gives the key of the row it changed. The overlay is as it was: give
     /// it anew afterwards. O(1), without allocation for a row that is there.
     pub fn confirm<'e>(&mut self, event: &'e Event) -> Option<Cow<'e, str>> {
-        let key = self.projection.key(event)?;
+        let key = self.key(event)?;
         if let Unsaved::Some(marks) = &mut self.unsaved {
             let bucket = bucket_of(&key, marks.len());
             if let Some(mark) = marks.get_mut(bucket) {
@@ -134,6 +135,12 @@ impl<P: Projection> View<P> {
             }
         }
         Some(key)
+    }
+
+    /// The row that an event changes: none if its payload was erased, or says what was.
+    fn key<'e>(&self, event: &'e Event) -> Option<Cow<'e, str>> {
+        let tells = event.data.text().is_some() && !is_reserved(&event.event_type);
+        tells.then(|| self.projection.key(event)).flatten()
     }
 
     /// Forgets every row: the log begins again.
@@ -156,7 +163,7 @@ impl<P: Projection> View<P> {
 
     /// Applies one more event that is not confirmed. Gives the key of the row it changed.
     pub fn apply(&mut self, event: &Event) -> Option<String> {
-        let key = self.projection.key(event)?;
+        let key = self.key(event)?;
         match self.overlay.get_mut(&*key) {
             Some(row) => self.projection.evolve(row, event),
             None => {

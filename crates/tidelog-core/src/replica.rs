@@ -20,6 +20,7 @@
 
 mod appended;
 mod confirmed;
+mod erasing;
 mod filtering;
 mod frames;
 mod heads;
@@ -44,6 +45,7 @@ mod written;
 
 pub use appended::Appended;
 pub use confirmed::InconsistentLog;
+pub use erasing::Erasing;
 pub use local::ImportError;
 pub use notice::{Decision, Notice, Question, ReceiptState, ResetReason};
 pub use parked::{Collision, ParkReason, Parked};
@@ -195,6 +197,7 @@ pub struct Replica {
     last_frame: Option<Arc<Columns>>,
     gaps: Vec<Gap>,
     filters: Filters,
+    erasing: erasing::State,
     /// The store has heard which filter this tab asks for.
     announced: bool,
     /// A snapshot to go on from at the next load.
@@ -245,6 +248,7 @@ impl Replica {
             last_frame: None,
             gaps: Vec::new(),
             filters: Filters::default(),
+            erasing: erasing::State::default(),
             announced: false,
             found: None,
             queue: Vec::new(),

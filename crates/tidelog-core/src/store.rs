@@ -46,6 +46,26 @@ pub struct Filters {
     pub wanted: Filter,
 }
 
+/// How far a store has followed the log's erasures ([`crate::erasure`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Erased {
+    /// What erasure events up to here name is gone.
+    pub through: Position,
+    /// The generation that the last such write left. State that was folded from what was read before may hold what is gone.
+    pub generation: Generation,
+}
+
+/// A recorded frame whose payloads were erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedFrame {
+    /// Its first position, which is its key.
+    pub first: Position,
+    /// The frame, which says the same but for those payloads.
+    pub frame: Vec<u8>,
+    /// What the directory is to say of it, if it is sealed.
+    pub directory: Vec<u8>,
+}
+
 /// What has become of one commit of a pending frame. Commits never leave `pending` except by one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -83,10 +103,11 @@ pub enum StoreOp {
         /// The frame.
         frame: Vec<u8>,
     },
-    /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again. The filters stay.
+    /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again, and so does
+    /// [`Erased::through`]. The filters stay.
     ClearLog,
     /// Removes every recorded frame whose first position is after this one, and what the directory says of them. Snapshots
-    /// whose checkpoint lies after it are not given out until the log has reached them again.
+    /// whose checkpoint lies after it are not given out until the log has reached them again. [`Erased::through`] begins again.
     TruncateLog {
         /// The last position that stays.
         after: Position,
@@ -98,6 +119,17 @@ pub enum StoreOp {
     Quarantine {
         /// The frame's first position, which is its key.
         first: Position,
+    },
+    /// Follows the erasure events up to a position: each of these frames takes the place of the one under its key, which must be
+    /// there and end where it ends. If a frame is replaced, or a snapshot has a checkpoint in `from..through` or of another
+    /// epoch, those snapshots and all frames in quarantine go, and [`Erased::generation`] becomes that of the new head.
+    Erase {
+        /// The first position of a payload that goes.
+        from: Position,
+        /// The position of the last erasure event that is followed.
+        through: Position,
+        /// The frames that held such payloads.
+        frames: Vec<ErasedFrame>,
     },
     /// Adds or replaces a parked commit.
     PutParked {
@@ -205,6 +237,8 @@ pub struct Loaded {
     pub gaps: Vec<Gap>,
     /// Which part of the server's log this is.
     pub filters: Filters,
+    /// How far its erasures have been followed.
+    pub erased: Erased,
 }
 
 /// Recorded frames of a range of positions.
@@ -238,6 +272,8 @@ pub struct Compaction {
     pub segment: Option<Vec<u8>>,
     /// What the directory says of it, if it is sealed: no later compaction covers it. It is kept under the same key.
     pub directory: Option<Vec<u8>>,
+    /// [`Erased::generation`] before the covered frames were read: what was erased since must not come back.
+    pub erased: Generation,
 }
 
 /// Removes the oldest sealed segments: their events can be had from the server.
@@ -489,8 +525,8 @@ pub trait Store {
     /// [`StoreError`].
     fn last_sealed(&self) -> impl Future<Output = Result<Option<(Position, Vec<u8>)>, StoreError>>;
 
-    /// Runs a compaction: checks that the covered keys are there, none of them sealed and no other between them, then puts the
-    /// segment and deletes what it covers. `false` if they are not.
+    /// Runs a compaction: checks that the covered keys are there, none of them sealed and no other between them, and that nothing
+    /// was erased since they were read, then puts the segment and deletes what it covers. `false` if that is not so.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is written unless [`StoreError::is_outcome_unknown`].
@@ -504,7 +540,7 @@ pub trait Store {
     fn prune(&self, pruning: Pruning) -> impl Future<Output = Result<bool, StoreError>>;
 
     /// Writes snapshots. They never move backwards: `false` if the checkpoint is not of the log's epoch, lies after its
-    /// end, the store keeps another part of the log, or one of the folds is there with a later checkpoint of the same epoch; and if a fold that is not whole is not
+    /// end or before [`Erased::through`], the store keeps another part of the log, or one of the folds is there with a later checkpoint of the same epoch; and if a fold that is not whole is not
     /// there at its base, with as many buckets.
     ///
     /// # Errors

@@ -36,6 +36,7 @@
 //! ```
 
 mod connection;
+mod erasing;
 mod error;
 mod log;
 mod look;

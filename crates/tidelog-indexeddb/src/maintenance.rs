@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::look::Look;
 use crate::record::{self, Meta};
-use crate::schema::meta::GAPS;
+use crate::schema::meta::{ERASED, GAPS};
 use crate::schema::stores::{DIRECTORY, LOG, META, PENDING};
 use crate::view::{View, bytes, numeric};
 use crate::write::{Request, finish};
@@ -120,13 +120,18 @@ async fn compacting(
     planned: &Planned,
 ) -> Result<Option<Vec<Request>>, StoreError> {
     let last = view.get(LOG, planned.last)?;
+    let erased = view.get_by(META, &ERASED.into())?;
     let meta = view.meta().await?;
     same_replica(meta.replica, compaction.replica)?;
     let sealed = view.keys(DIRECTORY, &planned.covered).await?;
     let there = view.keys(LOG, &planned.covered).await?;
     let there: Vec<Option<u64>> = there.iter().map(|key| record::number(&key)).collect();
     let covered = compaction.covered.iter().map(|first| Some(first.value()));
-    if sealed.length() > 0 || !there.into_iter().eq(covered) {
+    let erased = record::read_erased(&view.value(Ok(erased)).await?)?;
+    if erased.generation != compaction.erased
+        || sealed.length() > 0
+        || !there.into_iter().eq(covered)
+    {
         return Ok(None);
     }
     let value = view.value(Ok(last)).await?;

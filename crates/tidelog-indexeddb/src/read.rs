@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::look::Look;
 use crate::record;
-use crate::schema::meta::{FILTERS, GAPS};
+use crate::schema::meta::{ERASED, FILTERS, GAPS};
 use crate::schema::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE};
 use crate::view::{Entries, Few, View, bytes, numeric};
 use tidelog_core::map::Map;
@@ -34,6 +34,7 @@ pub(crate) async fn load(
     let (outcomes, parked) = (view.ask_few(OUTCOME)?, view.ask_few(PARKED)?);
     let gaps = view.get_by(META, &GAPS.into())?;
     let filters = view.get_by(META, &FILTERS.into())?;
+    let erased = view.get_by(META, &ERASED.into())?;
     let end = Position::new(u64::MAX);
     let asked = match after == end {
         true => None,
@@ -47,6 +48,7 @@ pub(crate) async fn load(
         gaps => record::read_gaps(&gaps).ok_or_else(|| record::corrupt(META, GAPS))?,
     };
     let filters = record::read_filters(&view.value(Ok(filters)).await?)?;
+    let erased = record::read_erased(&view.value(Ok(erased)).await?)?;
     let parked = read_parked(&view, parked).await?;
     let log = match asked {
         Some(asked) => asked.read().await?,
@@ -61,6 +63,7 @@ pub(crate) async fn load(
         more: log.more,
         gaps,
         filters,
+        erased,
     })
 }
 

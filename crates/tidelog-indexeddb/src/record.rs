@@ -1,12 +1,12 @@
 //! What keys and values look like in the database: plain numbers, texts and bytes, legible in a browser's tools.
 
 use crate::error::Failure;
-use crate::schema::meta::{FILTERS, HEAD};
+use crate::schema::meta::{ERASED, FILTERS, HEAD};
 use crate::schema::stores::{META, PENDING};
 use crate::term::Term;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use tidelog_core::number::Generation;
-use tidelog_core::store::{Filters, Head, Outcome, STORE_FORMAT, StoreError};
+use tidelog_core::store::{Erased, Filters, Head, Outcome, STORE_FORMAT, StoreError};
 use tidelog_core::{Gap, Position, ReplicaId, Seq, gap};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::IdbKeyRange;
@@ -280,6 +280,27 @@ pub(crate) fn read_gaps(value: &JsValue) -> Option<Vec<Gap>> {
     let array = value.dyn_ref::<Array>()?;
     let numbers: Option<Vec<u64>> = array.iter().map(|value| number(&value)).collect();
     gap::decode(&numbers?)
+}
+
+/// `[through, generation]`.
+pub(crate) fn erased(erased: &Erased) -> Result<JsValue, Failure> {
+    let through = exact(erased.through.value())?;
+    Ok(Array::of2(&through, &exact(erased.generation.value())?).into())
+}
+
+/// The inverse of [`erased`]; what is not there is none.
+pub(crate) fn read_erased(value: &JsValue) -> Result<Erased, StoreError> {
+    if value.is_undefined() {
+        return Ok(Erased::default());
+    }
+    let read = || {
+        let pair = value.dyn_ref::<Array>()?;
+        Some(Erased {
+            through: Position::new(number(&pair.get(0))?),
+            generation: Generation::new(number(&pair.get(1))?),
+        })
+    };
+    read().ok_or_else(|| corrupt(META, ERASED))
 }
 
 /// `{kept, wanted}`, each a filter's canonical text.

@@ -24,7 +24,7 @@ pub(crate) mod stores {
     pub(crate) const PARKED: &str = "parked";
     /// A number of its own → frame of another history.
     pub(crate) const LOST: &str = "lost";
-    /// The head, the gaps and the filters by name.
+    /// The head, the gaps, the filters and how far erasures were followed, by name.
     pub(crate) const META: &str = "meta";
     /// First position → a damaged frame that was moved out of the log. One of the spare stores of the first release.
     pub(crate) const QUARANTINE: &str = "spare1";
@@ -40,4 +40,6 @@ pub(crate) mod meta {
     pub(crate) const GAPS: &str = "gaps";
     /// Which part of the log is here and which one is wanted; absent if both are everything.
     pub(crate) const FILTERS: &str = "filters";
+    /// How far erasures have been followed; absent if none has.
+    pub(crate) const ERASED: &str = "erased";
 }

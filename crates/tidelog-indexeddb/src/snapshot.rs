@@ -8,15 +8,16 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::maintenance::same_replica;
 use crate::record;
-use crate::schema::meta::FILTERS;
+use crate::schema::meta::{ERASED, FILTERS};
 use crate::schema::stores::{META, SNAPSHOTS};
 use crate::view::View;
 use crate::write::{Request, finish};
 use js_sys::Array;
+use std::ops::Range;
 use tidelog_core::store::{
     Durability, FoldName, FoldSnapshot, Head, SnapshotSet, StoreError, StoredSnapshot,
 };
-use tidelog_core::{Cursor, Filter};
+use tidelog_core::{Cursor, Epoch, Filter, Position};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::IdbKeyRange;
 
@@ -65,6 +66,36 @@ pub(crate) async fn forget(
     finish(connection, transaction, requests).await.map(drop)
 }
 
+/// What forgets the snapshots with a checkpoint in these positions or of another epoch.
+pub(crate) async fn forgetting_within(
+    view: &View<'_>,
+    epoch: Epoch,
+    positions: Range<Position>,
+) -> Result<Vec<Request>, StoreError> {
+    let mut asked = Vec::new();
+    for key in view.keys(SNAPSHOTS, &JsValue::UNDEFINED).await?.iter() {
+        let buckets = key.dyn_ref::<Array>().is_some_and(|key| key.length() > 2);
+        if !buckets {
+            asked.push((view.get_by(SNAPSHOTS, &key)?, key));
+        }
+    }
+    let mut requests = Vec::new();
+    for (asked, key) in asked {
+        let header = read_header(&view.value(Ok(asked)).await?);
+        let stays =
+            header.is_some_and(|(at, _)| at.epoch == epoch && !positions.contains(&at.position));
+        if stays {
+            continue;
+        }
+        let all = match read_fold(&key) {
+            Some(fold) => view.checked(all_of(&fold))?,
+            None => key,
+        };
+        requests.push(Request::Delete(SNAPSHOTS, all));
+    }
+    Ok(requests)
+}
+
 fn encode(set: &SnapshotSet) -> Result<Vec<Request>, Failure> {
     let mut requests = Vec::new();
     for fold in &set.folds {
@@ -95,9 +126,14 @@ async fn writable(view: &View<'_>, set: &SnapshotSet) -> Result<bool, StoreError
         asked.push(view.get_by(SNAPSHOTS, &key(&fold.fold))?);
     }
     let filters = view.get_by(META, &FILTERS.into())?;
+    let erased = view.get_by(META, &ERASED.into())?;
     let meta = view.meta().await?;
     same_replica(meta.replica, set.replica)?;
     let filters = record::read_filters(&view.value(Ok(filters)).await?)?;
+    let erased = record::read_erased(&view.value(Ok(erased)).await?)?;
+    if set.checkpoint.position < erased.through {
+        return Ok(false);
+    }
     if !reaches(&meta.head, set.checkpoint) || filters.kept != set.filter {
         return Ok(false);
     }

@@ -2,20 +2,22 @@
 //! Whoever holds the term appends without the look ([`crate::term`]).
 
 use crate::connection::Connection;
+use crate::erasing;
 use crate::error::Failure;
 use crate::look::Look;
 use crate::maintenance::same_replica;
 use crate::raw::{Answer, End, Transaction, Writing};
 use crate::record::{self, Meta};
-use crate::schema::meta::{FILTERS, GAPS};
+use crate::schema::meta::{ERASED, FILTERS, GAPS};
 use crate::schema::stores::{
     DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING, QUARANTINE, SNAPSHOTS,
 };
 use crate::term::is_pending;
 use crate::view::{Entries, View};
+use tidelog_core::Position;
 use tidelog_core::map::Map;
 use tidelog_core::number::Generation;
-use tidelog_core::store::{Head, Outcome, StoreError, StoreOp, WriteBatch, Written};
+use tidelog_core::store::{Erased, Head, Outcome, StoreError, StoreOp, WriteBatch, Written};
 use wasm_bindgen::JsValue;
 use web_sys::IdbRequest;
 
@@ -166,6 +168,7 @@ fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
         StoreOp::AddLog { .. } => &[LOG],
         StoreOp::ClearLog => &[LOG, DIRECTORY, SNAPSHOTS],
         StoreOp::TruncateLog { .. } => &[LOG, DIRECTORY],
+        StoreOp::Erase { .. } => &[LOG, DIRECTORY, SNAPSHOTS, QUARANTINE],
         StoreOp::Quarantine { .. } => &[LOG, DIRECTORY, QUARANTINE],
         StoreOp::PutParked { .. } | StoreOp::RemoveParked { .. } => &[PARKED],
         StoreOp::AddLost { .. } => &[LOST],
@@ -233,6 +236,9 @@ fn ask<'a>(view: &View<'_>, op: &'a StoreOp) -> Result<Asked<'a>, StoreError> {
     };
     let value = match op {
         StoreOp::Quarantine { first } => Some(view.get(LOG, first.value())?),
+        StoreOp::ClearLog | StoreOp::TruncateLog { .. } | StoreOp::Erase { .. } => {
+            Some(view.get_by(META, &ERASED.into())?)
+        }
         _ => None,
     };
     Ok(Asked { op, entries, value })
@@ -321,12 +327,50 @@ impl Planning<'_> {
                 self.requests.push(Request::Delete(DIRECTORY, key));
                 Ok(())
             }
+            StoreOp::Erase {
+                from,
+                through,
+                frames,
+            } => {
+                let (head, positions) = (&self.after.head, *from..*through);
+                let erased = erasing::plan(self.view, head, positions, frames).await?;
+                let mut mark = self.mark(asked.value).await?;
+                if !erased.is_empty() {
+                    mark.generation = head.generation;
+                    self.requests.push(Request::Clear(QUARANTINE));
+                    self.requests.extend(erased);
+                }
+                mark.through = *through;
+                self.put_mark(&mark)
+            }
+            StoreOp::ClearLog | StoreOp::TruncateLog { .. } => {
+                let mut mark = self.mark(asked.value).await?;
+                if mark.through > Position::START {
+                    mark.through = Position::START;
+                    self.put_mark(&mark)?;
+                }
+                self.view.checked(encode(asked.op, &mut self.requests))
+            }
             StoreOp::SetReplica { replica } => {
                 self.after.replica = *replica;
                 Ok(())
             }
             op => self.view.checked(encode(op, &mut self.requests)),
         }
+    }
+
+    /// How far erasures have been followed.
+    async fn mark(&self, asked: Option<Answer>) -> Result<Erased, StoreError> {
+        match asked {
+            Some(asked) => record::read_erased(&self.view.value(Ok(asked)).await?),
+            None => Ok(Erased::default()),
+        }
+    }
+
+    fn put_mark(&mut self, mark: &Erased) -> Result<(), StoreError> {
+        let mark = self.view.checked(record::erased(mark))?;
+        self.requests.push(Request::Put(META, ERASED.into(), mark));
+        Ok(())
     }
 
     /// The frame of a sequence number, as it stands after what came before in the batch.
@@ -386,6 +430,7 @@ fn encode(op: &StoreOp, requests: &mut Vec<Request>) -> Result<(), Failure> {
         StoreOp::AddPending { .. }
         | StoreOp::PutOutcomes { .. }
         | StoreOp::Quarantine { .. }
+        | StoreOp::Erase { .. }
         | StoreOp::SetReplica { .. } => {}
     }
     Ok(())

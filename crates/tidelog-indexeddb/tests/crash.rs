@@ -6,9 +6,11 @@
 mod browser;
 
 use browser::{REPLICA, append_on, database, faults, fresh, open};
+use tidelog_core::frame;
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
-    Compaction, Durability, FoldName, FoldSnapshot, Head, Outcome, Pruning, SnapshotSet, Store,
-    StoreError, StoreOp, WriteBatch, Written,
+    Compaction, Durability, ErasedFrame, FoldName, FoldSnapshot, Head, Outcome, Pruning,
+    SnapshotSet, Store, StoreError, StoreOp, WriteBatch, Written,
 };
 use tidelog_core::{
     ChainHash, CommitId, Cursor, Epoch, Filter, Gap, GapReason, Position, ReplicaId, Seq,
@@ -36,6 +38,7 @@ enum Step {
     TakeReplica,
     BeginAgain,
     CutAndQuarantine,
+    Erase,
     Compact,
     Seal,
     Prune,
@@ -43,7 +46,7 @@ enum Step {
     Forget,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step::Append,
     Step::AppendByAnother,
     Step::Confirm,
@@ -51,6 +54,7 @@ const STEPS: [Step; 12] = [
     Step::TakeReplica,
     Step::BeginAgain,
     Step::CutAndQuarantine,
+    Step::Erase,
     Step::Compact,
     Step::Seal,
     Step::Prune,
@@ -92,6 +96,7 @@ fn compaction(covered: &[u64], last: u64, directory: Option<&[u8]>) -> Compactio
         covered: covered.iter().copied().map(Position::new).collect(),
         segment: covered.first().map(|first| recorded(*first, last)),
         directory: directory.map(<[u8]>::to_vec),
+        erased: Generation::default(),
     }
 }
 
@@ -191,6 +196,22 @@ async fn run(step: Step, store: &IndexedDbStore, head: Head) -> Result<bool, Sto
             let mut cut = batch(head, vec![quarantine, StoreOp::TruncateLog { after, gaps }]);
             cut.head.cursor = cursor(8);
             cut
+        }
+        Step::Erase => {
+            let frame = ErasedFrame {
+                first: Position::new(1),
+                frame: frame::merge(&[&recorded(1, 4)[..]]).expect("a frame").frame,
+                directory: b"erased".to_vec(),
+            };
+            let (from, through) = (Position::new(2), Position::new(14));
+            batch(
+                head,
+                vec![StoreOp::Erase {
+                    from,
+                    through,
+                    frames: vec![frame],
+                }],
+            )
         }
         Step::Compact => return store.compact(compaction(&[5, 9, 13], 14, None)).await,
         Step::Seal => return store.compact(compaction(&[5, 9], 12, Some(b"b"))).await,
@@ -335,6 +356,7 @@ crashes! {
     a_new_replica_id_is_there_or_not: TakeReplica,
     a_new_beginning_is_there_or_not: BeginAgain,
     a_cut_is_there_or_not: CutAndQuarantine,
+    an_erasure_is_there_or_not: Erase,
     a_compaction_is_there_or_not: Compact,
     a_sealing_is_there_or_not: Seal,
     a_pruning_is_there_or_not: Prune,

@@ -6,6 +6,7 @@
 mod browser;
 
 use browser::{Browser, REPLICA, append, append_on, database, faults, fresh, log, open, stored};
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
     Compaction, FoldName, FoldSnapshot, Head, SnapshotSet, Store, StoreError, StoreOp, Written,
 };
@@ -42,6 +43,7 @@ async fn a_disk_that_fills_up_in_the_middle_stops_only_that() {
         covered: vec![Position::new(1), Position::new(5)],
         segment: Some(recorded(1, 8)),
         directory: None,
+        erased: Generation::default(),
     };
     let fold = FoldSnapshot {
         fold: FoldName {

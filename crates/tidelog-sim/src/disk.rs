@@ -291,13 +291,20 @@ impl Disk {
                 content.cut_log(Position::START);
                 content.gaps.clear();
                 content.snapshot = None;
+                content.erased.through = Position::START;
                 content.damaged = false;
             }
             StoreOp::TruncateLog { after, gaps } => {
                 content.cut_log(*after);
                 content.gaps.clone_from(gaps);
+                content.erased.through = Position::START;
                 content.damaged = false;
             }
+            StoreOp::Erase {
+                from,
+                through,
+                frames,
+            } => content.erase(*from, *through, frames),
             StoreOp::Quarantine { first } => content.leave_log(*first),
             StoreOp::PutParked { .. } if self.canary == Some(Canary::ParkingNotStored) => {}
             StoreOp::PutParked { id, record } => {
@@ -359,6 +366,7 @@ impl Disk {
             more,
             gaps: content.gaps.clone(),
             filters: content.filters.clone(),
+            erased: content.erased,
         }
     }
 

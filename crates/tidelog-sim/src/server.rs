@@ -8,11 +8,13 @@ use crate::hold;
 use crate::reading;
 use std::collections::BTreeMap;
 use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit};
+use tidelog_core::erasure::{Erasure, Reason, VersionRange, is_reserved};
 use tidelog_core::frame;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
 use tidelog_core::{
     Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Expected, Filter, Gap, GapReason,
-    GapRecord, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId, Timestamp,
+    GapRecord, Payload, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId, StreamVersions,
+    Timestamp,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -235,6 +237,43 @@ impl Server {
         self.receipts
             .insert((commit.id, commit.attempt), receipt.clone());
         self.log.push(recorded);
+    }
+
+    /// Erases payloads of a stream: a fact in its log, and they are gone from what it sends.
+    pub fn redact(&mut self, now: i64, id: CommitId, stream: &StreamId, versions: &[VersionRange]) {
+        let reason = Reason::new("asked for").unwrap();
+        let erasure = Erasure::Redacted(versions.to_vec());
+        let at = Timestamp::from_millis(now);
+        let commit = Commit {
+            id,
+            attempt: Attempt::FIRST,
+            replica: ReplicaId::from_bytes(*id.as_bytes()),
+            seq: Seq::new(1),
+            conditions: Vec::new(),
+            events: vec![erasure.event(stream, &reason, at)],
+        };
+        let position = self.head().position.next();
+        let version = self.heads[stream].version.next();
+        let receipt = Receipt {
+            attempt: commit.attempt,
+            first: position,
+            last: position,
+            versions: vec![StreamVersions {
+                stream: stream.clone(),
+                first: version,
+                last: version,
+            }],
+        };
+        self.store(now, &commit, &receipt);
+        for recorded in &mut self.log {
+            let numbers = recorded.event_versions();
+            for (event, number) in recorded.commit.events.iter_mut().zip(numbers) {
+                let named = versions.iter().any(|range| range.holds(number));
+                if event.stream == *stream && named && !is_reserved(&event.event_type) {
+                    event.data = Payload::Erased(event.data.digest());
+                }
+            }
+        }
     }
 
     /// A transaction that did not commit is as if it had not been.

@@ -178,6 +178,31 @@ impl Tab {
         saved
     }
 
+    /// Erases what the log says is to be erased, as a leader does. Was anything to be done, and was it done?
+    pub fn erase(&mut self, disk: &mut Disk, fault: Fault) -> bool {
+        let Some(mut erasing) = self.replica.erasing() else {
+            return false;
+        };
+        if self.life != disk.life || !self.connected {
+            return false;
+        }
+        for bytes in disk.frames() {
+            // Damage is found by whoever reads it, and what was pulled again is erased then.
+            if erasing.take(&bytes).is_err() {
+                self.replica.handle_damage();
+                return false;
+            }
+        }
+        let batch = erasing.batch();
+        let generation = batch.head.generation;
+        let written = disk.write(&batch, fault) == Ok(Written::Done);
+        if written {
+            self.replica.handle_hint(generation);
+            self.tell = true;
+        }
+        written
+    }
+
     /// Confirmed, then the queue up to a commit.
     #[must_use]
     pub fn shown(&self, until: Option<CommitId>) -> Rows {
@@ -273,6 +298,10 @@ impl Tab {
                 }
             }
             Notice::Damaged { .. } => oracle.saw("damaged"),
+            Notice::Erased => {
+                oracle.saw("erased");
+                self.replica.read_again();
+            }
             Notice::Rerun {
                 question,
                 command,

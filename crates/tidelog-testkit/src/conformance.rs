@@ -26,6 +26,7 @@
 #[macro_use]
 mod register;
 mod cases;
+mod erasing;
 mod maintenance;
 mod range;
 mod snapshots;
@@ -33,6 +34,7 @@ mod tab;
 mod tabs;
 
 pub use cases::*;
+pub use erasing::*;
 pub use maintenance::*;
 pub use range::*;
 pub use snapshots::*;

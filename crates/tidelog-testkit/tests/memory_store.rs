@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
     Compaction, Durability, FoldName, FoldSnapshot, Head, Outcome, Pruning, SnapshotSet, Store,
     StoreError, StoreOp, WriteBatch, Written,
@@ -194,6 +195,7 @@ fn compact(
         covered: covered.iter().copied().map(Position::new).collect(),
         segment: Some(recorded(first, last)),
         directory: directory.map(<[u8]>::to_vec),
+        erased: Generation::default(),
     }))
 }
 

@@ -60,6 +60,8 @@ pub(crate) fn of_frame(frame: &Columns, skip: usize, filter: &Filter) -> JsValue
     if extras.length() > 0 {
         set(&batch, "extras", &extras);
     }
+    let erased: Vec<u32> = frame.erased_events().collect();
+    set_erased(&batch, &erased);
     if !filter.is_everything() {
         let outside =
             |stream: &str| StreamId::new(stream).is_ok_and(|stream| !filter.wants(&stream));
@@ -149,7 +151,7 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
     let (mut commit_end, mut recorded_at, mut actor) = (Vec::new(), Vec::new(), Vec::new());
     let (mut stream, mut event_type, mut schema) = (Vec::new(), Vec::new(), Vec::new());
     let (mut version, mut occurred_at, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-    let extras = Array::new();
+    let (extras, mut erased) = (Array::new(), Vec::new());
     let mut last = None;
     for (index, recorded) in events.iter().enumerate() {
         let event = &recorded.event;
@@ -174,7 +176,10 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
             payloads.push(',');
         }
         payload_at.push(u32::try_from(payloads.len()).unwrap_or(u32::MAX));
-        payloads.push_str(event.data.text().unwrap_or("null"));
+        payloads.push_str(event.data.text().unwrap_or_else(|| {
+            erased.push(u32::try_from(index).unwrap_or(u32::MAX));
+            "null"
+        }));
         if let Some(extra) = extra_of_event(index, event) {
             extras.push(&extra);
         }
@@ -205,7 +210,15 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
     if extras.length() > 0 {
         set(&batch, "extras", &extras);
     }
+    set_erased(&batch, &erased);
     batch.into()
+}
+
+/// Which events have no payload any more; nothing if all have.
+fn set_erased(batch: &Object, erased: &[u32]) {
+    if !erased.is_empty() {
+        set(batch, "erased", &Uint32Array::from(erased).into());
+    }
 }
 
 /// A page of batches.

@@ -15,7 +15,9 @@ pub(crate) struct EventJs {
     event_type: String,
     schema: u32,
     version: f64,
-    data: String,
+    /// Nothing if it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +61,7 @@ impl EventJs {
             event_type: event.event_type.to_string(),
             schema: event.schema.value(),
             version: number(version),
-            data: event.data.text().unwrap_or("null").to_owned(),
+            data: event.data.text().map(ToOwned::to_owned),
             tags: (!event.tags.is_empty()).then(|| tags.collect()),
             meta: any.then_some(meta),
             ..Self::default()

@@ -43,6 +43,7 @@ enum NoticeJs {
     Queue,
     Status,
     Parked,
+    Erased,
     Reset {
         reason: &'static str,
         after: f64,
@@ -103,12 +104,14 @@ pub(crate) fn notice(notice: Notice, filter: impl FnOnce() -> Filter) -> JsValue
         }
         Notice::Queue => NoticeJs::Queue,
         Notice::Parked => NoticeJs::Parked,
+        Notice::Erased => NoticeJs::Erased,
         Notice::Reset { reason, after } => NoticeJs::Reset {
             after: number(after.value()),
             reason: match reason {
                 ResetReason::History => "history",
                 ResetReason::Damage => "damage",
                 ResetReason::Filter => "filter",
+                ResetReason::Erased => "erased",
                 _ => "storage",
             },
         },

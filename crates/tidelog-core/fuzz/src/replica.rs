@@ -70,6 +70,7 @@ struct Disk {
     parked: BTreeMap<CommitId, Vec<u8>>,
     gaps: Vec<Gap>,
     filters: Filters,
+    erased: Erased,
 }
 
 impl Disk {
@@ -116,6 +117,7 @@ impl Disk {
                 self.gaps.clone_from(gaps);
             }
             StoreOp::Quarantine { first } => _ = self.log.remove(first),
+            StoreOp::Erase { .. } => {}
             StoreOp::PutParked { id, record } => _ = self.parked.insert(*id, record.clone()),
             StoreOp::RemoveParked { id } => _ = self.parked.remove(id),
             StoreOp::SetReplica { replica } => self.replica = *replica,
@@ -154,6 +156,7 @@ impl Disk {
             log: log.into_iter().take(most).cloned().collect(),
             gaps: self.gaps.clone(),
             filters: self.filters.clone(),
+            erased: self.erased,
         }
     }
 }

@@ -607,6 +607,11 @@ impl Columns {
         Some(Digest::from_bytes(*digest))
     }
 
+    /// The events whose payloads were erased, in order.
+    pub fn erased_events(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.erased.iter().map(|erased| erased.event)
+    }
+
     fn erased_at(&self, event: usize) -> Option<usize> {
         let place = self
             .erased

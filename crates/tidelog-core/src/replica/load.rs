@@ -46,6 +46,8 @@ impl Replica {
 
     fn take_in(&mut self, mut loaded: Loaded) -> Result<(), StoreError> {
         let another = self.opened && loaded.replica != self.id;
+        // What a snapshot holds, or was read while opening, is told to the host as it was.
+        let told = self.opened && (another || self.found.is_none());
         if !another {
             self.jump(&loaded)?;
         }
@@ -60,6 +62,7 @@ impl Replica {
             self.sync.pulling = None;
             self.status_changed();
         }
+        let folded_before = self.erasing.learn(loaded.erased, ours.position);
         self.announced &= !another;
         self.filters.clone_from(&loaded.filters);
         let rewound = refiltered
@@ -79,6 +82,14 @@ impl Replica {
             self.id = loaded.replica;
             self.disk.load = true;
             return Ok(());
+        }
+        if folded_before && !told {
+            self.start_again(ResetReason::Erased);
+            self.disk.load = true;
+            return Ok(());
+        } else if folded_before {
+            self.confirmed.ends.saved(None);
+            self.notices.push_back(Notice::Erased);
         }
         self.gaps.clone_from(&loaded.gaps);
         if self.head.cursor.position < self.pruned() {
@@ -450,6 +461,7 @@ impl Replica {
     ) -> Result<(), InconsistentLog> {
         self.cancel_question();
         self.confirmed.extend(&frame)?;
+        self.erasing.note(&frame);
         let waiting = self.opened
             || !self.queue.is_empty()
             || !self.departing.is_empty()
@@ -512,6 +524,7 @@ impl Replica {
         }
         self.confirmed = super::Confirmed::default();
         self.last_frame = None;
+        self.erasing.forget();
         // What was to be done about the state as it was is no longer right.
         self.found = None;
         self.disk.snapshot = Sought::No;

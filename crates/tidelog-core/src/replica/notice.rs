@@ -71,6 +71,9 @@ pub enum Notice {
         /// The first position that has to be pulled again.
         from: Position,
     },
+    /// Payloads were erased from recorded frames: fold the log as it now is, and give up no sooner what was folded before. No snapshot
+    /// is to be made of that. A host that cannot fold beside what it shows begins again ([`Replica::read_again`](super::Replica::read_again)).
+    Erased,
     /// The list of parked commits changed.
     Parked,
     /// The status changed.
@@ -97,6 +100,8 @@ pub enum ResetReason {
     Filter,
     /// Damage was found on disk; what is intact is read again, and the rest is pulled.
     Damage,
+    /// Payloads were erased, and the log is folded again as it now is.
+    Erased,
 }
 
 /// What has become of a commit.

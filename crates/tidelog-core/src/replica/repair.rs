@@ -128,10 +128,18 @@ impl Replica {
         self.disk.damaged = self.config.sync && self.opened;
     }
 
+    /// The answer to [`Notice::Erased`] of a host that folds everything again: all confirmed frames come again.
+    pub const fn read_again(&mut self) {
+        self.disk.again = self.opened;
+    }
+
     /// Begins again for the sake of what a reader found, once nothing is under way that is about the state as it was.
     pub(super) fn look_for_damage(&mut self) {
         if core::mem::take(&mut self.disk.damaged) {
             self.start_again(ResetReason::Damage);
+            self.disk.load = true;
+        } else if core::mem::take(&mut self.disk.again) {
+            self.start_again(ResetReason::Erased);
             self.disk.load = true;
         }
     }

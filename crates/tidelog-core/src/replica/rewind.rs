@@ -99,7 +99,12 @@ impl Replica {
                         .any(|entry| entry.id() == recorded.commit.id);
                     #[cfg(feature = "canaries")]
                     let known = known || self.config.canary == Some(Canary::RewindForgetsOwn);
-                    if recorded.commit.replica == self.id && !known {
+                    // Without its payload it is no commit that could be sent; it stays among what was lost.
+                    let events = recorded.commit.events.iter();
+                    let whole = events
+                        .map(|event| &event.data)
+                        .all(|data| data.text().is_some());
+                    if recorded.commit.replica == self.id && whole && !known {
                         let mut commit = recorded.commit;
                         commit.seq = head.next_seq;
                         // Its command is gone, so a conflict is for a person to decide.

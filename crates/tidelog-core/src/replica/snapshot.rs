@@ -99,9 +99,9 @@ impl Replica {
     }
 
     /// Where all streams end at the head's cursor, for a set of snapshots there: what has changed since the last set that
-    /// was saved. `None` while the log is being read. Costs O(streams that changed).
+    /// was saved. `None` while the log is being read, or folds may hold what is to be erased. Costs O(streams that changed).
     pub fn heads(&mut self) -> Option<FoldSnapshot> {
-        if !self.is_ready() || !self.chain_known {
+        if !self.is_ready() || !self.chain_known || self.folds_hold_erased() {
             return None;
         }
         let (buckets, whole, changed) = self.confirmed.ends.unsaved();

@@ -52,6 +52,8 @@ pub(super) struct Disk {
     pub(super) snapshot: Sought,
     /// A reader found damage.
     pub(super) damaged: bool,
+    /// The host wants to fold everything again.
+    pub(super) again: bool,
     /// Where a repair was tried last.
     pub(super) repaired: Option<Position>,
     pub(super) retry_at: Option<Timestamp>,

@@ -3,6 +3,7 @@
 mod appending;
 mod conflicts;
 mod crash;
+mod erasing;
 mod filtering;
 mod local;
 mod network;

@@ -5,7 +5,7 @@ use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tidelog_core::frame;
-use tidelog_core::store::{Filters, Head, Outcome, StoredSnapshot};
+use tidelog_core::store::{Erased, ErasedFrame, Filters, Head, Outcome, StoredSnapshot};
 use tidelog_core::{CommitId, Cursor, Filter, Gap, Position, ReplicaId, Seq};
 
 #[derive(Debug, Clone)]
@@ -72,6 +72,7 @@ pub struct Content {
     pub lost: Vec<Rc<[u8]>>,
     pub gaps: Vec<Gap>,
     pub filters: Filters,
+    pub erased: Erased,
     pub snapshot: Option<Rc<Snapshot>>,
     /// Commits of frames that were cut or pruned: the server has them.
     pub elsewhere: BTreeSet<CommitId>,
@@ -92,6 +93,7 @@ impl Content {
             lost: Vec::new(),
             gaps: Vec::new(),
             filters: Filters::default(),
+            erased: Erased::default(),
             snapshot: None,
             elsewhere: BTreeSet::new(),
             damaged: false,
@@ -121,6 +123,23 @@ impl Content {
                 self.elsewhere.insert(*id);
             }
         }
+    }
+
+    /// In a transaction that leaves the next generation.
+    pub(super) fn erase(&mut self, from: Position, through: Position, frames: &[ErasedFrame]) {
+        for erased in frames {
+            let (bytes, _) = self.log.get_mut(&erased.first).unwrap();
+            *bytes = erased.frame.as_slice().into();
+        }
+        let epoch = self.head.cursor.epoch;
+        let folded = self.snapshot.take_if(|snapshot| {
+            let at = snapshot.checkpoint;
+            at.epoch != epoch || (from..through).contains(&at.position)
+        });
+        if !frames.is_empty() || folded.is_some() {
+            self.erased.generation = self.head.generation.next();
+        }
+        self.erased.through = through;
     }
 
     pub(super) fn cut_log(&mut self, after: Position) {

@@ -74,6 +74,9 @@ impl Disk {
         if new.filter != self.content.filters.kept {
             return false;
         }
+        if new.checkpoint.position < self.content.erased.through {
+            return false;
+        }
         if new.checkpoint.epoch != head.epoch || new.checkpoint.position > head.position {
             return false;
         }

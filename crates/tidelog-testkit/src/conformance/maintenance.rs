@@ -4,6 +4,7 @@ use super::StoreFactory;
 use super::tab::{
     Database, REPLICA, Tab, add_log, add_lost, cursor, fill, position, positions, recorded,
 };
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
     Compaction, Direction, Loaded, Pruning, Store, StoreError, StoreOp, Usage, Written,
 };
@@ -15,6 +16,7 @@ fn compaction(covered: &[u64], segment: Option<Vec<u8>>, directory: Option<&[u8]
         covered: positions(covered),
         segment,
         directory: directory.map(<[u8]>::to_vec),
+        erased: Generation::default(),
     }
 }
 

@@ -51,5 +51,6 @@ macro_rules! store_conformance {
         $crate::range_cases!($place, $factory);
         $crate::maintenance_cases!($place, $factory);
         $crate::snapshot_cases!($place, $factory);
+        $crate::erasing_cases!($place, $factory);
     };
 }

@@ -6,8 +6,8 @@ mod maintenance;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidelog_core::store::{
-    Direction, Filters, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError,
-    StoreOp, Usage, WriteBatch, Written,
+    Direction, Erased, Filters, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame,
+    StoreError, StoreOp, Usage, WriteBatch, Written,
 };
 use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq, gap};
 
@@ -27,6 +27,7 @@ pub(super) struct Content {
     directory: BTreeMap<Position, Bytes>,
     gaps: Vec<Gap>,
     filters: Filters,
+    erased: Erased,
     snapshots: BTreeMap<FoldName, Snapshot>,
     quarantine: Vec<Bytes>,
     parked: BTreeMap<CommitId, Bytes>,
@@ -50,6 +51,7 @@ impl Content {
             directory: BTreeMap::new(),
             gaps: Vec::new(),
             filters: Filters::default(),
+            erased: Erased::default(),
             snapshots: BTreeMap::new(),
             quarantine: Vec::new(),
             parked: BTreeMap::new(),
@@ -130,13 +132,20 @@ impl Content {
                 self.directory.clear();
                 self.gaps.clear();
                 self.snapshots.clear();
+                self.erased.through = Position::START;
             }
             StoreOp::TruncateLog { after, gaps } => {
                 check_gaps(gaps)?;
                 self.gaps.clone_from(gaps);
                 self.log.retain(|first, _| first <= after);
                 self.directory.retain(|first, _| first <= after);
+                self.erased.through = Position::START;
             }
+            StoreOp::Erase {
+                from,
+                through,
+                frames,
+            } => self.erase(*from, *through, frames)?,
             StoreOp::Quarantine { first } => {
                 self.directory.remove(first);
                 self.quarantine.extend(self.log.remove(first));
@@ -181,6 +190,7 @@ impl Content {
             more: page.more,
             gaps: self.gaps.clone(),
             filters: self.filters.clone(),
+            erased: self.erased,
         }
     }
 

@@ -3,7 +3,8 @@
 use super::{Content, Snapshot, aborted, check_gaps, check_key};
 use std::collections::BTreeMap;
 use tidelog_core::store::{
-    Compaction, FoldName, FoldSnapshot, Pruning, SnapshotSet, StoreError, StoredSnapshot,
+    Compaction, ErasedFrame, FoldName, FoldSnapshot, Pruning, SnapshotSet, StoreError,
+    StoredSnapshot,
 };
 use tidelog_core::{Cursor, Position, frame};
 
@@ -36,7 +37,8 @@ impl Content {
         };
         let there = || self.log.range(first..=last);
         let sealed = self.directory.range(first..=last).next().is_some();
-        if sealed || !there().map(|(first, _)| first).eq(covered) {
+        let erased = compaction.erased != self.erased.generation;
+        if sealed || erased || !there().map(|(first, _)| first).eq(covered) {
             return Ok(false);
         }
         if let Some(made) = made {
@@ -59,6 +61,38 @@ impl Content {
             self.directory.insert(first, directory.as_slice().into());
         }
         Ok(true)
+    }
+
+    /// In a transaction that leaves the next generation.
+    pub(super) fn erase(
+        &mut self,
+        from: Position,
+        through: Position,
+        frames: &[ErasedFrame],
+    ) -> Result<(), StoreError> {
+        for erased in frames {
+            let ends = |bytes: &[u8]| frame::header(bytes).map(|header| header.last_position());
+            let there = self.log.get(&erased.first).map(|bytes| ends(bytes));
+            if !matches!((there, ends(&erased.frame)), (Some(Ok(there)), Ok(new)) if there == new) {
+                return Err(aborted("a frame whose payloads go is no longer there"));
+            }
+            let frame = erased.frame.as_slice().into();
+            self.log.insert(erased.first, frame);
+            if let Some(directory) = self.directory.get_mut(&erased.first) {
+                *directory = erased.directory.as_slice().into();
+            }
+        }
+        let (epoch, before) = (self.head.cursor.epoch, self.snapshots.len());
+        self.snapshots.retain(|_, snapshot| {
+            let at = snapshot.checkpoint;
+            at.epoch == epoch && !(from..through).contains(&at.position)
+        });
+        if !frames.is_empty() || self.snapshots.len() < before {
+            self.quarantine.clear();
+            self.erased.generation = self.head.generation.next();
+        }
+        self.erased.through = through;
+        Ok(())
     }
 
     pub(in crate::memory) fn prune(&mut self, pruning: &Pruning) -> Result<bool, StoreError> {
@@ -105,7 +139,8 @@ impl Content {
         if set.filter != self.filters.kept {
             return Ok(false);
         }
-        if !self.reaches(set.checkpoint) || !set.folds.iter().all(writable) {
+        let folded_before = set.checkpoint.position < self.erased.through;
+        if folded_before || !self.reaches(set.checkpoint) || !set.folds.iter().all(writable) {
             return Ok(false);
         }
         for fold in &set.folds {
