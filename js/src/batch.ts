@@ -27,6 +27,7 @@ export class BatchReader {
   #first = 0;
   readonly #keys: (string | undefined)[];
   readonly #extras: ReadonlyMap<number, EventExtras> | undefined;
+  readonly #erased: ReadonlySet<number> | undefined;
   /** The commit that was looked at last: events are mostly read in order. */
   #commit = 0;
   #commitId: string | undefined;
@@ -36,6 +37,7 @@ export class BatchReader {
     this.names = batch.names.split("\n");
     this.#keys = new Array(this.names.length);
     this.#extras = batch.extras && new Map(batch.extras.map((extras) => [extras.event, extras]));
+    this.#erased = batch.erased && new Set(batch.erased);
   }
 
   /** Position of the i-th event. */
@@ -84,8 +86,7 @@ export class BatchReader {
       data,
     };
     if (actor > 0) event.actor = names[actor - 1] ?? "";
-    const extras = this.#extras?.get(i);
-    return extras ? withExtras(event, extras) : event;
+    return this.#finished(i, event);
   }
 
   /**
@@ -112,8 +113,24 @@ export class BatchReader {
       position: this.position(i),
       actor: actor > 0 ? (names[actor - 1] ?? "") : undefined,
     };
+    return this.#finished(i, event);
+  }
+
+  /** Was the payload of the i-th event erased? */
+  isErased(i: number): boolean {
+    return this.#erased?.has(i) ?? false;
+  }
+
+  /** What few events have, or have no more. */
+  #finished<Event extends { data?: unknown; readonly erased?: true }>(
+    i: number,
+    event: Event,
+  ): Event {
     const extras = this.#extras?.get(i);
-    return extras ? withExtras(event, extras) : event;
+    const whole = extras ? withExtras(event, extras) : event;
+    if (!this.isErased(i)) return whole;
+    const { data: _gone, ...rest } = whole;
+    return { ...rest, erased: true } as unknown as Event;
   }
 
   /** Number of the commit that holds event `i`. */
@@ -189,7 +206,9 @@ export function payloadText(
 /** An event of a parked commit, or one that it collided with. */
 export function parkedEventToEvent(event: ParkedEvent): RecordedEvent {
   const { data, ...info } = event;
-  return { ...info, key: keyOf(event.stream), data: JSON.parse(data) };
+  const key = keyOf(event.stream);
+  if (data === undefined) return { ...info, key, erased: true };
+  return { ...info, key, data: JSON.parse(data) };
 }
 
 /** An event of a commit that is not confirmed. */

@@ -96,12 +96,14 @@ export interface Batch {
   readonly schema: Uint32Array;
   readonly version: Float64Array;
   readonly occurredAt: Float64Array;
-  /** Payloads as UTF-8, joined by ",". One that was erased is `null`. */
+  /** Payloads as UTF-8, joined by ",". One that was {@link erased} is `null`. */
   readonly payloads: Uint8Array<ArrayBuffer>;
   /** For each event: where its payload begins in `payloads`. */
   readonly payloadAt: Uint32Array;
   /** Only of the events that have some, in order. */
   readonly extras?: readonly EventExtras[];
+  /** The events whose payloads were erased, in order; absent if there are none. */
+  readonly erased?: Uint32Array;
   /** Where there are holes. */
   readonly positions?: Float64Array;
   /** With `positions` of the log: the last one that the batch covers, of an event or of what is left out behind it. */
@@ -289,6 +291,8 @@ export type Notice =
   | QuestionNotice
   | { readonly kind: "status" }
   | { readonly kind: "parked" }
+  /** Payloads were erased: everything confirmed is to be folded again from the log as it now is. */
+  | { readonly kind: "erased" }
   | DurableNotice
   | SnapshotNotice
   | DamagedNotice
@@ -311,7 +315,9 @@ export type CoreDecision =
   | { readonly ask: true };
 
 /** An event of a parked commit, or one that it collided with (these are recorded). */
-export interface ParkedEvent extends QueuedEvent {
+export interface ParkedEvent extends Omit<QueuedEvent, "data"> {
+  /** JSON; absent if it was erased. */
+  readonly data?: string;
   readonly occurredAt: number;
   readonly commitId: string;
   readonly position?: number;
@@ -323,7 +329,7 @@ export interface ParkedInfo {
   readonly id: string;
   readonly occurredAt: number;
   readonly reason: ParkedReason;
-  readonly mine: readonly ParkedEvent[];
+  readonly mine: readonly (ParkedEvent & { readonly data: string })[];
   readonly theirs: readonly ParkedEvent[];
   readonly command?: CoreCommand;
 }

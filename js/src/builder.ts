@@ -34,6 +34,7 @@ export class Builder {
   /** Why folds could not be built in the background. */
   readonly #unbuilt = new Map<ConfirmedFold, TidelogError>();
   readonly #rebuilding = new Map<ConfirmedFold, Rebuilding>();
+  readonly #renewing = new Set<ConfirmedFold>();
   #behind = NOTHING;
 
   constructor(site: Site) {
@@ -100,6 +101,24 @@ export class Builder {
         this.#unbuilt.set(fold, coreErrorToTidelogError(thrown));
         tell();
       });
+    }
+  }
+
+  /** Folds again, in the background, what may hold payloads that were erased; what is shown stays until then. */
+  renewLater(): void {
+    const { mirror, isClosed, tell } = this.#site;
+    for (const old of mirror.outdated()) {
+      // One that is under way has begun anew by itself.
+      if (this.#renewing.has(old)) continue;
+      this.#renewing.add(old);
+      this.#unbuilt.delete(old);
+      this.build(old.fresh(), { old })
+        .catch((thrown: unknown) => {
+          if (isClosed()) return;
+          this.#unbuilt.set(old, coreErrorToTidelogError(thrown));
+          tell();
+        })
+        .finally(() => this.#renewing.delete(old));
     }
   }
 

@@ -21,6 +21,8 @@ export interface ConfirmedFold {
   release(): void;
   /** Takes a text of a snapshot in. Throws if it does not fit. */
   install(text: string): void;
+  /** A fold of the same with nothing in it. */
+  fresh(): ConfirmedFold;
   /** Forgets everything. */
   reset(): void;
   /** Starts on a snapshot of what is folded now. The steps between two yields are short. */
@@ -130,6 +132,10 @@ export class KindFold implements ConfirmedFold {
       this.streams.set(key, folded);
       if (unfolded) this.#installUnfolded(key, folded, unfolded);
     }
+  }
+
+  fresh(): KindFold {
+    return new KindFold(this.folder);
   }
 
   reset(): void {

@@ -9,6 +9,7 @@ import type {
   UncheckedStream,
 } from "./define.js";
 import { tidelogError } from "./errors.js";
+import { isReserved } from "./fold.js";
 import type { StandardSchemaV1 } from "./schema.js";
 import type { EventInfo, NamedEvent, Policy } from "./types.js";
 
@@ -37,6 +38,8 @@ export function checkStream(kind: string, options: UncheckedStream): StreamDefin
   const version = checkVersion(options.version, "version", wrong);
   const prefix = options.prefix ?? `${kind}.`;
   if (typeof prefix !== "string") wrong("prefix must be a string");
+  if (isReserved(prefix as string))
+    wrong("event types that begin with 'tidelog.' are a server's own");
   if (!("initial" in options)) wrong("initial is missing");
   const events = checkEvents(options.events, prefix as string, wrong);
   const stepOf = checkEvolve(options.evolve, events, wrong);

@@ -304,9 +304,15 @@ export class Engine {
     this.#buildLater();
   }
 
-  /** Builds what is behind in the background. */
+  /** Builds what is behind or outdated in the background. */
   #buildLater(): void {
-    if (this.#phase === "ready") this.builder.buildLater();
+    if (this.#phase !== "ready") return;
+    this.builder.buildLater();
+    this.builder.renewLater();
+  }
+
+  get #isBehind(): boolean {
+    return this.mirror.behind().length > 0 || this.mirror.outdated().length > 0;
   }
 
   /** A page that is hidden may never be seen again, so less is enough for a snapshot. */
@@ -452,13 +458,19 @@ export class Engine {
         break;
       case "reset":
         this.deciding.forget();
-        this.#reset = { reason: notice.reason };
+        // What was erased while the log was opened is nothing to tell: no state of before has been shown.
+        if (notice.reason !== "erased") this.#reset = { reason: notice.reason };
         this.#queueStale = true;
         this.mirror.reset(notice.after);
         break;
+      case "erased":
+        this.deciding.forget();
+        this.mirror.erased();
+        this.#buildLater();
+        break;
       case "status":
         // The way to the server may be open again.
-        if (this.mirror.behind().length > 0 && core.status().phase === "live") this.#buildLater();
+        if (this.#isBehind && core.status().phase === "live") this.#buildLater();
         this.saver.schedule();
         break;
     }

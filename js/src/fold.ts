@@ -36,6 +36,8 @@ export class Folded {
 /** What a definition does with events of one type. */
 export interface Step {
   readonly type: string;
+  /** The type is one of Tidelog's own: no fold is about it. */
+  readonly reserved: boolean;
   readonly known: EventDefinition | undefined;
   /** `undefined`: the code does not know the type. */
   readonly run: StepFunction | undefined;
@@ -71,7 +73,8 @@ export class Folder {
     const own = known?.type ?? ownText(type);
     const name = known?.name ?? (own.startsWith(prefix) ? own.slice(prefix.length) : own);
     const run = known || open ? stepOf(name) : undefined;
-    const made = { type: own, known, run, name: open ? name : undefined };
+    const reserved = isReserved(own);
+    const made = { type: own, reserved, known, run, name: open ? name : undefined };
     this.#steps.set(own, made);
     return made;
   }
@@ -83,13 +86,16 @@ export class Folder {
 
   /**
    * Folds `event`. One that is unknown or throws leaves the state as it was, counts as a version, and is
-   * noted in `unfolded` or reported (false).
+   * noted in `unfolded` or reported (false). Of one that was erased only the payload is unknown, and that is
+   * nobody's mistake; one of Tidelog's own is no more than a version.
    */
   fold(into: Folded, step: Step, event: RecordedEvent | NamedEvent): boolean {
     if (into.version === 0) into.createdAt = event.occurredAt;
     into.version = event.version;
+    if (step.reserved) return true;
     into.updatedAt = event.occurredAt;
     into.lastType = step.type;
+    if (event.erased) return true;
     const { known, run } = step;
     if (run === undefined || (known !== undefined && event.schema > known.version)) {
       into.unfolded ??= { stream: event.stream, type: event.type, schema: event.schema };
@@ -107,6 +113,14 @@ export class Folder {
       return false;
     }
   }
+}
+
+/** What the types of events begin with that only a server makes: they say what was erased, and that a stream is closed. */
+const RESERVED = "tidelog.";
+
+/** Is an event of this type one that only a server makes? */
+export function isReserved(type: string): boolean {
+  return type.startsWith(RESERVED);
 }
 
 /** The payload in its newest schema, as far as the definition goes. Throws what an upcaster throws. */

@@ -31,7 +31,7 @@ export class Mirror {
   position = 0;
   /** Confirmed positions taken in since the last reset. */
   folded = 0;
-  /** How often the log began anew. */
+  /** How often the log began anew, or lost payloads. */
   resets = 0;
   /** What the latest fold that threw said. */
   foldError: TidelogError | undefined;
@@ -40,6 +40,8 @@ export class Mirror {
   readonly #onUse: () => void;
   /** Follow the log. */
   readonly #attached = new Set<ConfirmedFold>();
+  /** Folds that may hold what was erased since: shown until others take their places, and never saved. */
+  readonly #outdated = new Set<ConfirmedFold>();
   #started = false;
   /** Where the log goes on, while no batch has come. */
   #start: number | undefined;
@@ -119,6 +121,20 @@ export class Mirror {
     return [...this.#attached];
   }
 
+  /** Folds that follow the log and are to be folded again. */
+  outdated(): readonly ConfirmedFold[] {
+    return [...this.#outdated];
+  }
+
+  /** Payloads were erased: what was folded, and what is being built, is to be folded again. */
+  erased(): void {
+    this.resets++;
+    for (const fold of this.#all()) {
+      if (this.#attached.has(fold)) this.#outdated.add(fold);
+      else fold.reset();
+    }
+  }
+
   unsaved(): UnsavedFold[] {
     return this.#all().flatMap(({ name, problem }) => (problem ? [{ name, problem }] : []));
   }
@@ -134,6 +150,7 @@ export class Mirror {
       this.#foldsChanged = true;
     }
     this.#attached.delete(old);
+    this.#outdated.delete(old);
     this.#attached.add(fold);
   }
 
@@ -279,6 +296,7 @@ export class Mirror {
       fold.restack();
     }
     this.#attached.clear();
+    this.#outdated.clear();
     for (const fold of this.#all()) this.#attached.add(fold);
     this.#foldsChanged = true;
   }

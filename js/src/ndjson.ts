@@ -1,6 +1,7 @@
 /**
  * Events as lines of JSON, the same as `tidelog export` and `tidelog import` of the server:
- * `{"stream","version","type","time","data","schema"?,"tags"?,"meta"?}`.
+ * `{"stream","version","type","time","data","schema"?,"tags"?,"meta"?}`. A line of an event whose payload was
+ * erased has `"erased":true` in place of `data`; it is for people and programs that read, and no import takes it.
  */
 import { payloadText } from "./batch.js";
 import type { Batch, ParkedEvent, QueuedEvent } from "./border.js";
@@ -28,6 +29,7 @@ export interface Line {
 export function batchToLines(batch: Batch, from: number, to: number): string {
   const names = batch.names.split("\n").map((name) => JSON.stringify(name));
   const extras = new Map(batch.extras?.map((each) => [each.event, each]));
+  const erased = new Set(batch.erased);
   let lines = "";
   for (let event = from; event < to; event++) {
     lines += toLine({
@@ -35,7 +37,7 @@ export function batchToLines(batch: Batch, from: number, to: number): string {
       version: batch.version[event],
       type: names[batch.type[event] ?? 0] ?? "",
       occurredAt: batch.occurredAt[event] ?? 0,
-      data: payloadText(batch, event, event + 1),
+      data: erased.has(event) ? undefined : payloadText(batch, event, event + 1),
       schema: batch.schema[event] ?? 1,
       tags: extras.get(event)?.tags,
       meta: extras.get(event)?.meta,
@@ -68,7 +70,8 @@ interface LineParts {
   /** As JSON. */
   readonly stream: string;
   readonly type: string;
-  readonly data: string;
+  /** `undefined`: it was erased. */
+  readonly data: string | undefined;
   readonly version: number | undefined;
   readonly occurredAt: number;
   readonly schema: number;
@@ -87,11 +90,12 @@ function toLine({
   meta,
 }: LineParts): string {
   const place = version === undefined ? "" : `,"version":${version}`;
+  const payload = data === undefined ? '"erased":true' : `"data":${data}`;
   const rest =
     (schema === 1 ? "" : `,"schema":${schema}`) +
     (tags && tags.length > 0 ? `,"tags":${JSON.stringify(tags)}` : "") +
     (meta && Object.keys(meta).length > 0 ? `,"meta":${JSON.stringify(meta)}` : "");
-  return `{"stream":${stream}${place},"type":${type},"time":"${timeToText(occurredAt)}","data":${data}${rest}}\n`;
+  return `{"stream":${stream}${place},"type":${type},"time":"${timeToText(occurredAt)}",${payload}${rest}}\n`;
 }
 
 /** RFC 3339 in UTC, to the millisecond; the nearest such time where it has no text. */
@@ -171,6 +175,7 @@ function parseAny(text: string): Line {
     throw new Error("it is not an object");
   }
   const { stream, version, type, time, schema = 1, tags, meta } = fields as Record<string, unknown>;
+  if ("erased" in fields) throw new Error("its payload was erased, so it cannot be imported");
   for (const name of Object.keys(fields)) {
     if (!FIELDS.has(name)) throw new Error(`${name} is not a field of an event`);
   }

@@ -3,7 +3,7 @@ import type { BatchReader } from "./batch.js";
 import type { FoldSnapshot } from "./border.js";
 import type { ConfirmedFold } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
-import { foldFailed, type Report, upcast } from "./fold.js";
+import { foldFailed, isReserved, type Report, upcast } from "./fold.js";
 import { Cell } from "./live.js";
 import { notPlain } from "./plain.js";
 import type { RecordedEvent } from "./types.js";
@@ -51,6 +51,7 @@ export class ProjectionFold implements ConfirmedFold {
   /** One event on top of a state. Total: what throws leaves the state as it was and is reported. */
   step(state: unknown, event: RecordedEvent): { readonly state: unknown; readonly threw: boolean } {
     const { projection, context } = this;
+    if (event.erased || isReserved(event.type)) return { state, threw: false };
     try {
       const known = context.definitionOf(event.stream)?.events.get(event.type);
       const old = known !== undefined && known.version > event.schema;
@@ -70,6 +71,10 @@ export class ProjectionFold implements ConfirmedFold {
     const stored = JSON.parse(text) as { readonly state?: unknown };
     if (!Object.hasOwn(stored, "state")) throw new Error("it is not the state of a projection");
     this.state = stored.state;
+  }
+
+  fresh(): ProjectionFold {
+    return new ProjectionFold(this.projection, this.context, this.never);
   }
 
   reset(): void {
@@ -98,11 +103,6 @@ export class ProjectionFold implements ConfirmedFold {
   unsave(whole: boolean): void {
     this.#unsaved = whole || this.#wasUnsaved || this.#unsaved;
   }
-}
-
-/** A fold of the same projection with nothing in it. */
-export function freshFold({ projection, context, never }: ProjectionFold): ProjectionFold {
-  return new ProjectionFold(projection, context, never);
 }
 
 /** A projection as a live value. */

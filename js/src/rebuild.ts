@@ -1,11 +1,11 @@
 /** Folding something from the log anew, beside the running fold. */
 import { aborted } from "./abort.js";
-import { KindFold } from "./confirmed.js";
+import type { KindFold } from "./confirmed.js";
 import type { Projection, StreamDefinition } from "./define.js";
 import type { Engine } from "./engine.js";
 import { tidelogError } from "./errors.js";
 import type { ProgressOptions } from "./log-types.js";
-import { freshFold, type ProjectionFold } from "./projections.js";
+import type { ProjectionFold } from "./projections.js";
 
 /** See `LogMembers.rebuild`. */
 export async function rebuild(
@@ -16,8 +16,7 @@ export async function rebuild(
   signal?.throwIfAborted();
   await engine.opened();
   const old = runningFold(engine, what);
-  const fold = old instanceof KindFold ? new KindFold(old.folder) : freshFold(old);
-  await engine.builder.build(fold, { old, signal, onProgress });
+  await engine.builder.build(old.fresh(), { old, signal, onProgress });
 }
 
 function runningFold(

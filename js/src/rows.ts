@@ -8,6 +8,7 @@ import type { KindFold } from "./confirmed.js";
 import type { StreamDefinition } from "./define.js";
 import type { Folded, Folder } from "./fold.js";
 import { callListener } from "./live.js";
+import { notPlain } from "./plain.js";
 import { LiveQuery, queryKey, type RowChange, type RowSource } from "./query.js";
 import type { QueueMirror } from "./queue.js";
 import type { Live, RecordedEvent, Row, RowQuery, UnfoldedStream } from "./types.js";
@@ -286,7 +287,7 @@ export class Rows implements RowSource {
     for (const [key, row] of old) {
       const fresh = this.#make(key);
       if (fresh === undefined) this.#made.delete(key);
-      else this.#made.set(key, sameRow(row, fresh) ? row : fresh);
+      else this.#made.set(key, sameContent(row, fresh) ? row : fresh);
     }
     const tellers: (() => void)[] = [];
     this.#watched();
@@ -365,8 +366,19 @@ function kept<T>(cache: Map<string, T>, key: string, make: () => T): T {
 }
 
 function sameRow(a: AnyRow, b: AnyRow): boolean {
+  return Object.is(a.state, b.state) && sameExceptState(a, b);
+}
+
+/** The same by value: where all was folded again, every state is another object. */
+function sameContent(a: AnyRow, b: AnyRow): boolean {
+  if (!sameExceptState(a, b)) return false;
+  if (Object.is(a.state, b.state)) return true;
+  const plain = notPlain(a.state) === undefined && notPlain(b.state) === undefined;
+  return plain && JSON.stringify(a.state) === JSON.stringify(b.state);
+}
+
+function sameExceptState(a: AnyRow, b: AnyRow): boolean {
   return (
-    Object.is(a.state, b.state) &&
     a.version === b.version &&
     a.sync === b.sync &&
     a.createdAt === b.createdAt &&

@@ -89,6 +89,7 @@ export class Saver {
       this.#host.openCore() === core &&
       mirror.position === position &&
       mirror.resets === resets &&
+      mirror.outdated().length === 0 &&
       !mirror.midBatch;
     const saved: ConfirmedFold[] = [];
     const snapshots: FoldSnapshot[] = [];

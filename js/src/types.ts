@@ -33,11 +33,14 @@ export interface EventInfo {
   /** Absent if it has none. */
   readonly tags?: readonly string[];
   readonly meta?: EventMeta;
+  /** Its payload was erased, everywhere: there is no `data`, and no fold is given the event. */
+  readonly erased?: true;
 }
 
 /** An event with its payload as it was written (no upcaster has touched it). */
 export interface RecordedEvent extends EventInfo {
-  readonly data: unknown;
+  /** Absent if it was {@link EventInfo.erased}. */
+  readonly data?: unknown;
 }
 
 /**
@@ -46,7 +49,7 @@ export interface RecordedEvent extends EventInfo {
  */
 export interface NamedEvent extends Omit<EventInfo, "actor"> {
   readonly name: string;
-  data: unknown;
+  data?: unknown;
   readonly actor: string | undefined;
 }
 

@@ -52,6 +52,9 @@ function inverseOf(
   history: readonly RecordedEvent[],
 ): RawEvent[] {
   const { stream, type } = event;
+  if (event.erased) {
+    throw tidelogError("nothing_to_undo", { commit, problem: `the payload of ${type} was erased` });
+  }
   const definition = engine.mirror.rows(kindOf(stream))?.definition;
   const known = definition?.events.get(type);
   const inverse = known?.inverse;

@@ -85,9 +85,9 @@ describe("rebuilding", () => {
     const told = vi.fn();
     log.rows(todo).subscribe(told);
     await log.rebuild(todo);
-    // The states are new objects, so the rows are; a row that nobody can tell apart would be the same.
-    expect(log.rows(todo).getSnapshot()).toEqual(before);
-    expect(told).toHaveBeenCalledTimes(1);
+    // The states are new objects, but nobody could tell them apart.
+    expect(log.rows(todo).getSnapshot()).toBe(before);
+    expect(told).not.toHaveBeenCalled();
   });
 
   it("folds a projection anew", async () => {

@@ -17,6 +17,7 @@ export interface Recorded {
     tags?: readonly string[];
     meta?: EventMeta;
     occurredAt?: number;
+    erased?: true;
   }[];
 }
 
@@ -32,6 +33,7 @@ export function toBatch(commits: readonly Recorded[], skip = 0): Batch {
   const extras: EventExtras[] = rows.flatMap(({ tags, meta }, event) =>
     tags || meta ? [{ event, ...(tags && { tags }), ...(meta && { meta }) }] : [],
   );
+  const erased = rows.flatMap((row, event) => (row.erased ? [event] : []));
   let end = 0;
   return {
     firstPosition: commits[0]?.first ?? 0,
@@ -50,7 +52,8 @@ export function toBatch(commits: readonly Recorded[], skip = 0): Batch {
     schema: Uint32Array.from(rows, (row) => row.schema),
     version: Float64Array.from(rows, (row) => row.version),
     occurredAt: Float64Array.from(rows, (row) => row.occurredAt ?? row.commit.occurredAt),
-    ...toPayloads(rows.map((row) => row.data)),
+    ...toPayloads(rows.map((row) => (row.erased ? "null" : row.data))),
+    ...(erased.length > 0 ? { erased: Uint32Array.from(erased) } : {}),
     ...(extras.length > 0 ? { extras } : {}),
   };
 }

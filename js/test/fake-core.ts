@@ -115,6 +115,27 @@ export class FakeDevice {
     );
   }
 
+  /** A server erases payloads, and so does this device. */
+  erase(stream: string, versions: readonly number[]): void {
+    const [redaction] = this.seed([
+      {
+        stream,
+        type: "tidelog.redacted",
+        data: { versions: versions.map((version) => [version, version]), reason: "asked for" },
+      },
+    ]);
+    for (const { events } of this.log) {
+      for (const event of events) {
+        if (event.stream === stream && versions.includes(event.version)) event.erased = true;
+      }
+    }
+    this.snapshots.clear();
+    this.heads = 0;
+    if (this.core === undefined || redaction === undefined) return;
+    this.core.notify({ kind: "batch", batch: toBatch([redaction]), settled: [] });
+    this.core.notify({ kind: "erased" });
+  }
+
   record(
     id: string,
     occurredAt: number,

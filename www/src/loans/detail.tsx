@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from "react";
 import type { PastView, RecordedEvent } from "tidelog";
-import { useRow } from "tidelog/react";
+import { useRow, useStatus } from "tidelog/react";
 import { plural } from "../shared/status.ts";
 import { application, splitName } from "./application.ts";
+import { erasureToWords } from "./erasure.ts";
 import { formatDate, formatMoney, formatTime } from "./format.ts";
 import { loans } from "./log.ts";
 import { select } from "./route.ts";
@@ -35,7 +36,9 @@ interface SelectedProps {
 function Selected({ applicationKey, past }: SelectedProps) {
   const today = useRow(loans, application, applicationKey);
   const row = past ? past.row(application, applicationKey) : today;
-  const { events: all, problem } = useHistory(applicationKey, today?.version ?? 0);
+  const { rebuilding } = useStatus(loans);
+  const edition = `${today?.version ?? 0} ${rebuilding.length > 0}`;
+  const { events: all, problem } = useHistory(applicationKey, edition);
   const events = past ? all?.filter(({ position = 0 }) => isBy(position, past)) : all;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
@@ -118,9 +121,16 @@ function HistoryTable({ events }: { events: readonly RecordedEvent[] }) {
 }
 
 function HistoryRow({ event }: { event: RecordedEvent }) {
-  const [activity, phase] = splitName(event.type);
+  const erasure = erasureToWords(event);
+  const [activity, phase] = erasure ? [erasure.what, ""] : splitName(event.type);
+  const kind = erasure ? "erasure" : activity.slice(0, 1);
   return (
-    <tr data-testid="history-row" data-type={event.type} data-kind={activity.slice(0, 1)}>
+    <tr
+      data-testid="history-row"
+      data-type={event.type}
+      data-kind={kind}
+      data-erased={event.erased}
+    >
       <td className="number">{event.version}</td>
       <td>
         <span className="activity">{activity}</span>
@@ -131,7 +141,11 @@ function HistoryRow({ event }: { event: RecordedEvent }) {
           {formatTime(event.occurredAt)}
         </time>
       </td>
-      <td>{resourceOf(event) ?? "—"}</td>
+      {event.erased || erasure ? (
+        <td className="note">{erasure ? erasure.reason : "Details erased"}</td>
+      ) : (
+        <td>{resourceOf(event) ?? "—"}</td>
+      )}
       <td className="number">{event.position ?? "pending"}</td>
     </tr>
   );
@@ -142,12 +156,12 @@ function resourceOf({ data }: RecordedEvent): string | undefined {
   return String(data.resource);
 }
 
-/** The history, read again when the stream has a new version. */
-function useHistory(key: string, version: number) {
+/** The history, read again when `edition` changes: the stream has a new version, or was folded again after an erasure. */
+function useHistory(key: string, edition: string) {
   const [history, setHistory] = useState<{ events?: readonly RecordedEvent[]; problem?: string }>(
     {},
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new version is a new history
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new edition is a new history
   useEffect(() => {
     let shown = true;
     loans
@@ -161,6 +175,6 @@ function useHistory(key: string, version: number) {
     return () => {
       shown = false;
     };
-  }, [key, version]);
+  }, [key, edition]);
   return history;
 }

@@ -4,7 +4,7 @@ import { useParked } from "tidelog/react";
 import { plural } from "../shared/status.ts";
 import { give, todos } from "./log.ts";
 import { todo } from "./todo.ts";
-import { authorToWords, conflictsToWords, eventsToSentences, titleAt } from "./words.ts";
+import { authorToWords, eventsToSentences, reasonToWords, titleAt } from "./words.ts";
 
 /** Commits that wait for a person: what each side did, and the ways out. */
 export function Conflicts() {
@@ -32,6 +32,8 @@ function Conflict({ commit }: { commit: ParkedCommit }) {
     authorToWords(event, todos.user),
   );
   const { id, reason } = commit;
+  /** Nothing can be written there any more. */
+  const closed = reason.cause === "stream_tombstoned";
   const resolve = (how: () => Receipt) => {
     setProblem("");
     give(how, setProblem);
@@ -43,24 +45,26 @@ function Conflict({ commit }: { commit: ParkedCommit }) {
         <Side heading="Yours" sentences={mine} />
         <Side heading="Theirs" sentences={theirs} />
       </div>
-      <p className="why">
-        {reason.code === "conflict" ? conflictsToWords(commit) : `Not accepted: ${reason.message}`}
-      </p>
+      <p className="why">{reasonToWords(commit)}</p>
       <div className="ways">
-        <button
-          type="button"
-          title="Decide again on the todo as it is now"
-          onClick={() => resolve(() => todos.parked.retry(id))}
-        >
-          Retry
-        </button>
-        <button
-          type="button"
-          title="Put your change on top of theirs"
-          onClick={() => resolve(() => todos.parked.rebase(id))}
-        >
-          Keep mine
-        </button>
+        {!closed && (
+          <>
+            <button
+              type="button"
+              title="Decide again on the todo as it is now"
+              onClick={() => resolve(() => todos.parked.retry(id))}
+            >
+              Retry
+            </button>
+            <button
+              type="button"
+              title="Put your change on top of theirs"
+              onClick={() => resolve(() => todos.parked.rebase(id))}
+            >
+              Keep mine
+            </button>
+          </>
+        )}
         <button
           type="button"
           title="Drop your change for good"

@@ -62,7 +62,7 @@ export const TodoItem = memo(function TodoItem({ row, onRefused }: TodoItemProps
         />
         {/* biome-ignore lint/a11y/noLabelWithoutControl: the TodoMVC app specification's markup */}
         <label data-testid="todo-title" onDoubleClick={() => setSeen(row.version)}>
-          {state.title}
+          {state.title === "" ? <em className="erased">Erased</em> : state.title}
         </label>
         {/* Named by attribute: the text of an item is its title and nothing else. */}
         <span className="sync" role="img" aria-label={SYNC_WORDS[sync]} title={SYNC_WORDS[sync]} />

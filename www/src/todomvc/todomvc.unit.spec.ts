@@ -2,7 +2,13 @@ import type { ParkedCommit, RecordedEvent } from "tidelog";
 import { describe, expect, test } from "vitest";
 import type { Todo } from "./todo.ts";
 import { byCreation, hashToFilter, rowsToView, type TodoRow } from "./view.ts";
-import { authorToWords, conflictsToWords, eventsToSentences, titleAt } from "./words.ts";
+import {
+  authorToWords,
+  conflictsToWords,
+  eventsToSentences,
+  reasonToWords,
+  titleAt,
+} from "./words.ts";
 
 function row(key: string, state: Partial<Todo> = {}, createdAt = 1): TodoRow {
   const common = { version: 1, sync: "synced", updatedAt: 1, lastType: "todo.added" } as const;
@@ -90,6 +96,28 @@ describe("a conflict in words", () => {
     expect(titleAt(history, 2)).toBe("Milk");
     expect(titleAt(history, 3)).toBe("Bread");
     expect(titleAt([], 1)).toBeUndefined();
+    const { data: _, ...gone } = event(3, "renamed", "Bread");
+    expect(titleAt([...history.slice(0, 2), { ...gone, erased: true }], 3)).toBe("Milk");
+  });
+
+  test("tells what was erased, and who closed a todo", () => {
+    const { data: _, ...gone } = event(2, "renamed", "Bread");
+    const closing = { ...event(4, "x"), type: "tidelog.tombstoned" };
+    const redaction = { ...event(3, "x"), type: "tidelog.redacted" };
+    const events = [{ ...gone, erased: true } as const, redaction, closing];
+    expect(eventsToSentences(events, "Milk", () => "Someone else")).toEqual([
+      "Someone else wrote something about “Milk” that was erased since.",
+      "Someone else erased what had been written about “Milk”.",
+      "Someone else closed “Milk” for good.",
+    ]);
+    const reason = {
+      code: "rejected",
+      cause: "stream_tombstoned",
+      message: "the stream is closed",
+      conflicts: [],
+    } as const;
+    const parked: ParkedCommit = { id: "c", reason, mine: [], theirs: [], occurredAt: 1 };
+    expect(reasonToWords(parked)).toContain("closed for good");
   });
 
   test("shows expected and actual version", () => {

@@ -4,6 +4,7 @@ import type { ParkedCommit, RecordedEvent } from "tidelog";
 /** What happened, as the end of a sentence that starts with who. */
 export function eventToWords(event: RecordedEvent, titleBefore: string | undefined): string {
   const what = titleBefore === undefined ? "this todo" : quote(titleBefore);
+  if (event.erased) return `wrote something about ${what} that was erased since`;
   switch (event.type) {
     case "todo.added":
       return `added ${quote(titleOf(event))}`;
@@ -15,6 +16,10 @@ export function eventToWords(event: RecordedEvent, titleBefore: string | undefin
       return `marked ${what} as not done`;
     case "todo.removed":
       return `removed ${what}`;
+    case "tidelog.redacted":
+      return `erased what had been written about ${what}`;
+    case "tidelog.tombstoned":
+      return `closed ${what} for good`;
     default:
       return `did something that this version of the app does not know (${event.type})`;
   }
@@ -29,7 +34,7 @@ export function eventsToSentences(
   let title = titleBefore;
   return events.map((event) => {
     const sentence = `${who(event)} ${eventToWords(event, title)}.`;
-    if (event.type === "todo.renamed" || event.type === "todo.added") title = titleOf(event);
+    if (givesTitle(event)) title = titleOf(event);
     return sentence;
   });
 }
@@ -44,9 +49,23 @@ export function titleAt(history: readonly RecordedEvent[], version: number): str
   let title: string | undefined;
   for (const event of history) {
     if (event.version > version) break;
-    if (event.type === "todo.renamed" || event.type === "todo.added") title = titleOf(event);
+    if (givesTitle(event)) title = titleOf(event);
   }
   return title;
+}
+
+function givesTitle({ type, erased }: RecordedEvent): boolean {
+  return !erased && (type === "todo.renamed" || type === "todo.added");
+}
+
+/** Why it waits for somebody. */
+export function reasonToWords(commit: ParkedCommit): string {
+  const { code, cause, message } = commit.reason;
+  if (code === "conflict") return conflictsToWords(commit);
+  if (cause === "stream_tombstoned") {
+    return "Not accepted: this todo was closed for good, and takes no more changes.";
+  }
+  return `Not accepted: ${message}`;
 }
 
 /** `Expected version 2, found version 3.` — nothing if versions are not the reason. */
