@@ -1,5 +1,6 @@
 //! The program `tidelog`.
 
+mod archive;
 mod backup;
 mod config;
 mod conformance;
@@ -40,6 +41,7 @@ Examples:
   tidelog verify --db tidelog.db
   tidelog backup --db tidelog.db -o backup-2026-01-31
   tidelog restore --db new.db backup-2026-01-31
+  tidelog archive --db tidelog.db todos --to s3://history/tidelog --before 2026-01-01
   tidelog stats --db tidelog.db
   tidelog tail --db tidelog.db --log todos
   tidelog openapi > openapi.json
@@ -59,6 +61,7 @@ enum Command {
     Openapi(openapi::Openapi),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Archive(archive::Archive),
     Stats(stats::Stats),
     Tail(tail::Tail),
     Conformance(conformance::Conformance),
@@ -80,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Openapi(openapi) => openapi.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
+        Command::Archive(archive) => archive.run(),
         Command::Stats(stats) => stats.run(),
         Command::Tail(tail) => tail.run(),
         Command::Conformance(conformance) => conformance.run(),

@@ -2,6 +2,7 @@
 
 mod admission;
 mod any;
+mod archive;
 mod candidate;
 mod error;
 mod heads;
@@ -17,6 +18,7 @@ mod stored;
 mod verify;
 
 pub use any::{AnyStore, StoreAddress};
+pub use archive::{Archive, ArchiveAddress, ArchiveError, Moved, Wanted};
 pub use candidate::Candidate;
 pub use error::StoreError;
 pub(crate) use keeping::Stats;
@@ -140,6 +142,16 @@ pub struct StreamRange {
     pub direction: Direction,
     /// How many events at most.
     pub limit: usize,
+}
+
+impl StreamRange {
+    /// The version it begins at, if this is the newest one.
+    fn begin(self, newest: Version) -> Version {
+        self.from.unwrap_or(match self.direction {
+            Direction::Forward => Version::new(1),
+            Direction::Backward => newest,
+        })
+    }
 }
 
 /// One event of a stream: the commit that holds it and its index there.

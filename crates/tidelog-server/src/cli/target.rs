@@ -1,7 +1,7 @@
 //! Which database a command is about.
 
 use super::Failure;
-use crate::store::{AnyStore, StoreAddress};
+use crate::store::{AnyStore, Archive, ArchiveAddress, StoreAddress};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -21,12 +21,22 @@ pub(super) struct Target {
         hide_env_values = true
     )]
     store: Option<StoreAddress>,
+    /// Where `tidelog archive` has moved the older history of its logs: a folder, or s3://bucket/folder.
+    ///
+    /// Every server and command of a database that has such logs needs it. For a bucket, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_REGION say who may, and AWS_ENDPOINT_URL where it is if not at Amazon (AWS_ALLOW_HTTP=true if that is not https).
+    #[arg(long, value_name = "URL", env = "TIDELOG_ARCHIVE")]
+    archive: Option<ArchiveAddress>,
 }
 
 impl Target {
     /// Opens the database; makes it if it is missing.
     pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
-        Ok(AnyStore::open(&self.address()?).await?)
+        let store = AnyStore::open(&self.address()?).await?;
+        match &self.archive {
+            None => Ok(store),
+            Some(address) => Ok(store.with_archive(archive(address)?)),
+        }
     }
 
     /// Opens the database if it is there: only `serve` and `import` make one.
@@ -40,6 +50,11 @@ impl Target {
         }
     }
 
+    /// The archive that was named.
+    pub(super) const fn archive(&self) -> Option<&ArchiveAddress> {
+        self.archive.as_ref()
+    }
+
     /// A file that was named on the command line goes before what may only be the environment's.
     fn address(&self) -> Result<StoreAddress, Failure> {
         let file = self.db.clone().map(StoreAddress::Sqlite);
@@ -49,4 +64,10 @@ impl Target {
             )
         })
     }
+}
+
+/// An archive that is there.
+pub(super) fn archive(address: &ArchiveAddress) -> Result<Archive, Failure> {
+    Archive::open(address)
+        .map_err(|error| Failure::Refused(format!("the archive {address}: {error}")))
 }

@@ -132,6 +132,13 @@ impl From<StoreError> for Problem {
                 let detail = format!("what is stored at position {position} is damaged");
                 unavailable("unavailable", detail).field("position", position.value())
             }
+            StoreError::ArchiveUnavailable { position, .. } => {
+                tracing::error!(%error, "the archive cannot be used");
+                let detail = format!(
+                    "the log's history from position {position} is in an archive that cannot be read now"
+                );
+                unavailable("archive_unavailable", detail).field("position", position.value())
+            }
             StoreError::Unavailable { detail } => {
                 tracing::error!(detail, "the database cannot be used");
                 unavailable("unavailable", error.to_string())

@@ -3,8 +3,8 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, Load, LogState, LogStore, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError,
-    StreamPage, StreamRange, Verified,
+    After, Archive, Load, LogState, LogStore, Moved, Page, PageCap, Push, Segment, SqliteStore,
+    Stats, StoreError, StreamPage, StreamRange, Verified, Wanted,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -118,6 +118,31 @@ impl AnyStore {
     /// Gives a log another name. `false`: there is a log of that name.
     pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
         either!(self, it => it.rename(log, name).await)
+    }
+
+    /// With the archive that runs of its logs are in, or go to.
+    #[must_use]
+    pub fn with_archive(self, archive: Archive) -> Self {
+        match self {
+            Self::Sqlite(it) => Self::Sqlite(it.with_archive(archive)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(it) => Self::Postgres(it.with_archive(archive)),
+        }
+    }
+
+    /// Moves runs of a log to the archive.
+    pub(crate) async fn archive(
+        &self,
+        log: &LogName,
+        wanted: Wanted,
+        done: impl FnMut(Position),
+    ) -> Result<Moved, StoreError> {
+        either!(self, it => it.archive(log, wanted, done).await)
+    }
+
+    /// Gives the space of what was archived back.
+    pub(crate) async fn shrink(&self) -> Result<(), StoreError> {
+        either!(self, it => it.shrink().await)
     }
 
     /// Removes a log and all it holds, if there is one.

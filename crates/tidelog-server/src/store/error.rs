@@ -55,6 +55,18 @@ pub enum StoreError {
         /// What the database said, for the server's own log.
         detail: String,
     },
+    /// It is in the archive, which cannot be read now.
+    #[error(
+        "the history of log {log} from position {position} is in an archive that cannot be read: {detail}"
+    )]
+    ArchiveUnavailable {
+        /// The log.
+        log: LogName,
+        /// The first position of the run that was asked for.
+        position: Position,
+        /// Why, and what to do, for who runs the server.
+        detail: String,
+    },
     /// What is stored is damaged.
     #[error("log {log} is damaged at position {position}: {detail}")]
     Damaged {

@@ -15,6 +15,7 @@
 //!
 //! Through a pooler only in session mode: LISTEN and prepared statements belong to a connection.
 
+mod archive;
 mod failure;
 mod group;
 mod guard;
@@ -26,6 +27,7 @@ mod schema;
 mod segments;
 mod verify;
 
+use super::archive::{self as shelved, Archive, Moved, Shelf, Wanted};
 use super::heads::Heads;
 use super::segment::Sealed;
 use super::{
@@ -76,6 +78,7 @@ pub struct PostgresStore {
     heads: Heads,
     /// Held by whoever encodes a segment: others wait and find it kept.
     sealing: Arc<Mutex<()>>,
+    archive: Option<Archive>,
 }
 
 impl PostgresStore {
@@ -106,7 +109,39 @@ impl PostgresStore {
             readers: pool(options, CONNECTIONS),
             heads,
             sealing: Arc::default(),
+            archive: None,
         })
+    }
+
+    /// With the archive that runs of its logs are in, or go to.
+    #[must_use]
+    pub fn with_archive(self, archive: Archive) -> Self {
+        let archive = Some(archive);
+        Self { archive, ..self }
+    }
+
+    /// Moves runs of a log to the archive, one after the other, and says of each up to where the log is archived by then. What
+    /// ends it in the middle loses nothing; the next call goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::ArchiveUnavailable`] without an archive, or if it cannot be reached; [`StoreError::Damaged`] for a log that is not
+    /// whole; [`StoreError::Unavailable`] if it was changed meanwhile.
+    pub async fn archive(
+        &self,
+        log: &LogName,
+        wanted: Wanted,
+        done: impl FnMut(Position),
+    ) -> Result<Moved, StoreError> {
+        shelved::archive(self, log, wanted, done).await
+    }
+
+    /// Gives the space of what was archived back: an SQLite file gets smaller, which takes as much space again meanwhile and keeps
+    /// writers waiting; PostgreSQL takes it for what is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] and [`StoreError::Unavailable`].
+    pub async fn shrink(&self) -> Result<(), StoreError> {
+        Shelf::shrink(self).await
     }
 }
 
@@ -116,6 +151,18 @@ impl PostgresStore {
         loop {
             match segments::kept(&self.readers, log, number).await {
                 Ok(kept) => return Ok(kept),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
+    }
+}
+
+impl PostgresStore {
+    async fn run_of(&self, log: &LogName, number: u64) -> Result<Option<shelved::Run>, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match archive::run_of(&self.readers, log, number).await {
+                Ok(run) => return Ok(run),
                 Err(failure) => patience.after(failure).await?,
             }
         }
@@ -176,13 +223,7 @@ impl LogStore for PostgresStore {
     }
 
     async fn page(&self, log: &LogName, after: After, cap: PageCap) -> Result<Page, StoreError> {
-        let mut patience = Patience::default();
-        loop {
-            match reader::page(&self.readers, log, after, cap).await {
-                Ok(page) => return Ok(page),
-                Err(failure) => patience.after(failure).await?,
-            }
-        }
+        shelved::page(self, log, after, cap).await
     }
 
     async fn stream(
@@ -191,18 +232,15 @@ impl LogStore for PostgresStore {
         stream: &StreamId,
         range: StreamRange,
     ) -> Result<StreamPage, StoreError> {
-        let mut patience = Patience::default();
-        loop {
-            match reader::stream(&self.readers, log, stream, range).await {
-                Ok(page) => return Ok(page),
-                Err(failure) => patience.after(failure).await?,
-            }
-        }
+        shelved::stream(self, log, stream, range).await
     }
 
     async fn segment(&self, log: &LogName, number: u64) -> Result<Option<Segment>, StoreError> {
         if let Some(kept) = self.kept(log, number).await? {
             return Ok(kept.segment());
+        }
+        if let Some(run) = self.run_of(log, number).await? {
+            return shelved::segment(self, log, run).await;
         }
         let _sealing = self.sealing.lock().await;
         if let Some(kept) = self.kept(log, number).await? {
@@ -219,7 +257,7 @@ impl LogStore for PostgresStore {
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
-        Ok(verify::verify(&self.readers, log).await?)
+        Ok(verify::verify(&self.readers, log, self.archive.as_ref()).await?)
     }
 
     fn watch(&self, log: &LogName) -> watch::Receiver<Position> {
@@ -232,6 +270,9 @@ impl LogStore for PostgresStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         schema::ready(&self.writers).await?;
+        if self.archive.is_none() {
+            archive::demand_none(&self.readers).await?;
+        }
         Ok(())
     }
 }

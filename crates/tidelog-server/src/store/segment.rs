@@ -5,7 +5,8 @@
 //! never changes. Its frames are in the format for the disk and about as large as what a device keeps, so they need not be merged
 //! there.
 
-use super::{After, LogStore, PageCap, StoreError, Stored};
+use super::archive::Row;
+use super::{After, LogStore, PageCap, StoreError, Stored, stored};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use tidelog_core::{ChainHash, Epoch, LogName, Position, Recorded, frame};
 /// How many positions lie between the ends of two segments, but for the rest of a commit.
 pub const SEGMENT_EVENTS: u64 = 16_384;
 /// How many bytes of stored frames a segment has at most. Events that are larger are read as fast by pulls.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// How much is read at once.
 const READ_BYTES: usize = 1024 * 1024;
 
@@ -57,7 +58,7 @@ pub const fn sealed(head: Position) -> u64 {
 }
 
 /// Which positions, whole commits aside, a segment covers: after the first, up to the second.
-fn bounds(number: u64) -> Option<(Position, Position)> {
+pub(super) fn bounds(number: u64) -> Option<(Position, Position)> {
     let end = number.checked_mul(SEGMENT_EVENTS)?;
     let begin = end.checked_sub(SEGMENT_EVENTS)?;
     Some((Position::new(begin), Position::new(end)))
@@ -99,6 +100,29 @@ pub(super) async fn build<S: LogStore>(
     sealed.map_err(|error| StoreError::Unavailable {
         detail: format!("a segment could not be encoded: {error}"),
     })
+}
+
+/// Encodes a run of rows as a segment is, whatever its length.
+pub(super) fn encode(log: &LogName, epoch: Epoch, rows: &[Row]) -> Result<Arc<[u8]>, StoreError> {
+    let mut run = Run::default();
+    for row in rows {
+        let (stored, chain_before) = stored::decode(log, row.first, row.chain, &row.frame)?;
+        if run.commits.is_empty() {
+            run.chain_before = chain_before;
+        }
+        run.bytes += stored.bytes;
+        run.lengths.push(stored.bytes);
+        run.commits.push(stored.recorded);
+    }
+    match run.encode(epoch) {
+        Ok(Some(Sealed::Segment(segment))) => Ok(segment.gzip),
+        encoded => Err(StoreError::Unavailable {
+            detail: format!(
+                "a run could not be encoded: {:?}",
+                encoded.map(|_| "it is empty")
+            ),
+        }),
+    }
 }
 
 /// The commits of a segment.

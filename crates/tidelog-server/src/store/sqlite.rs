@@ -6,6 +6,7 @@
 //!
 //! Nothing is kept in memory between transactions, so other processes (`tidelog import`) may write to the same file.
 
+mod archive;
 mod keeping;
 mod ledger;
 mod reader;
@@ -15,6 +16,7 @@ mod segments;
 mod verify;
 mod writer;
 
+use super::archive::{self as shelved, Archive, Moved, Shelf, Wanted};
 use super::heads::Heads;
 use super::{
     After, Load, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage,
@@ -44,6 +46,7 @@ pub struct SqliteStore {
     heads: Heads,
     /// Held by whoever encodes a segment: others wait and find it kept.
     sealing: Arc<Mutex<()>>,
+    archive: Option<Archive>,
 }
 
 impl SqliteStore {
@@ -73,7 +76,39 @@ impl SqliteStore {
             readers: Arc::new(Readers::new(path)),
             heads,
             sealing: Arc::default(),
+            archive: None,
         })
+    }
+
+    /// With the archive that runs of its logs are in, or go to.
+    #[must_use]
+    pub fn with_archive(self, archive: Archive) -> Self {
+        let archive = Some(archive);
+        Self { archive, ..self }
+    }
+
+    /// Moves runs of a log to the archive, one after the other, and says of each up to where the log is archived by then. What
+    /// ends it in the middle loses nothing; the next call goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::ArchiveUnavailable`] without an archive, or if it cannot be reached; [`StoreError::Damaged`] for a log that is not
+    /// whole; [`StoreError::Unavailable`] if it was changed meanwhile.
+    pub async fn archive(
+        &self,
+        log: &LogName,
+        wanted: Wanted,
+        done: impl FnMut(Position),
+    ) -> Result<Moved, StoreError> {
+        shelved::archive(self, log, wanted, done).await
+    }
+
+    /// Gives the space of what was archived back: an SQLite file gets smaller, which takes as much space again meanwhile and keeps
+    /// writers waiting; PostgreSQL takes it for what is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] and [`StoreError::Unavailable`].
+    pub async fn shrink(&self) -> Result<(), StoreError> {
+        Shelf::shrink(self).await
     }
 
     /// Runs a read on a connection of its own, away from the async threads.
@@ -110,9 +145,7 @@ impl LogStore for SqliteStore {
     }
 
     async fn page(&self, log: &LogName, after: After, cap: PageCap) -> Result<Page, StoreError> {
-        let log = log.clone();
-        self.read(move |connection| reader::page(connection, &log, after, cap))
-            .await
+        shelved::page(self, log, after, cap).await
     }
 
     async fn stream(
@@ -121,9 +154,7 @@ impl LogStore for SqliteStore {
         stream: &StreamId,
         range: StreamRange,
     ) -> Result<StreamPage, StoreError> {
-        let (log, stream) = (log.clone(), stream.clone());
-        self.read(move |connection| reader::stream(connection, &log, &stream, range))
-            .await
+        shelved::stream(self, log, stream, range).await
     }
 
     async fn segment(&self, log: &LogName, number: u64) -> Result<Option<Segment>, StoreError> {
@@ -133,6 +164,11 @@ impl LogStore for SqliteStore {
         };
         if let Some(kept) = kept().await? {
             return Ok(kept.segment());
+        }
+        let name = log.clone();
+        let run = self.read(move |connection| archive::run_of(connection, &name, number));
+        if let Some(run) = run.await? {
+            return shelved::segment(self, log, run).await;
         }
         let _sealing = self.sealing.lock().await;
         if let Some(kept) = kept().await? {
@@ -151,8 +187,10 @@ impl LogStore for SqliteStore {
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
-        let log = log.clone();
-        self.read(move |connection| verify::verify(connection, &log))
+        let (log, archive) = (log.clone(), self.archive.clone());
+        // The walk waits for runs of the archive on its own thread.
+        let waits = tokio::runtime::Handle::current();
+        self.read(move |connection| verify::verify(connection, &log, archive.as_ref(), &waits))
             .await
     }
 
@@ -166,9 +204,14 @@ impl LogStore for SqliteStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.writer.ready()?;
-        self.read(|connection| {
+        let has_archive = self.archive.is_some();
+        self.read(move |connection| {
             connection.query_row("SELECT count(*) FROM logs", [], |_| Ok(()))?;
-            schema::demand_layout(connection)
+            schema::demand_layout(connection)?;
+            match has_archive {
+                true => Ok(()),
+                false => archive::demand_none(connection),
+            }
         })
         .await
     }

@@ -1,4 +1,7 @@
 //! Stored frames as values, and what readers make of them.
+//!
+//! In the place of a frame that is in the archive there is a *stub*: a zero byte, which begins no frame, and the versions that
+//! the commit has, as JSON. An own commit that is sent again is answered with them.
 
 use super::{Direction, Page, PageCap, StoreError, Stored, StreamEvent, StreamPage, StreamRange};
 use crate::store::LogState;
@@ -22,6 +25,9 @@ pub(super) fn decode(
         position,
         detail,
     };
+    if is_stub(bytes) {
+        return Err(damaged("it was archived while it was read".into()));
+    }
     let frame = frame::decode(bytes).map_err(|error| damaged(error.to_string()))?;
     let frame::Body::Recorded(mut commits) = frame.body else {
         return Err(damaged("the stored frame is a local one".into()));
@@ -48,6 +54,12 @@ pub(super) fn decode(
 
 /// The versions that a stored commit has. Its frame is not checked for more.
 pub(super) fn versions(first: Position, bytes: &[u8]) -> Result<Vec<StreamVersions>, StoreError> {
+    if let Some((0, json)) = bytes.split_first() {
+        return from_stub(json).ok_or_else(|| {
+            let detail = format!("the commit archived at position {first} is damaged");
+            StoreError::Unavailable { detail }
+        });
+    }
     match frame::decode(bytes).map(|frame| frame.body) {
         Ok(frame::Body::Recorded(commits)) => Ok(commits
             .into_iter()
@@ -59,6 +71,34 @@ pub(super) fn versions(first: Position, bytes: &[u8]) -> Result<Vec<StreamVersio
             Err(StoreError::Unavailable { detail })
         }
     }
+}
+
+/// Is it what stands for a frame that is in the archive?
+pub(super) fn is_stub(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&0)
+}
+
+/// What stands for the frame of a commit that has these versions.
+pub(super) fn stub(versions: &[StreamVersions]) -> Vec<u8> {
+    let all: Vec<(&str, u64, u64)> = versions
+        .iter()
+        .map(|one| (one.stream.as_str(), one.first.value(), one.last.value()))
+        .collect();
+    let mut bytes = vec![0];
+    bytes.extend(serde_json::json!(all).to_string().into_bytes());
+    bytes
+}
+
+fn from_stub(json: &[u8]) -> Option<Vec<StreamVersions>> {
+    let all: Vec<(String, u64, u64)> = serde_json::from_slice(json).ok()?;
+    let versions = all.into_iter().map(|(stream, first, last)| {
+        Some(StreamVersions {
+            stream: StreamId::new(&stream).ok()?,
+            first: Version::new(first),
+            last: Version::new(last),
+        })
+    });
+    versions.collect()
 }
 
 /// A page that is being filled.
@@ -98,6 +138,29 @@ impl Filling {
         true
     }
 
+    /// How many commits it holds.
+    pub(super) const fn len(&self) -> usize {
+        self.page.commits.len()
+    }
+
+    /// What it has room for; `None` if that is nothing.
+    pub(super) fn room(&self) -> Option<PageCap> {
+        let bytes = self.cap.bytes.checked_sub(self.bytes)?;
+        let events = self.cap.events.checked_sub(self.events)?;
+        (bytes > 0 && events > 0).then_some(PageCap { bytes, events })
+    }
+
+    /// Is this the same history, not before what the page is of?
+    pub(super) fn is_of(&self, state: LogState) -> bool {
+        let before = self.page.state;
+        state.epoch == before.epoch && state.head.position >= before.head.position
+    }
+
+    /// The log as it is by now.
+    pub(super) const fn now(&mut self, state: LogState) {
+        self.page.state = state;
+    }
+
     pub(super) fn done(self) -> Page {
         self.page
     }
@@ -115,26 +178,17 @@ pub(super) struct Reading<'a> {
 impl<'a> Reading<'a> {
     /// `version` is the newest one.
     pub(super) fn new(stream: &'a StreamId, range: StreamRange, version: Version) -> Self {
-        let from = range.from.unwrap_or(match range.direction {
-            Direction::Forward => Version::new(1),
-            Direction::Backward => version,
-        });
         let events = Vec::new();
         Self {
             stream,
             range,
-            from,
+            from: range.begin(version),
             page: StreamPage { version, events },
         }
     }
 
-    /// The version it begins at.
-    pub(super) const fn from(&self) -> Version {
-        self.from
-    }
-
     /// How many events may still come.
-    pub(super) fn room(&self) -> usize {
+    fn room(&self) -> usize {
         self.range.limit.saturating_sub(self.page.events.len())
     }
 

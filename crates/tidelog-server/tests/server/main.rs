@@ -15,6 +15,7 @@
 
 mod access;
 mod admission;
+mod archive;
 mod caps;
 mod cli;
 #[cfg(feature = "postgres")]
@@ -33,6 +34,8 @@ mod pull;
 mod readiness;
 mod rights;
 mod running;
+#[cfg(feature = "s3")]
+mod s3;
 mod schemas;
 mod security;
 mod segments;

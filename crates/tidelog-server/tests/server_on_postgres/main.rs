@@ -15,6 +15,8 @@
 mod access;
 #[path = "../server/admission.rs"]
 mod admission;
+#[path = "../server/archive.rs"]
+mod archive;
 #[path = "../server/caps.rs"]
 mod caps;
 #[path = "../cluster/mod.rs"]

@@ -9,6 +9,8 @@
 #[cfg(feature = "postgres")]
 #[path = "../cluster/mod.rs"]
 mod cluster;
+#[macro_use]
+mod archive;
 mod commits;
 #[macro_use]
 mod suite;

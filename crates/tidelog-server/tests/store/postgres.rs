@@ -7,7 +7,9 @@ use crate::suite::{Database, verify_all};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidelog_core::{Position, Version};
-use tidelog_server::store::{After, Direction, LogStore, PostgresStore, StoreError, StreamRange};
+use tidelog_server::store::{
+    After, Archive, Direction, LogStore, Moved, PostgresStore, StoreError, StreamRange, Wanted,
+};
 
 /// A database in the cluster of this test process. Each handle has connections of its own, as another process would.
 struct Fresh(cluster::Database);
@@ -24,9 +26,39 @@ impl Database for Fresh {
             .await
             .expect("a store")
     }
+
+    fn shelved(store: PostgresStore, archive: Archive) -> PostgresStore {
+        store.with_archive(archive)
+    }
+
+    async fn archive(
+        store: &PostgresStore,
+        name: &str,
+        wanted: Wanted,
+    ) -> Result<Moved, StoreError> {
+        store.archive(&log(name), wanted, |_| ()).await
+    }
+
+    async fn shrink(store: &PostgresStore) {
+        store.shrink().await.expect("vacuumed");
+    }
+
+    fn runs(&self) -> u64 {
+        let runs = self.0.sql("SELECT count(*) FROM tidelog.archived");
+        runs.parse().expect("a number")
+    }
+
+    fn announce(&self, names: &[&str]) {
+        for name in names {
+            self.0.sql(&format!(
+                "INSERT INTO tidelog.strays VALUES ('{name}', false)"
+            ));
+        }
+    }
 }
 
 store_suite!(Fresh);
+archive_suite!(Fresh);
 
 /// A database with the log `a` and a handle on it.
 async fn with_log() -> (Fresh, PostgresStore) {
@@ -58,7 +90,7 @@ async fn a_database_of_an_older_build_gets_what_is_new() {
     drop(store);
     database
         .0
-        .sql("DROP TABLE tidelog.segments; UPDATE tidelog.layout SET layout = 1");
+        .sql("DROP TABLE tidelog.segments, tidelog.archived, tidelog.strays; UPDATE tidelog.layout SET layout = 1");
     let store = database.open().await;
     store.state(&log("a")).await.expect("the log");
     assert_eq!(store.segment(&log("a"), 1).await, Ok(None));

@@ -4,7 +4,7 @@ use crate::commits::{commit, event, log, push};
 use crate::suite::Database;
 use tempfile::TempDir;
 use tidelog_core::Position;
-use tidelog_server::store::{LogStore, Options, SqliteStore, StoreError};
+use tidelog_server::store::{Archive, LogStore, Moved, Options, SqliteStore, StoreError, Wanted};
 
 /// A file in a folder of its own. Each handle has a writer of its own, as another process would.
 struct File(TempDir);
@@ -19,9 +19,43 @@ impl Database for File {
     async fn open(&self) -> SqliteStore {
         SqliteStore::open(self.0.path().join("a.db")).expect("a store")
     }
+
+    fn shelved(store: SqliteStore, archive: Archive) -> SqliteStore {
+        store.with_archive(archive)
+    }
+
+    async fn archive(store: &SqliteStore, name: &str, wanted: Wanted) -> Result<Moved, StoreError> {
+        store.archive(&log(name), wanted, |_| ()).await
+    }
+
+    async fn shrink(store: &SqliteStore) {
+        store.shrink().await.expect("smaller");
+    }
+
+    fn runs(&self) -> u64 {
+        let count = self
+            .file()
+            .query_row("SELECT count(*) FROM archived", [], |row| row.get(0));
+        count.map(i64::cast_unsigned).expect("a number")
+    }
+
+    fn announce(&self, names: &[&str]) {
+        for name in names {
+            self.file()
+                .execute("INSERT INTO strays VALUES (?1, 0)", [name])
+                .expect("noted");
+        }
+    }
+}
+
+impl File {
+    fn file(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.0.path().join("a.db")).expect("the file")
+    }
 }
 
 store_suite!(File);
+archive_suite!(File);
 
 #[tokio::test]
 async fn a_full_disk_stores_nothing_of_a_push_and_smaller_ones_go_on() {
@@ -74,7 +108,7 @@ async fn a_file_of_an_older_build_gets_what_is_new() {
     store.create(&log("a")).await.expect("a log");
     drop(store);
     rusqlite::Connection::open(&path)
-        .and_then(|file| file.execute_batch("DROP TABLE segments; PRAGMA user_version = 1"))
+        .and_then(|file| file.execute_batch("DROP TABLE segments; DROP TABLE archived; DROP TABLE strays; PRAGMA user_version = 1"))
         .expect("the layout of before");
     let store = SqliteStore::open(&path).expect("a store");
     store.state(&log("a")).await.expect("the log");

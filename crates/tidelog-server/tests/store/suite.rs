@@ -19,8 +19,8 @@ use tidelog_core::{
     Seq, Version, frame,
 };
 use tidelog_server::store::{
-    After, Candidate, Direction, LogStore, Numbering, Page, PageCap, Push, SEGMENT_EVENTS, Segment,
-    StoreError, StreamPage, StreamRange,
+    After, Archive, Candidate, Direction, LogStore, Moved, Numbering, Page, PageCap, Push,
+    SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Wanted,
 };
 
 /// A database that nobody else uses.
@@ -33,6 +33,25 @@ pub(crate) trait Database: Send + Sync + Sized + 'static {
 
     /// Another handle on it.
     fn open(&self) -> impl Future<Output = Self::Store> + Send;
+
+    /// A handle that has this archive.
+    fn shelved(store: Self::Store, archive: Archive) -> Self::Store;
+
+    /// Moves runs of a log to the archive of the handle.
+    fn archive(
+        store: &Self::Store,
+        name: &str,
+        wanted: Wanted,
+    ) -> impl Future<Output = Result<Moved, StoreError>>;
+
+    /// Gives the space of what was moved back.
+    fn shrink(store: &Self::Store) -> impl Future<Output = ()>;
+
+    /// How many objects are recorded.
+    fn runs(&self) -> u64;
+
+    /// Notes objects as a run does that puts them and ends before they are recorded.
+    fn announce(&self, names: &[&str]);
 }
 
 /// The logs that a case may make.

@@ -114,6 +114,11 @@ pub(crate) const CODES: &[Code] = &[
         "send again after Retry-After seconds",
     ),
     code(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "archive_unavailable",
+        "send again after Retry-After seconds: the history asked for is elsewhere, and what is new can be read",
+    ),
+    code(
         StatusCode::INSUFFICIENT_STORAGE,
         "storage_full",
         "send again later",

@@ -57,6 +57,18 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// What is read again is another by then.
+    pub(super) fn again(detail: &str) -> Self {
+        Self {
+            error: StoreError::Unavailable {
+                detail: detail.into(),
+            },
+            passes: true,
+        }
+    }
+}
+
 /// Does what this SQLSTATE says pass by itself?
 fn passes(code: &str) -> bool {
     matches!(

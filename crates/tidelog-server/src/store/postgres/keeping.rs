@@ -129,6 +129,9 @@ FROM tidelog.logs AS l CROSS JOIN LATERAL (
             "DELETE FROM tidelog.commits WHERE log = $1",
             "DELETE FROM tidelog.replicas WHERE log = $1",
             "DELETE FROM tidelog.segments WHERE log = $1",
+            "INSERT INTO tidelog.strays (name, doomed)
+             SELECT name, true FROM tidelog.archived WHERE log = $1",
+            "DELETE FROM tidelog.archived WHERE log = $1",
             "DELETE FROM tidelog.logs WHERE id = $1",
         ] {
             sqlx::query(sql)

@@ -1,26 +1,26 @@
 //! Reading: first where the log or the stream ends, then what lies before that end. So an answer sees one moment, without a
 //! transaction: nothing at or below an end that was read ever changes.
 
+use super::archive;
 use super::failure::Failure;
 use super::held::{self, bytes, number, to_sql};
+use crate::store::archive::{Paged, Place as StreamPlace};
 use crate::store::place::Place;
-use crate::store::stored::{self, Filling, Reading};
-use crate::store::{
-    After, Direction, LogState, Page, PageCap, StoreError, Stored, StreamPage, StreamRange,
-};
+use crate::store::stored::{self, Filling};
+use crate::store::{After, Direction, LogState, PageCap, StoreError, Stored, StreamRange};
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 use tidelog_core::{ChainHash, LogName, Position, StreamId, Version};
 
 /// How many commits a page holds at most: PostgreSQL adds up their bytes before it sends any.
-const PAGE_COMMITS: u64 = 4_096;
+pub(super) const PAGE_COMMITS: usize = 4_096;
 
 pub(super) async fn state(pool: &PgPool, log: &LogName) -> Result<LogState, Failure> {
     Ok(row(pool, log).await?.1)
 }
 
 /// A log's id and state.
-async fn row(pool: &PgPool, log: &LogName) -> Result<(i64, LogState), Failure> {
+pub(super) async fn row(pool: &PgPool, log: &LogName) -> Result<(i64, LogState), Failure> {
     let sql = "SELECT id, epoch, head, chain FROM tidelog.logs WHERE name = $1";
     let row = sqlx::query(sql)
         .bind(log.as_str())
@@ -39,12 +39,19 @@ pub(super) async fn page(
     log: &LogName,
     after: After,
     cap: PageCap,
-) -> Result<Page, Failure> {
+) -> Result<Paged, Failure> {
     let (id, state) = row(pool, log).await?;
     let place = Place::of(state, after)?;
     let mut page = Filling::new(state, cap);
     if place.position() == state.head.position {
-        return Ok(page.done());
+        return Ok(Paged::Here(page.done()));
+    }
+    let next = place.position().next();
+    if let Some(run) = archive::run_at(pool, id, next).await? {
+        if let Some(position) = place.to_look_up() {
+            place.confirm(state, chain_at(pool, id, position).await?)?;
+        }
+        return Ok(Paged::Archived(state, next, run));
     }
     // Reading begins with the commit that holds the next position.
     let sql = "
@@ -60,14 +67,14 @@ SELECT first, chain, frame FROM (
 ) AS summed WHERE before <= $4 ORDER BY first";
     let rows = sqlx::query(sql)
         .bind(id)
-        .bind(to_sql(place.position().next().value()))
+        .bind(to_sql(next.value()))
         .bind(to_sql(state.head.position.value()))
         .bind(i64::try_from(cap.bytes).unwrap_or(i64::MAX))
-        .bind(to_sql(cap.events.clamp(1, PAGE_COMMITS)))
+        .bind(to_sql(cap.events.clamp(1, PAGE_COMMITS as u64)))
         .fetch_all(pool)
         .await?;
     if rows.is_empty() {
-        let (position, detail) = (place.position().next(), "no commit holds it".into());
+        let (position, detail) = (next, "no commit holds it".into());
         let log = log.clone();
         return Err(StoreError::Damaged {
             log,
@@ -78,17 +85,45 @@ SELECT first, chain, frame FROM (
     }
     for row in &rows {
         let first = Position::new(number(row, "first")?);
+        if is_archived(row)? {
+            return Err(Failure::again("a run was archived while it was read"));
+        }
         let (stored, chain_before) = commit(log, row, first)?;
-        if first <= place.position().next() && place.to_look_up().is_some() {
+        if first <= next && place.to_look_up().is_some() {
             // The next commit knows the chain hash at the cursor, unless the cursor is inside of it.
-            let there = (first == place.position().next()).then_some(chain_before);
+            let there = (first == next).then_some(chain_before);
             place.confirm(state, there)?;
         }
         if !page.push((stored, chain_before)) {
             break;
         }
     }
-    Ok(page.done())
+    Ok(Paged::Here(page.done()))
+}
+
+/// The chain hash at a position; `None` if no commit ends there.
+async fn chain_at(
+    pool: &PgPool,
+    log: i64,
+    position: Position,
+) -> Result<Option<ChainHash>, Failure> {
+    let sql = "SELECT last, chain FROM tidelog.commits WHERE log = $1 AND first <= $2
+               ORDER BY first DESC LIMIT 1";
+    let found = sqlx::query(sql)
+        .bind(log)
+        .bind(to_sql(position.value()))
+        .fetch_optional(pool)
+        .await?;
+    match found {
+        Some(row) if number(&row, "last")? == position.value() => {
+            Ok(Some(ChainHash::from_bytes(bytes(&row, "chain")?)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn is_archived(row: &PgRow) -> Result<bool, Failure> {
+    Ok(stored::is_stub(row.try_get("frame")?))
 }
 
 /// The columns `chain` and `frame` of a commit's row, and the chain hash before it.
@@ -97,12 +132,13 @@ fn commit(log: &LogName, row: &PgRow, first: Position) -> Result<(Stored, ChainH
     Ok(stored::decode(log, first, chain, row.try_get("frame")?)?)
 }
 
+/// The newest version of a stream, and the commits that hold the events asked for.
 pub(super) async fn stream(
     pool: &PgPool,
     log: &LogName,
     stream: &StreamId,
     range: StreamRange,
-) -> Result<StreamPage, Failure> {
+) -> Result<(Version, Vec<StreamPlace>), Failure> {
     let sql = "SELECT l.id, s.id AS stream, s.version FROM tidelog.logs AS l
                LEFT JOIN tidelog.streams AS s ON s.log = l.id AND s.name = $2 WHERE l.name = $1";
     let found = sqlx::query(sql)
@@ -112,12 +148,11 @@ pub(super) async fn stream(
         .await?
         .ok_or_else(|| unknown(log))?;
     let Some(id) = found.try_get::<Option<i64>, _>("stream")? else {
-        return Ok(Reading::new(stream, range, Version::NONE).done());
+        return Ok((Version::NONE, Vec::new()));
     };
     let version = Version::new(number(&found, "version")?);
-    let mut reading = Reading::new(stream, range, version);
     if range.limit == 0 {
-        return Ok(reading.done());
+        return Ok((version, Vec::new()));
     }
     let sql = match range.direction {
         Direction::Forward => FORWARD,
@@ -126,16 +161,20 @@ pub(super) async fn stream(
     let rows = sqlx::query(sql)
         .bind(found.try_get::<i64, _>("id")?)
         .bind(id)
-        .bind(to_sql(reading.from().value()))
+        .bind(to_sql(range.begin(version).value()))
         .bind(i64::try_from(range.limit).unwrap_or(i64::MAX))
         .bind(to_sql(version.value()))
         .fetch_all(pool)
         .await?;
-    for row in &rows {
-        let (stored, _) = commit(log, row, Position::new(number(row, "position")?))?;
-        reading.push(stored.recorded);
-    }
-    Ok(reading.done())
+    let places = rows.iter().map(|row| {
+        let position = Position::new(number(row, "position")?);
+        if is_archived(row)? {
+            return Ok(StreamPlace::Archived(position));
+        }
+        let (stored, _) = commit(log, row, position)?;
+        Ok(StreamPlace::Here(stored.recorded))
+    });
+    Ok((version, places.collect::<Result<_, Failure>>()?))
 }
 
 /// The commits of a stream that hold the next events up to its newest version, as many as are needed for the limit.

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
 
 /// The newest layout that this build reads.
-pub(super) const LAYOUT: i64 = 2;
+pub(super) const LAYOUT: i64 = 3;
 /// `TIDE`, `LAYO`: whoever makes or changes the layout holds this advisory lock.
 const LAYOUT_LOCK: i64 = 0x5449_4445_4c41_594f;
 
@@ -97,6 +97,26 @@ CREATE TABLE tidelog.segments (
 ALTER TABLE tidelog.segments ALTER COLUMN gzip SET STORAGE EXTERNAL;
 ";
 
+/// Layout 3: runs whose frames are in the archive, and objects that may be there without being a run's. Those that are doomed are removed,
+/// and can be a run's no more.
+const LAYOUT_3: &str = r#"
+CREATE TABLE tidelog.archived (
+  log        bigint NOT NULL,
+  number     bigint NOT NULL,
+  first      bigint NOT NULL,
+  last       bigint NOT NULL,
+  name       text COLLATE "C" NOT NULL UNIQUE,
+  sha256     bytea NOT NULL,
+  bytes      bigint NOT NULL,
+  is_segment boolean NOT NULL,
+  PRIMARY KEY (log, first)
+);
+CREATE TABLE tidelog.strays (
+  name   text COLLATE "C" PRIMARY KEY,
+  doomed boolean NOT NULL
+);
+"#;
+
 /// Makes the tables that a database does not have yet; refuses one of a newer build.
 pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| Failure::from(error).error;
@@ -126,8 +146,9 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
         .await
         .map_err(failed)?;
     let missing = match layout(&mut transaction).await.map_err(failed)? {
-        None => &[LAYOUT_1, LAYOUT_2][..],
-        Some(1) => &[LAYOUT_2],
+        None => &[LAYOUT_1, LAYOUT_2, LAYOUT_3][..],
+        Some(1) => &[LAYOUT_2, LAYOUT_3],
+        Some(2) => &[LAYOUT_3],
         // Somebody else was quicker.
         Some(LAYOUT) => &[],
         Some(found) => {

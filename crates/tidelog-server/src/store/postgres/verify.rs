@@ -1,9 +1,11 @@
 //! Feeds a log's rows to the check that all databases share, some at a time.
 
+use super::archive;
 use super::failure::Failure;
 use super::held::{bytes, number, small, state, to_sql};
-use crate::store::StoreError;
+use crate::store::archive::{Archive, Frames, lost};
 use crate::store::verify::{CommitRow, Verified, Walk};
+use crate::store::{StoreError, stored};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +17,14 @@ use tidelog_core::{
 /// How many commits, and about how many bytes of them, are read at once.
 const READ_COMMITS: i64 = 1_024;
 const READ_BYTES: i64 = 4 * 1024 * 1024;
+/// How many commits are checked at once: that many frames of the archive are in memory.
+const CHECK_COMMITS: usize = 64;
 
-pub(super) async fn verify(pool: &PgPool, log: &LogName) -> Result<Verified, Failure> {
+pub(super) async fn verify(
+    pool: &PgPool,
+    log: &LogName,
+    shelf: Option<&Archive>,
+) -> Result<Verified, Failure> {
     // One moment for the whole walk, however long it takes.
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     let mut transaction = pool.begin_with(begin).await?;
@@ -33,16 +41,25 @@ pub(super) async fn verify(pool: &PgPool, log: &LogName) -> Result<Verified, Fai
         .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })?;
     let id: i64 = row.try_get("id")?;
     let mut walk = Walk::new(log, state(&row)?);
+    let mut frames = Frames::new(log, shelf);
     let mut after = 0;
     loop {
-        let rows = commits(&mut transaction, id, after).await?;
+        let mut rows = commits(&mut transaction, id, after).await?;
         let Some(last) = rows.last() else { break };
         after = to_sql(last.first.value());
-        let index = index(&mut transaction, id, &rows).await?;
-        for row in &rows {
-            walk.commit(row, |versions, position| {
-                Ok(index.contains(&place(versions, position)))
-            })?;
+        for rows in rows.chunks_mut(CHECK_COMMITS) {
+            for row in rows.iter_mut().filter(|row| stored::is_stub(&row.frame)) {
+                let run = archive::run_at(&mut *transaction, id, row.first).await?;
+                let run = run.ok_or_else(|| lost(log, row.first))?;
+                row.frame = frames.of(&run, row.first, &row.frame).await?;
+            }
+            let index = index(&mut transaction, id, rows).await?;
+            for row in rows {
+                walk.commit(row, |versions, position| {
+                    Ok(index.contains(&place(versions, position)))
+                })?;
+                row.frame = Vec::new();
+            }
         }
     }
     let streams = streams(&mut transaction, id).await?;

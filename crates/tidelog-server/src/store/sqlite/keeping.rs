@@ -94,6 +94,8 @@ impl SqliteStore {
                     "DELETE FROM commits WHERE log = ?1",
                     "DELETE FROM replicas WHERE log = ?1",
                     "DELETE FROM segments WHERE log = ?1",
+                    "INSERT INTO strays (name, doomed) SELECT name, 1 FROM archived WHERE log = ?1",
+                    "DELETE FROM archived WHERE log = ?1",
                     "DELETE FROM logs WHERE id = ?1",
                 ] {
                     transaction.execute(sql, [row.id])?;

@@ -1,9 +1,10 @@
 //! Reading: a few connections of their own, each read inside one transaction.
 
-use super::{rows, schema};
+use super::{archive, rows, schema};
+use crate::store::archive::{Paged, Place as StreamPlace};
 use crate::store::place::Place;
-use crate::store::stored::{self, Filling, Reading};
-use crate::store::{After, Direction, Page, PageCap, StoreError, Stored, StreamPage, StreamRange};
+use crate::store::stored::{self, Filling};
+use crate::store::{After, Direction, PageCap, StoreError, StreamRange};
 use rusqlite::{Connection, Transaction, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +66,7 @@ pub(super) fn page(
     log: &LogName,
     after: After,
     cap: PageCap,
-) -> Result<Page, StoreError> {
+) -> Result<Paged, StoreError> {
     let transaction = connection.transaction()?;
     let row = rows::log(&transaction, log)?;
     let mut place = Place::of(row.state, after)?;
@@ -74,15 +75,18 @@ pub(super) fn page(
     }
     let mut page = Filling::new(row.state, cap);
     if place.position() == row.state.head.position {
-        return Ok(page.done());
+        return Ok(Paged::Here(page.done()));
+    }
+    let next = place.position().next();
+    if let Some(run) = archive::run_at(&transaction, row.id, next)? {
+        return Ok(Paged::Archived(row.state, next, run));
     }
     // Reading begins with the commit that holds the next position.
     let sql = "SELECT first, chain, frame FROM commits WHERE log = ?1 AND first >=
                  (SELECT max(first) FROM commits WHERE log = ?1 AND first <= ?2)
                ORDER BY first";
     let mut statement = transaction.prepare_cached(sql)?;
-    let next = rows::to_sql(place.position().next().value());
-    let mut found = statement.query(params![row.id, next])?;
+    let mut found = statement.query(params![row.id, rows::to_sql(next.value())])?;
     while let Some(commit) = found.next()? {
         let first = Position::new(rows::from_sql(commit.get(0)?));
         let chain = ChainHash::from_bytes(rows::blob(commit, 1)?);
@@ -94,23 +98,22 @@ pub(super) fn page(
             break;
         }
     }
-    Ok(page.done())
+    Ok(Paged::Here(page.done()))
 }
 
+/// The newest version of a stream, and the commits that hold the events asked for.
 pub(super) fn stream(
     connection: &mut Connection,
     log: &LogName,
     stream: &StreamId,
     range: StreamRange,
-) -> Result<StreamPage, StoreError> {
+) -> Result<(Version, Vec<StreamPlace>), StoreError> {
     let transaction = connection.transaction()?;
     let row = rows::log(&transaction, log)?;
-    let found = rows::stream(&transaction, row.id, stream)?;
-    let version = found.map_or(Version::NONE, |found| found.head.version);
-    let mut reading = Reading::new(stream, range, version);
-    let Some(found) = found else {
-        return Ok(reading.done());
+    let Some(found) = rows::stream(&transaction, row.id, stream)? else {
+        return Ok((Version::NONE, Vec::new()));
     };
+    let version = found.head.version;
     let order = match range.direction {
         Direction::Forward => {
             "last >= ?2 AND first >=
@@ -119,17 +122,24 @@ pub(super) fn stream(
         }
         Direction::Backward => "first <= ?2 ORDER BY first DESC",
     };
-    let sql = format!("SELECT position FROM stream_commits WHERE stream = ?1 AND {order}");
+    let sql =
+        format!("SELECT position, first, last FROM stream_commits WHERE stream = ?1 AND {order}");
     let mut statement = transaction.prepare_cached(&sql)?;
-    let from = rows::to_sql(reading.from().value());
-    let mut positions = statement.query(params![found.id, from])?;
-    while reading.room() > 0
+    let from = range.begin(version);
+    let mut positions = statement.query(params![found.id, rows::to_sql(from.value())])?;
+    let (mut places, mut room) = (Vec::new(), range.limit as u64);
+    while room > 0
         && let Some(place) = positions.next()?
     {
-        let stored = commit_at(&transaction, log, row.id, place.get(0)?)?;
-        reading.push(stored.recorded);
+        let (first, last) = (rows::from_sql(place.get(1)?), rows::from_sql(place.get(2)?));
+        let (first, last) = match range.direction {
+            Direction::Forward => (first.max(from.value()), last),
+            Direction::Backward => (first, last.min(from.value())),
+        };
+        room = room.saturating_sub((last + 1).saturating_sub(first));
+        places.push(commit_at(&transaction, log, row.id, place.get(0)?)?);
     }
-    Ok(reading.done())
+    Ok((version, places))
 }
 
 fn commit_at(
@@ -137,12 +147,16 @@ fn commit_at(
     log: &LogName,
     id: i64,
     first: i64,
-) -> Result<Stored, StoreError> {
+) -> Result<StreamPlace, StoreError> {
     let sql = "SELECT chain, frame FROM commits WHERE log = ?1 AND first = ?2";
     let mut statement = transaction.prepare_cached(sql)?;
     let (chain, frame): ([u8; 32], Vec<u8>) = statement.query_row(params![id, first], |row| {
         Ok((rows::blob(row, 0)?, row.get(1)?))
     })?;
     let position = Position::new(rows::from_sql(first));
-    Ok(stored::decode(log, position, ChainHash::from_bytes(chain), &frame)?.0)
+    if stored::is_stub(&frame) {
+        return Ok(StreamPlace::Archived(position));
+    }
+    let (stored, _) = stored::decode(log, position, ChainHash::from_bytes(chain), &frame)?;
+    Ok(StreamPlace::Here(stored.recorded))
 }

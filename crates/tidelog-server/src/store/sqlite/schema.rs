@@ -8,7 +8,7 @@ use std::time::Duration;
 /// `TIDE`: marks the file as ours (SQLite's `application_id`).
 const APPLICATION: i32 = 0x5449_4445;
 /// The newest layout that this build reads (SQLite's `user_version`).
-const LAYOUT: i32 = 2;
+const LAYOUT: i32 = 3;
 
 /// Layout 1. A commit is stored as a recorded frame of its own, exactly as verified; the columns beside it are what
 /// admission and reading look up. Identities are blobs, texts compare byte for byte.
@@ -76,6 +76,26 @@ CREATE TABLE segments (
 ) STRICT;
 ";
 
+/// Layout 3: runs whose frames are in the archive, and objects that may be there without being a run's. Those that are doomed are removed,
+/// and can be a run's no more.
+const LAYOUT_3: &str = "
+CREATE TABLE archived (
+  log        INTEGER NOT NULL REFERENCES logs (id),
+  number     INTEGER NOT NULL,
+  first      INTEGER NOT NULL,
+  last       INTEGER NOT NULL,
+  name       TEXT NOT NULL UNIQUE,
+  sha256     BLOB NOT NULL,
+  bytes      INTEGER NOT NULL,
+  is_segment INTEGER NOT NULL,
+  PRIMARY KEY (log, first)
+) STRICT;
+CREATE TABLE strays (
+  name   TEXT PRIMARY KEY,
+  doomed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Opens the connection that writes, and makes the tables that its file does not have yet.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     // Names that SQLite takes for a database that is gone when it is closed.
@@ -101,11 +121,17 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(LAYOUT_1)?;
             transaction.execute_batch(LAYOUT_2)?;
+            transaction.execute_batch(LAYOUT_3)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", LAYOUT)?;
         }
         (APPLICATION, 1) => {
             transaction.execute_batch(LAYOUT_2)?;
+            transaction.execute_batch(LAYOUT_3)?;
+            transaction.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        (APPLICATION, 2) => {
+            transaction.execute_batch(LAYOUT_3)?;
             transaction.pragma_update(None, "user_version", LAYOUT)?;
         }
         (APPLICATION, LAYOUT) => {}

@@ -1,25 +1,41 @@
 //! Feeds a log's rows to the check that all databases share.
 
+use super::archive;
 use super::rows::{self, blob, from_sql, to_sql};
-use crate::store::StoreError;
+use crate::store::archive::{Archive, Frames, lost};
 use crate::store::verify::{CommitRow, Verified, Walk};
+use crate::store::{StoreError, stored};
 use rusqlite::{Connection, Row, Transaction, params};
 use tidelog_core::{
     Attempt, ChainHash, CommitId, Digest, LogName, Position, ReplicaId, Seq, StreamVersions,
     Timestamp,
 };
+use tokio::runtime::Handle;
 
-pub(super) fn verify(connection: &mut Connection, log: &LogName) -> Result<Verified, StoreError> {
+/// Waits for runs of the archive on this thread.
+pub(super) fn verify(
+    connection: &mut Connection,
+    log: &LogName,
+    shelf: Option<&Archive>,
+    waits: &Handle,
+) -> Result<Verified, StoreError> {
     let transaction = connection.transaction()?;
     let row = rows::log(&transaction, log)?;
     let mut walk = Walk::new(log, row.state);
+    let mut frames = Frames::new(log, shelf);
     let sql =
         "SELECT first, last, id, attempt, replica, seq, digest, chain, recorded_at, actor, frame
                FROM commits WHERE log = ?1 ORDER BY first";
     let mut statement = transaction.prepare(sql)?;
     let mut commits = statement.query([row.id])?;
     while let Some(found) = commits.next()? {
-        walk.commit(&commit(found)?, |versions, position| {
+        let mut found = commit(found)?;
+        if stored::is_stub(&found.frame) {
+            let run = archive::run_at(&transaction, row.id, found.first)?;
+            let run = run.ok_or_else(|| lost(log, found.first))?;
+            found.frame = waits.block_on(frames.of(&run, found.first, &found.frame))?;
+        }
+        walk.commit(&found, |versions, position| {
             is_indexed(&transaction, row.id, versions, position)
         })?;
     }

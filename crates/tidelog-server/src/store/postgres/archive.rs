@@ -1,0 +1,304 @@
+//! Runs that have left the database, and those on their way.
+
+use super::failure::{Failure, Patience};
+use super::held::{bytes, number, state, to_sql};
+use super::{PostgresStore, reader};
+use crate::store::archive::{Archive, NOT_CONFIGURED, Paged, Place, Row, Run, Shelf, Source};
+use crate::store::{After, PageCap, StoreError, StreamRange, stored};
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgExecutor, PgPool, PgRow};
+use std::sync::Arc;
+use tidelog_core::{ChainHash, Epoch, LogName, Position, StreamId, Version};
+
+/// A run has thousands of rows.
+const PATIENT: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+
+fn run(row: &PgRow) -> Result<Run, Failure> {
+    Ok(Run {
+        number: number(row, "number")?,
+        first: Position::new(number(row, "first")?),
+        last: Position::new(number(row, "last")?),
+        name: row.try_get("name")?,
+        sha256: bytes(row, "sha256")?,
+        bytes: number(row, "bytes")?,
+        is_segment: row.try_get("is_segment")?,
+    })
+}
+
+/// The run that holds a position.
+pub(super) async fn run_at(
+    executor: impl PgExecutor<'_>,
+    log: i64,
+    position: Position,
+) -> Result<Option<Run>, Failure> {
+    let sql = "SELECT * FROM tidelog.archived WHERE log = $1 AND first <= $2
+               ORDER BY first DESC LIMIT 1";
+    let found = sqlx::query(sql)
+        .bind(log)
+        .bind(to_sql(position.value()))
+        .fetch_optional(executor)
+        .await?;
+    let found = found.as_ref().map(run).transpose()?;
+    Ok(found.filter(|run| run.last >= position))
+}
+
+/// The run that a segment is, or begins with.
+pub(super) async fn run_of(
+    pool: &PgPool,
+    log: &LogName,
+    segment: u64,
+) -> Result<Option<Run>, Failure> {
+    let sql = "SELECT * FROM tidelog.archived
+               WHERE log = (SELECT id FROM tidelog.logs WHERE name = $1) AND number = $2
+               ORDER BY first LIMIT 1";
+    let found = sqlx::query(sql)
+        .bind(log.as_str())
+        .bind(to_sql(segment))
+        .fetch_optional(pool)
+        .await?;
+    found.as_ref().map(run).transpose()
+}
+
+/// Fails if a log has runs: who has no archive cannot serve it.
+pub(super) async fn demand_none(pool: &PgPool) -> Result<(), Failure> {
+    let sql = "SELECT l.name, a.first FROM tidelog.archived AS a
+               JOIN tidelog.logs AS l ON l.id = a.log LIMIT 1";
+    let Some(row) = sqlx::query(sql).fetch_optional(pool).await? else {
+        return Ok(());
+    };
+    match row.try_get::<&str, _>("name")?.parse() {
+        Ok(log) => Err(Failure::from(StoreError::ArchiveUnavailable {
+            log,
+            position: Position::new(number(&row, "first")?),
+            detail: NOT_CONFIGURED.into(),
+        })),
+        Err(_) => Ok(()),
+    }
+}
+
+fn changed(what: &str) -> Failure {
+    let detail = format!("{what} while it was archived; nothing was moved. Run it again");
+    Failure::from(StoreError::Unavailable { detail })
+}
+
+async fn shelve(
+    connection: &mut PgConnection,
+    log: &LogName,
+    epoch: Epoch,
+    run: &Run,
+    rows: &[Row],
+) -> Result<(), Failure> {
+    sqlx::raw_sql(PATIENT).execute(&mut *connection).await?;
+    let sql = "SELECT id, epoch, head, chain FROM tidelog.logs WHERE name = $1 FOR NO KEY UPDATE";
+    let found = sqlx::query(sql)
+        .bind(log.as_str())
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })?;
+    let id: i64 = found.try_get("id")?;
+    if state(&found)?.epoch != epoch {
+        return Err(changed("the log became another"));
+    }
+    let announced = sqlx::query("DELETE FROM tidelog.strays WHERE name = $1 AND NOT doomed")
+        .bind(&run.name)
+        .execute(&mut *connection)
+        .await?;
+    if announced.rows_affected() != 1 {
+        return Err(changed("another `tidelog archive` began"));
+    }
+    let stubs = rows.iter().map(|row| {
+        let versions = stored::versions(row.first, &row.frame)?;
+        Ok(stored::stub(&versions))
+    });
+    let stubs: Vec<Vec<u8>> = stubs.collect::<Result<_, StoreError>>()?;
+    let firsts: Vec<i64> = rows.iter().map(|row| to_sql(row.first.value())).collect();
+    let frames: Vec<&[u8]> = rows.iter().map(|row| &row.frame[..]).collect();
+    let sql = "
+UPDATE tidelog.commits AS c SET frame = moved.stub
+FROM unnest($2::int8[], $3::bytea[], $4::bytea[]) AS moved (first, frame, stub)
+WHERE c.log = $1 AND c.first = moved.first AND c.frame = moved.frame";
+    let updated = sqlx::query(sql)
+        .bind(id)
+        .bind(firsts)
+        .bind(frames)
+        .bind(stubs)
+        .execute(&mut *connection)
+        .await?;
+    if updated.rows_affected() != rows.len() as u64 {
+        return Err(changed("the log was changed"));
+    }
+    let sql =
+        "INSERT INTO tidelog.archived (log, number, first, last, name, sha256, bytes, is_segment)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    sqlx::query(sql)
+        .bind(id)
+        .bind(to_sql(run.number))
+        .bind(to_sql(run.first.value()))
+        .bind(to_sql(run.last.value()))
+        .bind(&run.name)
+        .bind(&run.sha256[..])
+        .bind(to_sql(run.bytes))
+        .bind(run.is_segment)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM tidelog.segments WHERE log = $1 AND number = $2")
+        .bind(id)
+        .bind(to_sql(run.number))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn rows(
+    pool: &PgPool,
+    log: &LogName,
+    (from, to): (Position, Position),
+    most: usize,
+) -> Result<Vec<Row>, Failure> {
+    let sql = "
+SELECT first, last, chain, frame FROM (
+  SELECT c.*, sum(length(frame)) OVER (ORDER BY first) AS bytes FROM tidelog.commits AS c
+  WHERE log = (SELECT id FROM tidelog.logs WHERE name = $1) AND first >= $2 AND first <= $3
+) AS summed WHERE bytes <= $4 OR first = $2 ORDER BY first";
+    let found = sqlx::query(sql)
+        .bind(log.as_str())
+        .bind(to_sql(from.value()))
+        .bind(to_sql(to.value()))
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    let rows = found.iter().map(|row| {
+        Ok(Row {
+            first: Position::new(number(row, "first")?),
+            last: Position::new(number(row, "last")?),
+            chain: ChainHash::from_bytes(bytes(row, "chain")?),
+            frame: row.try_get("frame")?,
+        })
+    });
+    rows.collect()
+}
+
+async fn newest(pool: &PgPool, log: &LogName) -> Result<Option<Run>, Failure> {
+    let (id, _) = reader::row(pool, log).await?;
+    let sql = "SELECT * FROM tidelog.archived WHERE log = $1 ORDER BY first DESC LIMIT 1";
+    let found = sqlx::query(sql).bind(id).fetch_optional(pool).await?;
+    found.as_ref().map(run).transpose()
+}
+
+async fn find(pool: &PgPool, log: &LogName, position: Position) -> Result<Option<Run>, Failure> {
+    let (id, _) = reader::row(pool, log).await?;
+    run_at(pool, id, position).await
+}
+
+/// Asks until it is answered, or what is in the way does not pass.
+macro_rules! patiently {
+    ($ask:expr) => {{
+        let mut patience = Patience::default();
+        loop {
+            match $ask.await {
+                Ok(answer) => break Ok(answer),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
+    }};
+}
+
+impl Source for PostgresStore {
+    const PAGE_COMMITS: usize = reader::PAGE_COMMITS;
+
+    fn shelf(&self) -> Option<&Archive> {
+        self.archive.as_ref()
+    }
+
+    async fn paged(&self, log: &LogName, after: After, cap: PageCap) -> Result<Paged, StoreError> {
+        patiently!(reader::page(&self.readers, log, after, cap))
+    }
+
+    async fn placed(
+        &self,
+        log: &LogName,
+        stream: &StreamId,
+        range: StreamRange,
+    ) -> Result<(Version, Vec<Place>), StoreError> {
+        patiently!(reader::stream(&self.readers, log, stream, range))
+    }
+
+    async fn run_at(&self, log: &LogName, position: Position) -> Result<Option<Run>, StoreError> {
+        patiently!(find(&self.readers, log, position))
+    }
+}
+
+impl Shelf for PostgresStore {
+    async fn newest(&self, log: &LogName) -> Result<Option<Run>, StoreError> {
+        patiently!(newest(&self.readers, log))
+    }
+
+    async fn rows(
+        &self,
+        log: &LogName,
+        from: Position,
+        to: Position,
+        bytes: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        patiently!(rows(&self.readers, log, (from, to), bytes))
+    }
+
+    async fn announce(&self, name: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO tidelog.strays (name, doomed) VALUES ($1, false)
+                   ON CONFLICT DO NOTHING";
+        let announced = || async {
+            let query = sqlx::query(sql).bind(name);
+            query.execute(&self.writers).await.map_err(Failure::from)
+        };
+        patiently!(announced()).map(|_| ())
+    }
+
+    async fn shelve(
+        &self,
+        log: &LogName,
+        epoch: Epoch,
+        run: Run,
+        rows: Arc<[Row]>,
+    ) -> Result<(), StoreError> {
+        let failed = |error: sqlx::Error| Failure::from(error).error;
+        let mut transaction = self.writers.begin().await.map_err(failed)?;
+        shelve(&mut transaction, log, epoch, &run, &rows).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn strays(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "UPDATE tidelog.strays SET doomed = true RETURNING name";
+        let strays = || async {
+            let query = sqlx::query_scalar(sql);
+            query.fetch_all(&self.writers).await.map_err(Failure::from)
+        };
+        patiently!(strays())
+    }
+
+    async fn removed(&self, name: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM tidelog.strays WHERE name = $1 AND doomed";
+        let removed = || async {
+            let query = sqlx::query(sql).bind(name);
+            query.execute(&self.writers).await.map_err(Failure::from)
+        };
+        patiently!(removed()).map(|_| ())
+    }
+
+    async fn shrink(&self) -> Result<(), StoreError> {
+        let failed = |error: sqlx::Error| Failure::from(error).error;
+        let mut connection = self.writers.acquire().await.map_err(failed)?;
+        for sql in [
+            "SET statement_timeout = 0",
+            "VACUUM tidelog.commits",
+            "VACUUM tidelog.segments",
+            "RESET statement_timeout",
+        ] {
+            sqlx::raw_sql(sql)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+}

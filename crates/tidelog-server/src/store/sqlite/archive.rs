@@ -1,0 +1,257 @@
+//! Runs that have left the file, and those on their way.
+
+use super::rows::{self, blob, from_sql, to_sql};
+use super::{SqliteStore, reader};
+use crate::store::archive::{Archive, NOT_CONFIGURED, Paged, Place, Row, Run, Shelf, Source};
+use crate::store::{After, PageCap, StoreError, StreamRange, stored};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::sync::Arc;
+use tidelog_core::{ChainHash, Epoch, LogName, Position, StreamId, Version};
+
+const RUN: &str = "SELECT number, first, last, name, sha256, bytes, is_segment FROM archived";
+
+fn run(row: &rusqlite::Row<'_>) -> rusqlite::Result<Run> {
+    Ok(Run {
+        number: from_sql(row.get(0)?),
+        first: Position::new(from_sql(row.get(1)?)),
+        last: Position::new(from_sql(row.get(2)?)),
+        name: row.get(3)?,
+        sha256: blob(row, 4)?,
+        bytes: from_sql(row.get(5)?),
+        is_segment: row.get(6)?,
+    })
+}
+
+/// The run that holds a position.
+pub(super) fn run_at(
+    connection: &Connection,
+    log: i64,
+    position: Position,
+) -> Result<Option<Run>, StoreError> {
+    let sql = format!("{RUN} WHERE log = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row(params![log, to_sql(position.value())], run);
+    Ok(found.optional()?.filter(|run| run.last >= position))
+}
+
+/// The run that a segment is, or begins with.
+pub(super) fn run_of(
+    connection: &Connection,
+    log: &LogName,
+    number: u64,
+) -> Result<Option<Run>, StoreError> {
+    let log = rows::log(connection, log)?;
+    let sql = format!("{RUN} WHERE log = ?1 AND number = ?2 ORDER BY first LIMIT 1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row(params![log.id, to_sql(number)], run);
+    Ok(found.optional()?)
+}
+
+/// Fails if a log has runs: who has no archive cannot serve it.
+pub(super) fn demand_none(connection: &Connection) -> Result<(), StoreError> {
+    let sql = "SELECT l.name, a.first FROM archived AS a JOIN logs AS l ON l.id = a.log LIMIT 1";
+    let found = connection.query_row(sql, [], |row| {
+        Ok((row.get::<_, String>(0)?, from_sql(row.get(1)?)))
+    });
+    let Some((log, first)) = found.optional()? else {
+        return Ok(());
+    };
+    match log.parse() {
+        Ok(log) => Err(StoreError::ArchiveUnavailable {
+            log,
+            position: Position::new(first),
+            detail: NOT_CONFIGURED.into(),
+        }),
+        Err(_) => Ok(()),
+    }
+}
+
+fn shelve(
+    transaction: &Transaction<'_>,
+    log: &LogName,
+    epoch: Epoch,
+    run: &Run,
+    rows: &[Row],
+) -> Result<(), StoreError> {
+    let changed = |what: &str| StoreError::Unavailable {
+        detail: format!("{what} while it was archived; nothing was moved. Run it again"),
+    };
+    let found = rows::log(transaction, log)?;
+    if found.state.epoch != epoch {
+        return Err(changed("the log became another"));
+    }
+    let announced = transaction.execute(
+        "DELETE FROM strays WHERE name = ?1 AND doomed = 0",
+        [&run.name],
+    )?;
+    if announced != 1 {
+        return Err(changed("another `tidelog archive` began"));
+    }
+    let sql = "UPDATE commits SET frame = ?4 WHERE log = ?1 AND first = ?2 AND frame = ?3";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for row in rows {
+        let first = to_sql(row.first.value());
+        let stub = stored::stub(&stored::versions(row.first, &row.frame)?);
+        if statement.execute(params![found.id, first, row.frame, stub])? != 1 {
+            return Err(changed("the log was changed"));
+        }
+    }
+    transaction.execute(
+        "INSERT INTO archived (log, number, first, last, name, sha256, bytes, is_segment)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            found.id,
+            to_sql(run.number),
+            to_sql(run.first.value()),
+            to_sql(run.last.value()),
+            run.name,
+            run.sha256,
+            to_sql(run.bytes),
+            run.is_segment
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM segments WHERE log = ?1 AND number = ?2",
+        params![found.id, to_sql(run.number)],
+    )?;
+    Ok(())
+}
+
+impl Source for SqliteStore {
+    const PAGE_COMMITS: usize = usize::MAX;
+
+    fn shelf(&self) -> Option<&Archive> {
+        self.archive.as_ref()
+    }
+
+    async fn paged(&self, log: &LogName, after: After, cap: PageCap) -> Result<Paged, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| reader::page(connection, &log, after, cap))
+            .await
+    }
+
+    async fn placed(
+        &self,
+        log: &LogName,
+        stream: &StreamId,
+        range: StreamRange,
+    ) -> Result<(Version, Vec<Place>), StoreError> {
+        let (log, stream) = (log.clone(), stream.clone());
+        self.read(move |connection| reader::stream(connection, &log, &stream, range))
+            .await
+    }
+
+    async fn run_at(&self, log: &LogName, position: Position) -> Result<Option<Run>, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| {
+            let log = rows::log(connection, &log)?;
+            run_at(connection, log.id, position)
+        })
+        .await
+    }
+}
+
+impl Shelf for SqliteStore {
+    async fn newest(&self, log: &LogName) -> Result<Option<Run>, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| {
+            let log = rows::log(connection, &log)?;
+            let sql = format!("{RUN} WHERE log = ?1 ORDER BY first DESC LIMIT 1");
+            Ok(connection.query_row(&sql, [log.id], run).optional()?)
+        })
+        .await
+    }
+
+    async fn rows(
+        &self,
+        log: &LogName,
+        from: Position,
+        to: Position,
+        bytes: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| {
+            let transaction = connection.transaction()?;
+            let log = rows::log(&transaction, &log)?;
+            let sql = "SELECT first, last, chain, frame FROM commits
+                       WHERE log = ?1 AND first >= ?2 AND first <= ?3 ORDER BY first";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let bounds = params![log.id, to_sql(from.value()), to_sql(to.value())];
+            let mut found = statement.query(bounds)?;
+            let (mut rows, mut sum) = (Vec::new(), 0_usize);
+            while let Some(row) = found.next()? {
+                let frame: Vec<u8> = row.get(3)?;
+                sum = sum.saturating_add(frame.len());
+                if sum > bytes && !rows.is_empty() {
+                    break;
+                }
+                rows.push(Row {
+                    first: Position::new(from_sql(row.get(0)?)),
+                    last: Position::new(from_sql(row.get(1)?)),
+                    chain: ChainHash::from_bytes(blob(row, 2)?),
+                    frame,
+                });
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn announce(&self, name: &str) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |connection| {
+                let sql = "INSERT INTO strays (name, doomed) VALUES (?1, 0)";
+                connection.execute(sql, [name])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn shelve(
+        &self,
+        log: &LogName,
+        epoch: Epoch,
+        run: Run,
+        rows: Arc<[Row]>,
+    ) -> Result<(), StoreError> {
+        let log = log.clone();
+        self.writer
+            .run(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                shelve(&transaction, &log, epoch, &run, &rows)?;
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+
+    async fn strays(&self) -> Result<Vec<String>, StoreError> {
+        self.writer
+            .run(|connection| {
+                connection.execute("UPDATE strays SET doomed = 1", [])?;
+                let mut statement = connection.prepare("SELECT name FROM strays ORDER BY name")?;
+                let names = statement.query_map([], |row| row.get(0))?;
+                Ok(names.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    async fn removed(&self, name: &str) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |connection| {
+                connection.execute("DELETE FROM strays WHERE name = ?1 AND doomed = 1", [name])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn shrink(&self) -> Result<(), StoreError> {
+        self.writer
+            .run(|connection| {
+                Ok(connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?)
+            })
+            .await
+    }
+}

@@ -1,0 +1,456 @@
+//! A log with history in an archive is the log that it was, for each store.
+
+use crate::commits::{ALL, accepted, commit, exact, expecting, log, push, stream, verdicts};
+use crate::suite::Database;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tidelog_core::protocol::PushResponse;
+use tidelog_core::{ChainHash, Commit, Cursor, Payload, Position, Timestamp, Version};
+use tidelog_server::store::{
+    After, Archive, ArchiveAddress, Direction, LogStore, Moved, PageCap, Segment, StoreError,
+    StreamPage, StreamRange, Wanted,
+};
+
+/// Its archive, in a folder.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a directory"))
+    }
+
+    /// With nothing fetched yet, as in another process.
+    fn archive(&self) -> Archive {
+        let address = ArchiveAddress::Folder(self.0.path().into());
+        Archive::open(&address).expect("an archive")
+    }
+
+    /// The objects that are there.
+    fn objects(&self) -> BTreeSet<PathBuf> {
+        files(self.0.path())
+    }
+}
+
+fn files(folder: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => BTreeSet::from([path]),
+        })
+        .collect()
+}
+
+/// The `seq`th commit: of a thousand events on a few streams. Those of the second segment are large.
+fn thousand(seq: u64) -> Commit {
+    let stream = format!("todo/{}", seq % 3);
+    let mut made = commit(1, seq, &vec![stream.as_str(); 1_000]);
+    if (18..=27).contains(&seq) {
+        let text = Payload::json(&format!("\"{}\"", "x".repeat(900)));
+        made.events
+            .iter_mut()
+            .for_each(|event| event.data = text.clone());
+    }
+    made
+}
+
+/// How many commits the log `a` has: three segments, and some.
+const COMMITS: u64 = 55;
+
+async fn filled<D: Database>(database: &D) -> D::Store {
+    let store = database.open().await;
+    store.create(&log("a")).await.expect("a log");
+    for seq in 1..=COMMITS {
+        let response = store.push(push("a", vec![thousand(seq)])).await;
+        assert!(accepted(&response.expect("an answer")).is_some());
+    }
+    store
+}
+
+/// What a reader can be told of a log.
+#[derive(Debug, PartialEq)]
+struct Told {
+    pages: Vec<String>,
+    streams: Vec<String>,
+    segments: Vec<Option<Segment>>,
+    repeated: PushResponse,
+}
+
+/// Everything but the state, which a page has of the moment it was read at.
+async fn page(store: &impl LogStore, after: After, cap: PageCap) -> String {
+    match store.page(&log("a"), after, cap).await {
+        Ok(page) => {
+            let commits = page.commits.iter();
+            let commits = commits.map(|one| {
+                let recorded = &one.recorded;
+                let last = recorded.last_position();
+                let (id, data) = (
+                    recorded.commit.id,
+                    recorded.commit.events[0].data.text().map(str::len),
+                );
+                format!(
+                    "{}-{last} {id:?} {} {} {data:?} {:?}",
+                    recorded.position, one.chain, one.bytes, recorded.versions
+                )
+            });
+            let commits: Vec<String> = commits.collect();
+            format!("{:?} {} {commits:?}", page.state, page.chain_before)
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn shown(page: &StreamPage) -> String {
+    let events = page.events.iter().map(|event| {
+        let position = event.commit.position;
+        let text = event.commit.commit.events[event.index]
+            .data
+            .text()
+            .map(str::len);
+        format!("{}@{position}+{} {text:?}", event.version, event.index)
+    });
+    format!("{} {:?}", page.version, events.collect::<Vec<_>>())
+}
+
+async fn told(store: &impl LogStore) -> Told {
+    let mut pages = Vec::new();
+    let caps = [
+        PageCap {
+            bytes: 0,
+            events: 1,
+        },
+        PageCap {
+            bytes: 300_000,
+            events: 10_000,
+        },
+        PageCap {
+            bytes: usize::MAX,
+            events: 17_000,
+        },
+    ];
+    let chains = store
+        .page(&log("a"), After::Position(Position::START), ALL)
+        .await
+        .expect("a page");
+    for after in [
+        0, 999, 16_384, 17_000, 25_500, 33_000, 54_500, 55_000, 60_000,
+    ] {
+        let position = Position::new(after);
+        for cap in caps {
+            pages.push(page(store, After::Position(position), cap).await);
+        }
+        let there = chains
+            .commits
+            .iter()
+            .find(|one| one.recorded.last_position() == position);
+        for chain in [
+            there.map(|one| one.chain),
+            Some(ChainHash::from_bytes([1; 32])),
+        ] {
+            let Some(chain) = chain else { continue };
+            let epoch = chains.state.epoch;
+            let cursor = After::Cursor(Cursor {
+                epoch,
+                position,
+                chain,
+            });
+            pages.push(page(store, cursor, caps[1]).await);
+        }
+    }
+    let mut streams = Vec::new();
+    for name in ["todo/0", "todo/1", "todo/9"] {
+        for direction in [Direction::Forward, Direction::Backward] {
+            for from in [None, Some(1_500), Some(17_900), Some(99_999)] {
+                for limit in [0, 1, 1_700] {
+                    let range = StreamRange {
+                        from: from.map(Version::new),
+                        direction,
+                        limit,
+                    };
+                    let read = store.stream(&log("a"), &stream(name), range).await;
+                    streams.push(shown(&read.expect("a page")));
+                }
+            }
+        }
+    }
+    let mut segments = Vec::new();
+    for number in 0..=4 {
+        segments.push(store.segment(&log("a"), number).await.expect("an answer"));
+    }
+    let mut other = thousand(2);
+    other.events.truncate(1);
+    let repeated = vec![thousand(1), thousand(20), other, thousand(COMMITS)];
+    let repeated = store.push(push("a", repeated)).await.expect("an answer");
+    assert_eq!(verdicts(&repeated), "ddrd");
+    Told {
+        pages,
+        streams,
+        segments,
+        repeated,
+    }
+}
+
+fn same(now: &Told, before: &Told) {
+    for (now, before) in now.pages.iter().zip(&before.pages) {
+        assert_eq!(now, before);
+    }
+    for (now, before) in now.streams.iter().zip(&before.streams) {
+        assert_eq!(now, before);
+    }
+    assert_eq!(now, before);
+}
+
+/// Reads, segments and the receipts of old commits are the same before, between and after; and the log goes on.
+pub(crate) async fn what_is_archived_is_told_as_before<D: Database>(database: &D) {
+    let store = filled(database).await;
+    let before = told(&store).await;
+    assert!(
+        before.segments[1].is_some()
+            && before.segments[2].is_none()
+            && before.segments[3].is_some()
+    );
+    let folder = Folder::new();
+    let store = D::shelved(store, folder.archive());
+    let keeping = |events| D::archive(&store, "a", Wanted::Keeping(events));
+    let moved = keeping(30_000).await.expect("moved");
+    assert_eq!(
+        (moved.runs, moved.events, moved.through),
+        (1, 17_000, Position::new(17_000))
+    );
+    same(&told(&store).await, &before);
+    let moved = keeping(0).await.expect("moved");
+    assert_eq!(
+        (moved.events, moved.through),
+        (33_000, Position::new(50_000))
+    );
+    assert!(
+        moved.runs > 2,
+        "a run of large events has several objects: {moved:?}"
+    );
+    assert!(moved.put < moved.freed / 2, "{moved:?}");
+    same(&told(&store).await, &before);
+    let other = D::shelved(database.open().await, folder.archive());
+    same(&told(&other).await, &before);
+    assert_eq!(keeping(0).await.expect("nothing to do").events, 0);
+    store.verify(&log("a")).await.expect("a whole log");
+
+    let more = expecting(commit(2, 1, &["todo/1"]), "todo/1", exact(19_000));
+    let more = store.push(push("a", vec![more])).await.expect("an answer");
+    assert_eq!(
+        accepted(&more),
+        Some((Position::new(55_001), Position::new(55_001)))
+    );
+    other.verify(&log("a")).await.expect("a whole log");
+    D::shrink(&store).await;
+    other.verify(&log("a")).await.expect("a whole log");
+}
+
+/// What is not asked to go stays: by the time it was recorded, or by the number of events.
+pub(crate) async fn only_what_is_wanted_is_moved<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = D::shelved(filled(database).await, folder.archive());
+    let before = |millis| D::archive(&store, "a", Wanted::Before(Timestamp::from_millis(millis)));
+    assert_eq!(before(0).await.expect("an answer").events, 0);
+    let keeping = |events| D::archive(&store, "a", Wanted::Keeping(events));
+    assert_eq!(keeping(38_617).await.expect("an answer").events, 0);
+    assert_eq!(keeping(38_616).await.expect("an answer").events, 17_000);
+    assert_eq!(
+        before(i64::MAX).await.expect("an answer").through,
+        Position::new(50_000)
+    );
+    let unknown = D::archive(&store, "b", Wanted::Keeping(0)).await;
+    assert_eq!(
+        unknown.map(|_| ()),
+        Err(StoreError::UnknownLog { log: log("b") })
+    );
+}
+
+/// Who has no archive is told so by name, can append, and reads what is not archived.
+pub(crate) async fn without_its_archive_a_log_says_so<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = D::shelved(filled(database).await, folder.archive());
+    D::archive(&store, "a", Wanted::Keeping(30_000))
+        .await
+        .expect("moved");
+    store.ready().await.expect("ready");
+    let without = database.open().await;
+    let is_typed = |error: StoreError| {
+        let says = error.to_string();
+        assert!(
+            matches!(error, StoreError::ArchiveUnavailable { .. }) && says.contains("--archive"),
+            "{says}"
+        );
+    };
+    let start = After::Position(Position::START);
+    is_typed(
+        without
+            .page(&log("a"), start, ALL)
+            .await
+            .expect_err("archived"),
+    );
+    is_typed(without.segment(&log("a"), 1).await.expect_err("archived"));
+    is_typed(without.verify(&log("a")).await.expect_err("archived"));
+    is_typed(without.ready().await.expect_err("not ready"));
+    is_typed(
+        D::archive(&without, "a", Wanted::Keeping(0))
+            .await
+            .expect_err("no archive"),
+    );
+    let range = StreamRange {
+        from: None,
+        direction: Direction::Forward,
+        limit: 1,
+    };
+    let old = without.stream(&log("a"), &stream("todo/1"), range).await;
+    is_typed(old.expect_err("archived"));
+    let new = StreamRange {
+        direction: Direction::Backward,
+        ..range
+    };
+    without
+        .stream(&log("a"), &stream("todo/1"), new)
+        .await
+        .expect("what is new");
+    let rest = without
+        .page(&log("a"), After::Position(Position::new(17_000)), ALL)
+        .await;
+    assert_eq!(rest.expect("what is new").commits.len(), 38);
+    let pushed = without
+        .push(push("a", vec![thousand(1), thousand(COMMITS + 1)]))
+        .await;
+    assert_eq!(verdicts(&pushed.expect("an answer")), "da");
+}
+
+/// An object that is gone, cut off or another's is damage at a position, and never silence.
+pub(crate) async fn damage_in_the_archive_is_named<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = D::shelved(filled(database).await, folder.archive());
+    D::archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    let objects: Vec<PathBuf> = folder.objects().into_iter().collect();
+    let whole = std::fs::read(&objects[0]).expect("an object");
+    let (mut flipped, mut longer) = (whole.clone(), whole.clone());
+    flipped[200] ^= 1;
+    longer.push(0);
+    let foreign = std::fs::read(&objects[1]).expect("an object");
+    for bad in [
+        None,
+        Some(&flipped[..]),
+        Some(&whole[..100]),
+        Some(&longer),
+        Some(&foreign),
+    ] {
+        match bad {
+            None => std::fs::remove_file(&objects[0]).expect("removed"),
+            Some(bytes) => std::fs::write(&objects[0], bytes).expect("written"),
+        }
+        let fresh = D::shelved(database.open().await, folder.archive());
+        let start = After::Position(Position::START);
+        let told = [
+            fresh.page(&log("a"), start, ALL).await.map(|_| ()),
+            fresh.segment(&log("a"), 1).await.map(|_| ()),
+            fresh.verify(&log("a")).await.map(|_| ()),
+        ];
+        for told in told {
+            match told {
+                Err(StoreError::Damaged { position, .. }) => assert_eq!(position, Position::new(1)),
+                other => panic!("{other:?}"),
+            }
+        }
+        let behind = fresh
+            .page(&log("a"), After::Position(Position::new(40_000)), ALL)
+            .await;
+        assert_eq!(behind.expect("another run").commits.len(), 15);
+    }
+    std::fs::write(&objects[0], &whole).expect("written");
+    let fresh = D::shelved(database.open().await, folder.archive());
+    fresh.verify(&log("a")).await.expect("whole again");
+    let elsewhere = Folder::new();
+    let fresh = D::shelved(fresh, elsewhere.archive());
+    let refused = D::archive(&fresh, "a", Wanted::Keeping(0))
+        .await
+        .expect_err("another archive");
+    assert!(
+        refused.to_string().contains("is it the archive"),
+        "{refused}"
+    );
+}
+
+/// Two that archive one log at once, beside a writer: one of them may give up, and nothing is lost, twice there or left over.
+pub(crate) async fn archiving_at_once_loses_nothing<D: Database>(database: &D) {
+    let store = filled(database).await;
+    let folder = Folder::new();
+    let [one, two] = [(); 2].map(|()| folder.archive());
+    let one = D::shelved(store.clone(), one);
+    let two = D::shelved(database.open().await, two);
+    let written = async {
+        for seq in COMMITS + 1..=COMMITS + 10 {
+            let response = store.push(push("a", vec![thousand(seq)])).await;
+            assert!(accepted(&response.expect("an answer")).is_some());
+        }
+    };
+    let keeping = |store| D::archive(store, "a", Wanted::Keeping(0));
+    let (first, second, ()) = tokio::join!(keeping(&one), keeping(&two), written);
+    for gave_up in [first, second].into_iter().filter_map(Result::err) {
+        assert!(
+            matches!(gave_up, StoreError::Unavailable { .. }),
+            "{gave_up:?}"
+        );
+    }
+    keeping(&one).await.expect("the rest");
+    let moved = keeping(&one).await.expect("nothing to do");
+    assert_eq!(
+        (moved.events, moved.strays, moved.through),
+        (0, 0, Position::new(50_000))
+    );
+    let verified = two.verify(&log("a")).await.expect("a whole log");
+    assert_eq!(verified.commits, COMMITS + 10);
+    assert_eq!(D::runs(database), folder.objects().len() as u64);
+}
+
+/// What a run that was ended has put and not recorded is removed by the next, and only that.
+pub(crate) async fn what_an_ended_run_left_is_removed<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = D::shelved(filled(database).await, folder.archive());
+    D::archive(&store, "a", Wanted::Keeping(30_000))
+        .await
+        .expect("moved");
+    let kept = folder.objects();
+    std::fs::write(folder.0.path().join("left"), "half of it").expect("an object");
+    D::announce(database, &["left", "never/put"]);
+    let moved: Moved = D::archive(&store, "a", Wanted::Keeping(30_000))
+        .await
+        .expect("cleaned");
+    assert_eq!((moved.events, moved.strays), (0, 2));
+    assert_eq!(folder.objects(), kept);
+    store.verify(&log("a")).await.expect("a whole log");
+}
+
+/// Registers every case as a test of a [`Database`].
+macro_rules! archive_suite {
+    ($database:ty: $($case:ident)*) => {
+        mod archive {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let database = <$database as Database>::fresh().await;
+                    crate::archive::$case(&database).await;
+                }
+            )*
+        }
+    };
+    ($database:ty) => {
+        archive_suite! { $database:
+            what_is_archived_is_told_as_before
+            only_what_is_wanted_is_moved
+            without_its_archive_a_log_says_so
+            damage_in_the_archive_is_named
+            archiving_at_once_loses_nothing
+            what_an_ended_run_left_is_removed
+        }
+    };
+}
