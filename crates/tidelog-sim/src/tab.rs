@@ -195,12 +195,18 @@ impl Tab {
         }
         let batch = erasing.batch();
         let generation = batch.head.generation;
-        let written = disk.write(&batch, fault) == Ok(Written::Done);
-        if written {
-            self.replica.handle_hint(generation);
-            self.tell = true;
+        match disk.write(&batch, fault) {
+            Ok(Written::Done) => {
+                self.replica.handle_hint(generation);
+                self.tell = true;
+                true
+            }
+            Ok(Written::Stale { actual }) => {
+                self.replica.handle_hint(actual);
+                false
+            }
+            Err(_) => false,
         }
-        written
     }
 
     /// Confirmed, then the queue up to a commit.

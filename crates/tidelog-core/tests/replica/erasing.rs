@@ -1,6 +1,7 @@
 //! What the log says is erased goes from the device: from its frames, its snapshots and what its tabs have folded.
 
 use super::bench::{Bench, stream};
+use super::dice::Dice;
 use super::disk::{Disk, Fault};
 use super::tab::Tab;
 use tidelog_core::erasure::{VersionRange, version_ranges};
@@ -177,4 +178,97 @@ fn what_was_erased_is_not_sent_again_to_a_server_that_was_restored() {
     assert_eq!(has, [true, false, true]);
     assert_eq!(bench.replica(0).counts().pending, 0);
     assert!(!bench.disk.content.lost.is_empty(), "what is left of it");
+}
+
+/// Stories of two tabs that compact, save, prune, crash and are opened again while a server erases now and then.
+#[test]
+fn whatever_happens_meanwhile_nothing_that_was_erased_is_left() {
+    let (mut redactions, mut refolded) = (0, 0);
+    for seed in 0..80 {
+        let mut dice = Dice::new(seed);
+        let mut bench = Bench::new(2);
+        let mut gone: Vec<String> = Vec::new();
+        for step in 0..60 {
+            let tab = dice.below(2);
+            match dice.below(12) {
+                0..4 => {
+                    let on = format!("facts/{}", dice.below(2));
+                    bench.note(tab, &on, &format!("\"secret {step}.\""));
+                }
+                4 | 5 => bench.sync(0),
+                6 => bench.hint(tab),
+                7 => gone.extend(redact_one(&mut bench, &mut dice)),
+                8 => {
+                    let faults = [
+                        Fault::None,
+                        Fault::Abort,
+                        Fault::LostBefore,
+                        Fault::LostAfter,
+                    ];
+                    let fault = faults[dice.below(4)];
+                    bench.tabs[0].erase(&mut bench.disk, fault);
+                    bench.save(0);
+                }
+                9 => _ = bench.disk.compact(0, 2 + dice.below(4)),
+                10 => {
+                    let Bench {
+                        tabs, disk, oracle, ..
+                    } = &mut bench;
+                    tabs[tab].save(disk, oracle);
+                    if dice.percent(30) {
+                        disk.prune(1);
+                    }
+                }
+                _ => {
+                    bench.save(0);
+                    reopen(&mut bench);
+                }
+            }
+        }
+        for _ in 0..8 {
+            bench.sync(0);
+            bench.save(0);
+            erase(&mut bench, 0);
+            bench.hint(1);
+        }
+        redactions += gone.len();
+        refolded += bench
+            .oracle
+            .sometimes
+            .get("erased")
+            .copied()
+            .unwrap_or_default();
+        let mut left = vec![format!("{:?}", bench.disk.content.snapshot)];
+        for bytes in bench.disk.frames() {
+            left.push(frame::columns(bytes).unwrap().payloads().to_owned());
+        }
+        left.extend(bench.tabs.iter().map(|tab| format!("{:?}", tab.rows())));
+        for secret in gone {
+            let holds = left.iter().position(|text| text.contains(&secret));
+            assert_eq!(holds, None, "seed {seed}: {secret} is still there");
+        }
+        assert!(!bench.replica(0).is_to_erase(), "seed {seed}");
+    }
+    assert!(redactions > 80, "{redactions} payloads were erased");
+    assert!(refolded > 30, "tabs folded again {refolded} times");
+}
+
+/// The server erases one payload that it has. Gives it.
+fn redact_one(bench: &mut Bench, dice: &mut Dice) -> Option<String> {
+    let log = bench.server.log.iter();
+    let events = log.flat_map(|recorded| {
+        let versions = recorded.event_versions();
+        recorded.commit.events.iter().zip(versions)
+    });
+    let events: Vec<_> = events
+        .filter_map(|(event, version)| {
+            let text = event.data.text().filter(|text| text.contains("secret"))?;
+            Some((event.stream.clone(), version, text.to_owned()))
+        })
+        .collect();
+    let (on, version, text) = events.get(dice.below(events.len().max(1)))?.clone();
+    let (id, now) = (bench.id(), bench.now);
+    let ranges = version_ranges([version]);
+    bench.server.redact(now, id, &on, &ranges);
+    Some(text.trim_matches('"').to_owned())
 }
