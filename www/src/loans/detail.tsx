@@ -135,16 +135,17 @@ function HistoryRow({ event }: { event: RecordedEvent }) {
       <td>
         <span className="activity">{activity}</span>
         {phase !== "" && <span className="phase">.{phase}</span>}
+        {erasure && <p className="note">{erasure.reason}</p>}
       </td>
       <td>
         <time dateTime={new Date(event.occurredAt).toISOString()}>
           {formatTime(event.occurredAt)}
         </time>
       </td>
-      {event.erased || erasure ? (
-        <td className="note">{erasure ? erasure.reason : "Details erased"}</td>
+      {event.erased ? (
+        <td className="note">Details erased</td>
       ) : (
-        <td>{resourceOf(event) ?? "—"}</td>
+        <td>{(erasure ? event.actor : resourceOf(event)) ?? "—"}</td>
       )}
       <td className="number">{event.position ?? "pending"}</td>
     </tr>
