@@ -5,6 +5,7 @@
 //! ([`super::stored`]): all that admission looks at stays where it was.
 //!
 //! Invariants:
+//! - A run comes back whole ([`recall`]) before anything of it is changed, and its object is removed before that is answered.
 //! - A frame leaves the database only in the transaction that records the run, and only after the object was read back and gave every
 //!   frame of it byte for byte.
 //! - The name of an object is used once. One that is not recorded is in the table `strays` from before it is put until it is removed, so
@@ -17,8 +18,8 @@ mod objects;
 mod part;
 mod reading;
 
-pub(super) use moving::archive;
 pub use moving::{Moved, Wanted};
+pub(super) use moving::{archive, recall};
 pub use objects::{ArchiveAddress, ArchiveError};
 pub(super) use part::Part;
 pub(super) use reading::{
@@ -68,9 +69,8 @@ pub(super) struct Row {
 
 /// What the archive asks of a database, beside reading ([`Source`]).
 pub(super) trait Shelf: LogStore + Source {
-    /// The newest run of a log.
-    fn newest(&self, log: &LogName)
-    -> impl Future<Output = Result<Option<Run>, StoreError>> + Send;
+    /// The runs of a log, in order.
+    fn runs(&self, log: &LogName) -> impl Future<Output = Result<Vec<Run>, StoreError>> + Send;
 
     /// Rows from a position to the commit that holds another, as many as have so many bytes and at least one.
     fn rows(
@@ -96,6 +96,17 @@ pub(super) trait Shelf: LogStore + Source {
 
     /// The objects that are announced and not recorded. None of them can be recorded any more.
     fn strays(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Puts the frames of a run back into their rows, and dooms its object, in one transaction. Nothing is done if it is no run any more.
+    fn recall(
+        &self,
+        log: &LogName,
+        run: Run,
+        part: Arc<Part>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The objects that are to be removed.
+    fn doomed(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
     /// There is no object of this name any more.
     fn removed(&self, name: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -236,6 +247,14 @@ impl Archive {
         match self.cache.get_or_insert_async(&key, fetch).await? {
             Fetched::Part(part) => Ok(part),
             Fetched::Bytes(bytes) => Ok(Arc::new(decode(log, run, bytes).await?)),
+        }
+    }
+
+    /// Keeps nothing of an object in memory.
+    fn forget(&self, name: &str) {
+        for decoded in [false, true] {
+            let name = name.to_owned();
+            self.cache.remove(&Key { name, decoded });
         }
     }
 

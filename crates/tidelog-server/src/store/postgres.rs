@@ -135,6 +135,16 @@ impl PostgresStore {
         shelved::archive(self, log, wanted, done).await
     }
 
+    /// Brings the run of the archive that holds a position back into the database, and removes its object: before something of it
+    /// is changed. Nothing is done if the position is in the database.
+    ///
+    /// # Errors
+    /// [`StoreError::ArchiveUnavailable`] and [`StoreError::Damaged`] if it cannot be read; [`StoreError::Unavailable`] also if the object could
+    /// not be removed: then the next call, or the next [`archive`](Self::archive), does it.
+    pub async fn recall(&self, log: &LogName, position: Position) -> Result<(), StoreError> {
+        shelved::recall(self, log, position).await
+    }
+
     /// Gives the space of what was archived back: an SQLite file gets smaller, which takes as much space again meanwhile and keeps
     /// writers waiting; PostgreSQL takes it for what is new.
     ///
@@ -239,8 +249,10 @@ impl LogStore for PostgresStore {
         if let Some(kept) = self.kept(log, number).await? {
             return Ok(kept.segment());
         }
-        if let Some(run) = self.run_of(log, number).await? {
-            return shelved::segment(self, log, run).await;
+        if let Some(run) = self.run_of(log, number).await?
+            && let Some(segment) = shelved::segment(self, log, run).await?
+        {
+            return Ok(segment);
         }
         let _sealing = self.sealing.lock().await;
         if let Some(kept) = self.kept(log, number).await? {

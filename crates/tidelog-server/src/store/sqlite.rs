@@ -102,6 +102,16 @@ impl SqliteStore {
         shelved::archive(self, log, wanted, done).await
     }
 
+    /// Brings the run of the archive that holds a position back into the database, and removes its object: before something of it
+    /// is changed. Nothing is done if the position is in the database.
+    ///
+    /// # Errors
+    /// [`StoreError::ArchiveUnavailable`] and [`StoreError::Damaged`] if it cannot be read; [`StoreError::Unavailable`] also if the object could
+    /// not be removed: then the next call, or the next [`archive`](Self::archive), does it.
+    pub async fn recall(&self, log: &LogName, position: Position) -> Result<(), StoreError> {
+        shelved::recall(self, log, position).await
+    }
+
     /// Gives the space of what was archived back: an SQLite file gets smaller, which takes as much space again meanwhile and keeps
     /// writers waiting; PostgreSQL takes it for what is new.
     ///
@@ -167,8 +177,10 @@ impl LogStore for SqliteStore {
         }
         let name = log.clone();
         let run = self.read(move |connection| archive::run_of(connection, &name, number));
-        if let Some(run) = run.await? {
-            return shelved::segment(self, log, run).await;
+        if let Some(run) = run.await?
+            && let Some(segment) = shelved::segment(self, log, run).await?
+        {
+            return Ok(segment);
         }
         let _sealing = self.sealing.lock().await;
         if let Some(kept) = kept().await? {

@@ -247,6 +247,40 @@ pub(crate) async fn what_is_archived_is_told_as_before<D: Database>(database: &D
     other.verify(&log("a")).await.expect("a whole log");
 }
 
+/// A run that comes back lies between others: everything is told as before, its object is gone, and it can go again.
+pub(crate) async fn a_run_comes_back_and_goes_again<D: Database>(database: &D) {
+    let store = filled(database).await;
+    let before = told(&store).await;
+    let folder = Folder::new();
+    let store = D::shelved(store, folder.archive());
+    D::archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    let other = D::shelved(database.open().await, folder.archive());
+    same(&told(&other).await, &before);
+    let objects = folder.objects();
+    for position in [20_000, 20_000, 55_000] {
+        D::recall(&store, "a", Position::new(position))
+            .await
+            .expect("it is back");
+    }
+    assert_eq!(folder.objects().len(), objects.len() - 1);
+    assert_eq!(D::runs(database), folder.objects().len() as u64);
+    for store in [&store, &other] {
+        same(&told(store).await, &before);
+        store.verify(&log("a")).await.expect("a whole log");
+    }
+    let first = D::recall(&other, "a", Position::new(1));
+    first.await.expect("it is back");
+    same(&told(&store).await, &before);
+    let moved = D::archive(&store, "a", Wanted::Keeping(0)).await;
+    assert_eq!(moved.expect("moved").through, Position::new(50_000));
+    assert_eq!(folder.objects().len(), objects.len());
+    assert!(folder.objects().intersection(&objects).count() < objects.len());
+    same(&told(&other).await, &before);
+    other.verify(&log("a")).await.expect("a whole log");
+}
+
 /// What is not asked to go stays: by the time it was recorded, or by the number of events.
 pub(crate) async fn only_what_is_wanted_is_moved<D: Database>(database: &D) {
     let folder = Folder::new();
@@ -446,6 +480,7 @@ macro_rules! archive_suite {
     ($database:ty) => {
         archive_suite! { $database:
             what_is_archived_is_told_as_before
+            a_run_comes_back_and_goes_again
             only_what_is_wanted_is_moved
             without_its_archive_a_log_says_so
             damage_in_the_archive_is_named

@@ -39,6 +39,14 @@ impl Database for Fresh {
         store.archive(&log(name), wanted, |_| ()).await
     }
 
+    async fn recall(
+        store: &PostgresStore,
+        name: &str,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        store.recall(&log(name), position).await
+    }
+
     async fn shrink(store: &PostgresStore) {
         store.shrink().await.expect("vacuumed");
     }

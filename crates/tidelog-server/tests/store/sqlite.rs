@@ -28,6 +28,10 @@ impl Database for File {
         store.archive(&log(name), wanted, |_| ()).await
     }
 
+    async fn recall(store: &SqliteStore, name: &str, position: Position) -> Result<(), StoreError> {
+        store.recall(&log(name), position).await
+    }
+
     async fn shrink(store: &SqliteStore) {
         store.shrink().await.expect("smaller");
     }

@@ -44,6 +44,13 @@ pub(crate) trait Database: Send + Sync + Sized + 'static {
         wanted: Wanted,
     ) -> impl Future<Output = Result<Moved, StoreError>>;
 
+    /// Brings a run back.
+    fn recall(
+        store: &Self::Store,
+        name: &str,
+        position: Position,
+    ) -> impl Future<Output = Result<(), StoreError>>;
+
     /// Gives the space of what was moved back.
     fn shrink(store: &Self::Store) -> impl Future<Output = ()>;
 

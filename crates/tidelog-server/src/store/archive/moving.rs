@@ -1,5 +1,6 @@
 //! Moving runs from a database into the archive.
 
+use super::reading::demand;
 use super::{Archive, Part, Row, Run, Shelf, Unread};
 use crate::clock;
 use crate::store::segment::{self, MOST_BYTES};
@@ -58,19 +59,22 @@ pub(in crate::store) async fn archive<S: Shelf>(
         log,
         epoch: state.epoch,
     };
-    let newest = store.newest(log).await?;
-    if let Some(run) = &newest {
+    let runs = store.runs(log).await?;
+    if let Some(run) = runs.last() {
         mover.demand_there(run).await?;
     }
     let mut moved = Moved {
-        strays: clean(store, archive).await?,
-        through: newest.map_or(Position::START, |run| run.last),
+        strays: clean(store, archive, store.strays().await?).await?,
         ..Moved::default()
     };
+    let mut runs = runs.into_iter().peekable();
     for number in 1..=sealed(state.head.position) {
         let Some((_, end)) = segment::bounds(number) else {
             break;
         };
+        while let Some(run) = runs.next_if(|run| run.first == moved.through.next()) {
+            moved.through = run.last;
+        }
         if moved.through >= end {
             continue;
         }
@@ -78,17 +82,59 @@ pub(in crate::store) async fn archive<S: Shelf>(
             break;
         }
         while moved.through < end {
-            mover.next(number, end, &mut moved).await?;
+            // What came back lies before what stayed.
+            let next = runs.peek().map_or(end, |run| run.first);
+            let to = end.min(Position::new(
+                next.value().saturating_sub(u64::from(next < end)),
+            ));
+            mover.next(number, to, &mut moved).await?;
+            while let Some(run) = runs.next_if(|run| run.first == moved.through.next()) {
+                moved.through = run.last;
+            }
             done(moved.through);
         }
     }
     Ok(moved)
 }
 
-/// Removes objects that are announced and not recorded.
-async fn clean<S: Shelf>(store: &S, archive: &Archive) -> Result<u64, StoreError> {
-    let strays = store.strays().await?;
+/// Brings the run that holds a position back into the database, and removes its object. Nothing is done if there is none.
+pub(in crate::store) async fn recall<S: Shelf>(
+    store: &S,
+    log: &LogName,
+    position: Position,
+) -> Result<(), StoreError> {
+    while let Some(run) = store.run_at(log, position).await? {
+        let archive = demand(store.shelf(), log, &run)?;
+        let part = match archive.part(log, &run).await {
+            Ok(part) => part,
+            Err(unread) if store.run_at(log, position).await?.as_ref() == Some(&run) => {
+                return Err(unread.of(log, &run));
+            }
+            Err(_replaced) => continue,
+        };
+        store.recall(log, run, part).await?;
+    }
+    remove_doomed(store).await
+}
+
+/// Removes objects whose runs came back. Until that is done they hold what is in the database.
+async fn remove_doomed<S: Shelf>(store: &S) -> Result<(), StoreError> {
+    let doomed = store.doomed().await?;
+    match (store.shelf(), doomed.is_empty()) {
+        (_, true) => Ok(()),
+        (Some(archive), false) => clean(store, archive, doomed).await.map(|_| ()),
+        (None, false) => Err(unavailable(super::NOT_CONFIGURED.into())),
+    }
+}
+
+/// Removes objects that belong to no run.
+async fn clean<S: Shelf>(
+    store: &S,
+    archive: &Archive,
+    strays: Vec<String>,
+) -> Result<u64, StoreError> {
     for name in &strays {
+        archive.forget(name);
         archive.objects.remove(name).await.map_err(unavailable)?;
         store.removed(name).await?;
     }

@@ -93,6 +93,17 @@ impl Part {
         Some(frame::encode_recorded(self.epoch, chain, alone))
     }
 
+    /// The frames, each with the position that its commit begins at.
+    pub(in crate::store) fn frames(&self) -> impl Iterator<Item = (Position, Vec<u8>)> {
+        let mut chain = self.chain_before;
+        self.commits.iter().map(move |stored| {
+            let alone = std::slice::from_ref(&stored.recorded);
+            let frame = frame::encode_recorded(self.epoch, chain, alone);
+            chain = stored.chain;
+            (stored.recorded.position, frame)
+        })
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.commits.len()
     }

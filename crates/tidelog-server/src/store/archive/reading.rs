@@ -2,18 +2,31 @@
 
 use super::{Archive, Part, Run, Unread};
 use crate::store::stored::{self, Filling, Reading};
-use crate::store::{After, LogState, Page, PageCap, Segment, StoreError, StreamPage, StreamRange};
+use crate::store::{
+    After, LogState, Page, PageCap, Segment, StoreError, Stored, StreamPage, StreamRange,
+};
 use std::future::Future;
 use std::sync::Arc;
-use tidelog_core::{LogName, Position, Recorded, StreamId, Version};
+use tidelog_core::{ChainHash, LogName, Position, Recorded, StreamId, Version};
 
 /// What a database answers when it is asked for a page.
 #[derive(Debug)]
 pub(in crate::store) enum Paged {
     /// It is there.
     Here(Page),
+    /// A part of it is there, behind which a run of the archive follows.
+    Before(Page),
     /// The commit that holds this position, which comes first, is in a run of the archive.
     Archived(LogState, Position, Run),
+}
+
+impl Paged {
+    const fn state(&self) -> LogState {
+        match self {
+            Self::Here(page) | Self::Before(page) => page.state,
+            Self::Archived(state, ..) => *state,
+        }
+    }
 }
 
 /// A commit of a stream.
@@ -68,34 +81,44 @@ pub(in crate::store) fn demand<'a>(
     })
 }
 
+/// How often a read begins again because what it looked up went to the archive, or came back, meanwhile.
+const TRIES: usize = 5;
+
 /// What is said where somebody forgot it.
 pub(in crate::store) const NOT_CONFIGURED: &str =
     "none is configured; say which with --archive URL, or TIDELOG_ARCHIVE";
 
-/// A run's commits. Its object may have been replaced since its record was read: then the new record counts.
-async fn part(store: &impl Source, log: &LogName, run: Run) -> Result<Arc<Part>, StoreError> {
-    let mut run = run;
+/// A run's commits. Its object may have been replaced since its record was read: then the new record counts. `None`: it is in the
+/// database again.
+async fn part(
+    store: &impl Source,
+    log: &LogName,
+    mut run: Run,
+) -> Result<Option<Arc<Part>>, StoreError> {
     loop {
         let archive = demand(store.shelf(), log, &run)?;
         match archive.part(log, &run).await {
-            Ok(part) => return Ok(part),
-            Err(unread) => run = replaced(store, log, run, unread).await?,
+            Ok(part) => return Ok(Some(part)),
+            Err(unread) => match replaced(store, log, run, unread).await? {
+                Some(now) => run = now,
+                None => return Ok(None),
+            },
         }
     }
 }
 
-/// The record in place of one whose object is gone.
+/// The record in place of one whose object is gone; `None` if nothing is in its place.
 async fn replaced(
     store: &impl Source,
     log: &LogName,
     run: Run,
     unread: Unread,
-) -> Result<Run, StoreError> {
-    if matches!(unread, Unread::Missing)
-        && let Some(now) = store.run_at(log, run.first).await?
-        && now.name != run.name
-    {
-        return Ok(now);
+) -> Result<Option<Run>, StoreError> {
+    if matches!(unread, Unread::Missing) {
+        let now = store.run_at(log, run.first).await?;
+        if now.as_ref().is_none_or(|now| now.name != run.name) {
+            return Ok(now);
+        }
     }
     Err(unread.of(log, &run))
 }
@@ -107,46 +130,52 @@ pub(in crate::store) async fn page<S: Source>(
     after: After,
     cap: PageCap,
 ) -> Result<Page, StoreError> {
-    let (state, mut next, mut run) = match store.paged(log, after, cap).await? {
-        Paged::Here(page) => return Ok(page),
-        Paged::Archived(state, next, run) => (state, next, run),
-    };
-    let mut page = Filling::new(state, cap);
+    let mut read = store.paged(log, after, cap).await?;
+    if let Paged::Here(page) = read {
+        return Ok(page);
+    }
+    let mut page = Filling::new(read.state(), cap);
     loop {
-        let part = part(store, log, run).await?;
-        let (commits, mut chain) = part.from(next);
-        for stored in commits {
-            next = stored.recorded.last_position().next();
-            if page.len() >= S::PAGE_COMMITS || !page.push((stored.clone(), chain)) {
-                return Ok(page.done());
-            }
-            chain = stored.chain;
+        if !page.is_of(read.state()) {
+            let detail = "the log became another while it was read".into();
+            return Err(StoreError::Unavailable { detail });
         }
-        let Some(room) = page.room().filter(|_| page.len() < S::PAGE_COMMITS) else {
+        page.now(read.state());
+        let is_rest = matches!(read, Paged::Here(_));
+        let end = match read {
+            Paged::Here(rest) | Paged::Before(rest) => {
+                fill::<S>(&mut page, rest.commits.into_iter(), rest.chain_before)
+            }
+            Paged::Archived(_, next, run) => match part(store, log, run).await? {
+                Some(part) => {
+                    let (commits, chain) = part.from(next);
+                    fill::<S>(&mut page, commits.iter().cloned(), chain)
+                }
+                None => Some(Position::new(next.value().saturating_sub(1))),
+            },
+        };
+        let (Some(end), Some(room), false) = (end, page.room(), is_rest) else {
             return Ok(page.done());
         };
-        // The archive ends before the log does: nothing of its end is archived while it can be written to.
-        let end = Position::new(next.value().saturating_sub(1));
-        match store.paged(log, After::Position(end), room).await? {
-            Paged::Archived(state, _, following) if page.is_of(state) => run = following,
-            Paged::Here(rest) if page.is_of(rest.state) => {
-                page.now(rest.state);
-                let mut chain = rest.chain_before;
-                for stored in rest.commits {
-                    let after = stored.chain;
-                    if page.len() >= S::PAGE_COMMITS || !page.push((stored, chain)) {
-                        break;
-                    }
-                    chain = after;
-                }
-                return Ok(page.done());
-            }
-            _ => {
-                let detail = "the log became another while it was read".into();
-                return Err(StoreError::Unavailable { detail });
-            }
-        }
+        read = store.paged(log, After::Position(end), room).await?;
     }
+}
+
+/// Puts commits into a page as far as there is room. Gives the last position, if there is room still.
+fn fill<S: Source>(
+    page: &mut Filling,
+    commits: impl Iterator<Item = Stored>,
+    mut chain: ChainHash,
+) -> Option<Position> {
+    let mut end = None;
+    for stored in commits {
+        let (last, after) = (stored.recorded.last_position(), stored.chain);
+        if page.len() >= S::PAGE_COMMITS || !page.push((stored, chain)) {
+            return None;
+        }
+        (end, chain) = (Some(last), after);
+    }
+    end.filter(|_| page.len() < S::PAGE_COMMITS)
 }
 
 /// Reads a stream, as [`LogStore::stream`](crate::store::LogStore::stream).
@@ -156,8 +185,24 @@ pub(in crate::store) async fn stream(
     stream: &StreamId,
     range: StreamRange,
 ) -> Result<StreamPage, StoreError> {
-    let (version, places) = store.placed(log, stream, range).await?;
-    let mut reading = Reading::new(stream, range, version);
+    for _ in 0..TRIES {
+        let (version, places) = store.placed(log, stream, range).await?;
+        let mut reading = Reading::new(stream, range, version);
+        if take(store, log, places, &mut reading).await? {
+            return Ok(reading.done());
+        }
+    }
+    let detail = "what was read went to the archive and back all the time".into();
+    Err(StoreError::Unavailable { detail })
+}
+
+/// Takes the commits at these places; `false` if one that was in the archive is there no more.
+async fn take(
+    store: &impl Source,
+    log: &LogName,
+    places: Vec<Place>,
+    reading: &mut Reading<'_>,
+) -> Result<bool, StoreError> {
     let mut current: Option<Arc<Part>> = None;
     for place in places {
         let first = match place {
@@ -168,19 +213,21 @@ pub(in crate::store) async fn stream(
             Place::Archived(first) => first,
         };
         let found = current.as_ref().and_then(|part| part.commit(first));
-        let recorded = match found {
-            Some((stored, _)) => stored.recorded.clone(),
-            None => {
-                let run = store.run_at(log, first).await?;
-                let run = run.ok_or_else(|| lost(log, first))?;
-                let part = current.insert(part(store, log, run).await?);
-                let (stored, _) = part.commit(first).ok_or_else(|| lost(log, first))?;
-                stored.recorded.clone()
-            }
+        if let Some((stored, _)) = found {
+            reading.push(stored.recorded.clone());
+            continue;
+        }
+        let Some(run) = store.run_at(log, first).await? else {
+            return Ok(false);
         };
-        reading.push(recorded);
+        let Some(part) = part(store, log, run).await? else {
+            return Ok(false);
+        };
+        let (stored, _) = part.commit(first).ok_or_else(|| lost(log, first))?;
+        reading.push(stored.recorded.clone());
+        current = Some(part);
     }
-    Ok(reading.done())
+    Ok(true)
 }
 
 /// A commit that has left the database and is in no run.
@@ -239,23 +286,24 @@ impl<'a> Frames<'a> {
     }
 }
 
-/// A segment that is a run of the archive; `None` within if it has too many bytes to be one.
+/// A segment that is a run of the archive; `None` within if it has too many bytes to be one. `None`: it is in the database again.
 pub(in crate::store) async fn segment(
     store: &impl Source,
     log: &LogName,
     mut run: Run,
-) -> Result<Option<Segment>, StoreError> {
-    if !run.is_segment {
-        return Ok(None);
-    }
-    loop {
+) -> Result<Option<Option<Segment>>, StoreError> {
+    while run.is_segment {
         let archive = demand(store.shelf(), log, &run)?;
         match archive.bytes(log, &run).await {
             Ok(gzip) => {
                 let (first, last) = (run.first, run.last);
-                return Ok(Some(Segment { first, last, gzip }));
+                return Ok(Some(Some(Segment { first, last, gzip })));
             }
-            Err(unread) => run = replaced(store, log, run, unread).await?,
+            Err(unread) => match replaced(store, log, run, unread).await? {
+                Some(now) => run = now,
+                None => return Ok(None),
+            },
         }
     }
+    Ok(Some(None))
 }

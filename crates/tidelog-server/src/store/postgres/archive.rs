@@ -3,7 +3,9 @@
 use super::failure::{Failure, Patience};
 use super::held::{bytes, number, state, to_sql};
 use super::{PostgresStore, reader};
-use crate::store::archive::{Archive, NOT_CONFIGURED, Paged, Place, Row, Run, Shelf, Source};
+use crate::store::archive::{
+    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost,
+};
 use crate::store::{After, PageCap, StoreError, StreamRange, stored};
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgExecutor, PgPool, PgRow};
@@ -179,11 +181,57 @@ SELECT first, last, chain, frame FROM (
     rows.collect()
 }
 
-async fn newest(pool: &PgPool, log: &LogName) -> Result<Option<Run>, Failure> {
+async fn runs(pool: &PgPool, log: &LogName) -> Result<Vec<Run>, Failure> {
     let (id, _) = reader::row(pool, log).await?;
-    let sql = "SELECT * FROM tidelog.archived WHERE log = $1 ORDER BY first DESC LIMIT 1";
-    let found = sqlx::query(sql).bind(id).fetch_optional(pool).await?;
-    found.as_ref().map(run).transpose()
+    let sql = "SELECT * FROM tidelog.archived WHERE log = $1 ORDER BY first";
+    let found = sqlx::query(sql).bind(id).fetch_all(pool).await?;
+    found.iter().map(run).collect()
+}
+
+async fn recall(
+    connection: &mut PgConnection,
+    log: &LogName,
+    run: &Run,
+    part: &Part,
+) -> Result<(), Failure> {
+    sqlx::raw_sql(PATIENT).execute(&mut *connection).await?;
+    let sql = "SELECT id FROM tidelog.logs WHERE name = $1 FOR NO KEY UPDATE";
+    let id: i64 = sqlx::query_scalar(sql)
+        .bind(log.as_str())
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })?;
+    let recorded = sqlx::query("DELETE FROM tidelog.archived WHERE log = $1 AND name = $2")
+        .bind(id)
+        .bind(&run.name)
+        .execute(&mut *connection)
+        .await?;
+    if recorded.rows_affected() == 0 {
+        return Ok(());
+    }
+    sqlx::query("INSERT INTO tidelog.strays (name, doomed) VALUES ($1, true)")
+        .bind(&run.name)
+        .execute(&mut *connection)
+        .await?;
+    let (firsts, frames): (Vec<i64>, Vec<Vec<u8>>) = part
+        .frames()
+        .map(|(first, frame)| (to_sql(first.value()), frame))
+        .unzip();
+    let count = firsts.len() as u64;
+    let sql = "
+UPDATE tidelog.commits AS c SET frame = back.frame
+FROM unnest($2::int8[], $3::bytea[]) AS back (first, frame)
+WHERE c.log = $1 AND c.first = back.first";
+    let updated = sqlx::query(sql)
+        .bind(id)
+        .bind(firsts)
+        .bind(frames)
+        .execute(connection)
+        .await?;
+    match updated.rows_affected() == count {
+        true => Ok(()),
+        false => Err(lost(log, run.first).into()),
+    }
 }
 
 async fn find(pool: &PgPool, log: &LogName, position: Position) -> Result<Option<Run>, Failure> {
@@ -230,8 +278,8 @@ impl Source for PostgresStore {
 }
 
 impl Shelf for PostgresStore {
-    async fn newest(&self, log: &LogName) -> Result<Option<Run>, StoreError> {
-        patiently!(newest(&self.readers, log))
+    async fn runs(&self, log: &LogName) -> Result<Vec<Run>, StoreError> {
+        patiently!(runs(&self.readers, log))
     }
 
     async fn rows(
@@ -274,6 +322,22 @@ impl Shelf for PostgresStore {
             query.fetch_all(&self.writers).await.map_err(Failure::from)
         };
         patiently!(strays())
+    }
+
+    async fn recall(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
+        let failed = |error: sqlx::Error| Failure::from(error).error;
+        let mut transaction = self.writers.begin().await.map_err(failed)?;
+        recall(&mut transaction, log, &run, &part).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn doomed(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT name FROM tidelog.strays WHERE doomed ORDER BY name";
+        let doomed = || async {
+            let query = sqlx::query_scalar(sql);
+            query.fetch_all(&self.readers).await.map_err(Failure::from)
+        };
+        patiently!(doomed())
     }
 
     async fn removed(&self, name: &str) -> Result<(), StoreError> {

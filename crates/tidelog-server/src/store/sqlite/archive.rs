@@ -2,7 +2,9 @@
 
 use super::rows::{self, blob, from_sql, to_sql};
 use super::{SqliteStore, reader};
-use crate::store::archive::{Archive, NOT_CONFIGURED, Paged, Place, Row, Run, Shelf, Source};
+use crate::store::archive::{
+    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost,
+};
 use crate::store::{After, PageCap, StoreError, StreamRange, stored};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::sync::Arc;
@@ -117,6 +119,29 @@ fn shelve(
     Ok(())
 }
 
+fn recall(
+    transaction: &Transaction<'_>,
+    log: &LogName,
+    run: &Run,
+    part: &Part,
+) -> Result<(), StoreError> {
+    let found = rows::log(transaction, log)?;
+    let sql = "DELETE FROM archived WHERE log = ?1 AND name = ?2";
+    if transaction.execute(sql, params![found.id, run.name])? == 0 {
+        return Ok(());
+    }
+    let sql = "INSERT INTO strays (name, doomed) VALUES (?1, 1)";
+    transaction.execute(sql, [&run.name])?;
+    let sql = "UPDATE commits SET frame = ?3 WHERE log = ?1 AND first = ?2";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for (first, frame) in part.frames() {
+        if statement.execute(params![found.id, to_sql(first.value()), frame])? != 1 {
+            return Err(lost(log, first));
+        }
+    }
+    Ok(())
+}
+
 impl Source for SqliteStore {
     const PAGE_COMMITS: usize = usize::MAX;
 
@@ -152,12 +177,14 @@ impl Source for SqliteStore {
 }
 
 impl Shelf for SqliteStore {
-    async fn newest(&self, log: &LogName) -> Result<Option<Run>, StoreError> {
+    async fn runs(&self, log: &LogName) -> Result<Vec<Run>, StoreError> {
         let log = log.clone();
         self.read(move |connection| {
             let log = rows::log(connection, &log)?;
-            let sql = format!("{RUN} WHERE log = ?1 ORDER BY first DESC LIMIT 1");
-            Ok(connection.query_row(&sql, [log.id], run).optional()?)
+            let sql = format!("{RUN} WHERE log = ?1 ORDER BY first");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let runs = statement.query_map([log.id], run)?;
+            Ok(runs.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -235,6 +262,28 @@ impl Shelf for SqliteStore {
                 Ok(names.collect::<Result<_, _>>()?)
             })
             .await
+    }
+
+    async fn recall(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
+        let log = log.clone();
+        self.writer
+            .run(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                recall(&transaction, &log, &run, &part)?;
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+
+    async fn doomed(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT name FROM strays WHERE doomed = 1 ORDER BY name";
+            let mut statement = connection.prepare_cached(sql)?;
+            let names = statement.query_map([], |row| row.get(0))?;
+            Ok(names.collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     async fn removed(&self, name: &str) -> Result<(), StoreError> {

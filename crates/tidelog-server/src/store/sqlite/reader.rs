@@ -94,6 +94,10 @@ pub(super) fn page(
             .get_ref(2)?
             .as_blob()
             .map_err(rusqlite::Error::from)?;
+        // A run behind one that came back.
+        if stored::is_stub(frame) {
+            return Ok(Paged::Before(page.done()));
+        }
         if !page.push(stored::decode(log, first, chain, frame)?) {
             break;
         }
