@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct Client {
     address: String,
+    /// What is sent as authorization.
+    bearer: Option<String>,
     sender: SendRequest<Full<Bytes>>,
 }
 
@@ -39,8 +41,14 @@ impl Client {
         tokio::spawn(async move { connection.await.ok() });
         Ok(Self {
             address: address.to_owned(),
+            bearer: None,
             sender,
         })
+    }
+
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.bearer = Some(format!("Bearer {token}"));
+        self
     }
 
     async fn send(
@@ -54,6 +62,9 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", &self.address);
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", bearer);
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -101,22 +112,32 @@ impl Client {
     }
 
     /// Follows the log from a position on; each line carries commits as JSON, where it may.
-    pub(crate) async fn live(mut self, after: u64, carrying: bool) -> Outcome<Lines> {
+    pub(crate) async fn live(self, after: u64, carrying: bool) -> Outcome<Lines> {
+        let asked = self.ask_live(after, carrying).await?;
+        asked.map_err(|_client| "live: there are too many".into())
+    }
+
+    /// Follows the log from a position on, if the server lets it; where there are too many already, the connection is given back.
+    pub(crate) async fn try_live(self, after: u64) -> Outcome<Result<Lines, Self>> {
+        self.ask_live(after, false).await
+    }
+
+    async fn ask_live(mut self, after: u64, carrying: bool) -> Outcome<Result<Lines, Self>> {
         let commits = if carrying { r#","commits":"json""# } else { "" };
         let body = format!(r#"{{"logs":[{{"log":"{LOG}","cursor":"{after}"}}]{commits}}}"#);
         let headers = [("content-type", "application/json")];
         let response = self
             .send("POST", "/v1/live", &headers, body.into_bytes())
             .await?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(format!("live: {status}"));
+        match response.status() {
+            StatusCode::OK => Ok(Ok(Lines {
+                body: response.into_body(),
+                rest: Vec::new(),
+                _client: self,
+            })),
+            StatusCode::TOO_MANY_REQUESTS => Ok(Err(self)),
+            status => Err(format!("live: {status}")),
         }
-        Ok(Lines {
-            body: response.into_body(),
-            rest: Vec::new(),
-            _client: self,
-        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! One module for each figure.
 
 mod catch_up;
+mod crowd;
 mod fan_out;
 mod idle;
 mod push;
@@ -19,17 +20,19 @@ pub(crate) enum Figure {
     CatchUp,
     Idle,
     FanOut,
+    Crowd,
     Restart,
     Soak,
 }
 
 impl Figure {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::PushSqlite,
         Self::PushPostgres,
         Self::CatchUp,
         Self::Idle,
         Self::FanOut,
+        Self::Crowd,
         Self::Restart,
         Self::Soak,
     ];
@@ -41,6 +44,7 @@ impl Figure {
             Self::CatchUp => "catch-up",
             Self::Idle => "idle",
             Self::FanOut => "fan-out",
+            Self::Crowd => "crowd",
             Self::Restart => "restart",
             Self::Soak => "soak",
         }
@@ -53,6 +57,7 @@ impl Figure {
             Self::CatchUp => catch_up::measure(plan).await,
             Self::Idle => idle::measure(plan, files).await,
             Self::FanOut => fan_out::measure(plan).await,
+            Self::Crowd => crowd::measure(plan, files).await,
             Self::Restart => restart::measure(plan).await,
             Self::Soak => soak::measure(plan).await,
         }

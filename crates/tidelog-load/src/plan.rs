@@ -21,7 +21,7 @@ pub(crate) struct Plan {
     /// Write the rows to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Measure these only: push-sqlite, push-postgres, catch-up, idle, fan-out, restart, soak.
+    /// Measure these only: push-sqlite, push-postgres, catch-up, idle, fan-out, crowd, restart, soak.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
     /// How long each round of a figure takes.

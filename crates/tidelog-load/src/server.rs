@@ -39,8 +39,13 @@ pub(crate) fn sqlite(folder: &Path) -> PathBuf {
 impl Server {
     /// On the database of this address, with the log.
     pub(crate) async fn start(store: &str) -> Outcome<Self> {
-        let words = ["serve", "--dev", "--listen", "127.0.0.1:0", "--log", LOG];
-        let mut child = program(store, &words)?
+        Self::start_with(store, &["--dev"]).await
+    }
+
+    /// With these words that say who may do what.
+    pub(crate) async fn start_with(store: &str, words: &[&str]) -> Outcome<Self> {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--log", LOG];
+        let mut child = program(store, &[&serve[..], words].concat())?
             .stdout(Stdio::piped())
             .spawn()
             .map_err(at("a server"))?;

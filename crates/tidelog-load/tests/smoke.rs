@@ -27,6 +27,7 @@ fn every_figure_is_measured_on_a_little() {
         "catch-up",
         "idle",
         "fan-out",
+        "crowd",
         "restart",
         "soak",
     ] {

@@ -31,12 +31,12 @@ pub(super) async fn pushers(server: &Server, first: u64, count: u64) -> Outcome<
 }
 
 /// What some clients did.
-struct Pushed {
-    pushers: Vec<Pusher>,
+pub(super) struct Pushed {
+    pub(super) pushers: Vec<Pusher>,
     /// Of their events.
     positions: RangeInclusive<u64>,
     /// Of each push, in milliseconds.
-    latencies: Vec<f64>,
+    pub(super) latencies: Vec<f64>,
     seconds: f64,
 }
 
@@ -48,7 +48,11 @@ impl Pushed {
 
 /// All push for a time: as fast as they are answered, or each at its own moments, so many a second together. Then what is
 /// late counts from the moment at which it was due.
-async fn push(pushers: Vec<Pusher>, time: Duration, rate: Option<f64>) -> Outcome<Pushed> {
+pub(super) async fn push(
+    pushers: Vec<Pusher>,
+    time: Duration,
+    rate: Option<f64>,
+) -> Outcome<Pushed> {
     let begun = Instant::now();
     let pause = rate.map(|rate| Duration::from_secs_f64(pushers.len() as f64 / rate));
     let count = u32::try_from(pushers.len()).unwrap_or(u32::MAX).max(1);

@@ -7,10 +7,10 @@ use crate::writers::Writer;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) const LOG: &str = "/v1/logs/todos/commits";
-/// Only how long a test that fails takes.
+/// Only how long a test that fails takes: nothing at all has happened for so long.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a client waits before it asks again: much less than it is told, to be in the way.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -125,13 +125,12 @@ impl Fleet {
     }
 
     fn wait_until(&self, what: &str, is_so: impl Fn(&Counted) -> bool) {
-        let begun = Instant::now();
         let mut counted = lock(&self.counted);
         while !is_so(&counted) {
-            let left = PATIENCE.checked_sub(begun.elapsed());
-            let left = left.unwrap_or_else(|| panic!("waited in vain for {what}: {counted:?}"));
-            let waited = self.counts.wait_timeout(counted, left);
-            counted = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.counts.wait_timeout(counted, PATIENCE);
+            let (after, late) = waited.unwrap_or_else(PoisonError::into_inner);
+            assert!(!late.timed_out(), "waited in vain for {what}: {after:?}");
+            counted = after;
         }
     }
 }

@@ -44,9 +44,12 @@ impl<'scope> Reader<'scope> {
 
     /// Waits until it has read so far.
     pub(crate) fn wait_for(&self, head: u64, patience: Duration) {
-        let begun = Instant::now();
+        let (mut begun, mut before) = (Instant::now(), 0);
         while self.end.load(Ordering::Relaxed) < head {
             let end = self.end.load(Ordering::Relaxed);
+            if end > before {
+                (begun, before) = (Instant::now(), end);
+            }
             assert!(!self.thread.is_finished(), "{:?} ended at {end}", self.kind);
             let is_late = begun.elapsed() > patience;
             assert!(
@@ -54,7 +57,7 @@ impl<'scope> Reader<'scope> {
                 "{:?} got no further than {end} of {head}",
                 self.kind
             );
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
