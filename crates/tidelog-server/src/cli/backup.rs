@@ -80,10 +80,14 @@ impl Backup {
     }
 }
 
-/// The logs that were asked for, or all, each with the end that it has now.
+/// The logs that were asked for, or all that are whole, each with the end that it has now.
 async fn chosen(store: &AnyStore, asked: &[LogName]) -> Result<Vec<(LogName, LogState)>, Failure> {
     let names = match asked {
-        [] => store.logs().await?,
+        [] => {
+            let mut logs = store.logs().await?;
+            logs.retain(|log| !is_being_restored(log));
+            logs
+        }
         asked => asked.to_vec(),
     };
     if names.is_empty() {
@@ -135,9 +139,18 @@ fn copy(
     })
 }
 
+const RESTORING: &str = "restoring.";
+
 /// The name that a log has while it is being restored: nobody's, and always the same for one log.
 fn while_restored(log: &LogName) -> Result<LogName, Failure> {
     let uuid = crate::derived::derived_uuid(format!("restore\n{log}").as_bytes());
     let name = tidelog_core::Epoch::from_bytes(uuid);
-    format!("restoring.{name}").parse().map_err(Failure::failed)
+    format!("{RESTORING}{name}")
+        .parse()
+        .map_err(Failure::failed)
+}
+
+/// Is it what a restore is filling, or has left behind when it was cut off?
+pub(super) fn is_being_restored(log: &LogName) -> bool {
+    log.as_str().starts_with(RESTORING)
 }

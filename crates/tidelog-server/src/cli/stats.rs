@@ -1,5 +1,6 @@
 //! `tidelog stats`.
 
+use super::backup::is_being_restored;
 use super::target::Target;
 use super::{Failure, output};
 use crate::store::{Stats as Counted, sealed};
@@ -31,6 +32,9 @@ pub(super) struct Stats {
 #[serde(rename_all = "camelCase")]
 struct Line {
     log: LogName,
+    /// Of a log that a restore fills, or has left behind when it was cut off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    restoring: bool,
     epoch: Epoch,
     head: LogHead,
     events: u64,
@@ -51,6 +55,7 @@ impl Line {
     fn new(log: LogName, counted: &Counted) -> Self {
         let head = counted.state.head;
         Self {
+            restoring: is_being_restored(&log),
             log,
             epoch: counted.state.epoch,
             head,
@@ -97,7 +102,13 @@ impl Line {
             ),
         ];
         let rows = rows.map(|(name, value)| format!("\n  {name:<9} {value}"));
-        format!("{}{}", self.log, rows.concat())
+        let restoring = match self.restoring {
+            true => {
+                "\n  restoring nobody sees it: a restore fills it, or was cut off and begins anew when it is asked for again"
+            }
+            false => "",
+        };
+        format!("{}{restoring}{}", self.log, rows.concat())
     }
 }
 

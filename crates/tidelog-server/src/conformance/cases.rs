@@ -8,6 +8,7 @@ mod expected;
 mod filter;
 mod frames;
 mod news;
+mod packed;
 mod pull;
 mod push;
 mod subjects;
@@ -18,6 +19,7 @@ pub(super) fn all() -> Vec<Case> {
     [
         description::all(),
         push::all(),
+        packed::all(),
         expected::all(),
         pull::all(),
         caps::all(),

@@ -119,6 +119,12 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
         "pull",
     ),
     (
+        "a packed body is read as if it were not",
+        r#" || request.headers["content-encoding"]"#,
+        "",
+        "packed",
+    ),
+    (
         "errors are no problem documents",
         r#"say(body.status, "application/problem+json", body)"#,
         r#"say(body.status, "application/json", body)"#,

@@ -148,6 +148,26 @@ fn nothing_is_overwritten_and_nothing_is_left_half_done() {
 }
 
 #[test]
+fn what_a_restore_left_behind_is_said_and_not_backed_up() {
+    let directory = TempDir::new().expect("a directory");
+    let db = directory.path().join("a.db");
+    let left = "restoring.01900000-0000-7000-8000-000000000001";
+    output(&["import", "--log", left, "--generate", "20"], &db);
+    output(&["import", "--log", "loans", "--generate", "10"], &db);
+    assert!(output(&["stats", "--log", left], &db).contains("begins anew"));
+    assert!(!output(&["stats", "--log", "loans"], &db).contains("begins anew"));
+    let lines = stats(&db);
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| line.get("restoring").is_some())
+        .collect();
+    assert_eq!(said, [false, true]);
+    let folder = directory.path().join("folder");
+    let said = output(&["backup", "-o", path(&folder)], &db);
+    assert!(said.contains("10 events of 1 logs"), "{said}");
+}
+
+#[test]
 fn a_damaged_backup_is_refused_before_anything_is_written() {
     let directory = TempDir::new().expect("a directory");
     let (_, folder) = backed_up(&directory);
