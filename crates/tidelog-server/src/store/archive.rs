@@ -1,7 +1,7 @@
 //! Sealed history outside of the database: runs of a log whose frames lie as objects in a folder or a bucket.
 //!
-//! A run is a segment ([`super::segment`]) as it is sent to devices, or a part of one that is too large to be sent. Runs lie without
-//! a hole from the beginning of the log. Of the commits in them the database keeps every row, with a stub in place of the frame
+//! A run is a segment ([`super::segment`]) as it is sent to devices, or a part of one that is too large to be sent. Runs lie one
+//! behind the other from the beginning of the log, but for those that came back. Of the commits in them the database keeps every row, with a stub in place of the frame
 //! ([`super::stored`]): all that admission looks at stays where it was.
 //!
 //! Invariants:
