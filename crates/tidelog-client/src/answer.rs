@@ -138,11 +138,13 @@ pub(crate) fn event(
     for tag in one.list("tags")? {
         tags.push(Tag::new(tag.as_string().unwrap_or_default())?);
     }
+    let erased = one.optional_text("erased")?;
+    let erased: Option<Digest> = erased.map(|digest| digest.parse()).transpose()?;
     Ok(Event {
         stream,
         event_type: EventType::new(one.text("type")?)?,
         schema: SchemaVersion::new(one.small("schema")?),
-        data: data.map_or(Payload::Erased(Digest::default()), Payload::json),
+        data: data.map_or(Payload::Erased(erased.unwrap_or_default()), Payload::json),
         occurred_at: instant(one, "occurredAt")?,
         tags,
         meta: Meta {

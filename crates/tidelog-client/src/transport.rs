@@ -72,8 +72,8 @@ struct Call<'a> {
     accept: &'a str,
     /// How long the server may hold the answer back.
     wait: u32,
-    /// Does the answer never change? Then the browser may have it already.
-    kept: bool,
+    /// Is it a segment? Then the answer is long.
+    is_segment: bool,
 }
 
 /// An answer, read to its end. Commits are a text if they came as JSON.
@@ -139,7 +139,7 @@ impl Endpoint {
             body: Some(body),
             accept: JSON,
             wait: 0,
-            kept: false,
+            is_segment: false,
         };
         self.call(abort, &call).await
     }
@@ -194,7 +194,7 @@ impl Endpoint {
             body: None,
             accept: FRAMES,
             wait: 0,
-            kept: true,
+            is_segment: true,
         };
         let frames = match self.call(abort, &call).await {
             Ok(answer) => frames_of(&answer.body)?,
@@ -237,7 +237,7 @@ impl Endpoint {
             body: None,
             accept: COMMITS,
             wait,
-            kept: false,
+            is_segment: false,
         };
         let Answer { response, body } = self.call(abort, &call).await?;
         let text = body.as_string();
@@ -278,7 +278,7 @@ impl Endpoint {
             body: None,
             accept: JSON,
             wait: 0,
-            kept: false,
+            is_segment: false,
         };
         Ok(self.call(abort, &call).await?.body)
     }
@@ -286,7 +286,7 @@ impl Endpoint {
     /// Makes a call and reads its answer, within the time that both allow for.
     async fn call(&self, abort: &AbortController, call: &Call<'_>) -> Result<Answer, SyncError> {
         let sent = call.body.as_ref().map_or(0, Uint8Array::length);
-        let answer = if call.kept {
+        let answer = if call.is_segment {
             SEGMENT_BYTES
         } else {
             ANSWER_BYTES
@@ -472,11 +472,8 @@ async fn fetch(
     }
     let init = RequestInit::new();
     init.set_headers(&headers);
-    init.set_cache(if call.kept {
-        RequestCache::Default
-    } else {
-        RequestCache::NoStore
-    });
+    // Nothing of a log is left in the browser's cache, where what is erased later would stay.
+    init.set_cache(RequestCache::NoStore);
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&abort.signal()));
     if let Some(body) = &call.body {

@@ -258,7 +258,7 @@ fn a_confirmed_commit_has_the_agreed_shape() {
                 },
                 {
                     "id": format!("{id}/1/1"), "stream": "list/b", "version": 1, "position": 12,
-                    "type": "list.added", "schema": 1,
+                    "type": "list.added", "schema": 1, "erased": Digest::of(b"gone"),
                     "occurredAt": "2023-11-14T22:13:20.000Z", "recordedAt": "2023-11-14T22:13:20.500Z",
                 },
             ],
@@ -275,10 +275,10 @@ fn a_null_payload_is_not_an_erased_one() {
     let read = |index: usize| {
         let text = serde_json::to_string(&json.events[index]).unwrap();
         let event: RecordedEventJson = serde_json::from_str(&text).unwrap();
-        event.data.map(|data| data.get().to_owned())
+        (event.data.map(|data| data.get().to_owned()), event.erased)
     };
-    assert_eq!(read(0).as_deref(), Some("null"));
-    assert_eq!(read(1), None);
+    assert_eq!(read(0), (Some("null".into()), None));
+    assert_eq!(read(1), (None, Some(Digest::of(b"null"))));
 }
 
 #[test]

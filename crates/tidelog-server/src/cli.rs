@@ -4,6 +4,8 @@ mod archive;
 mod backup;
 mod config;
 mod conformance;
+mod erase;
+mod erasures;
 mod export;
 mod files;
 mod generate;
@@ -42,6 +44,7 @@ Examples:
   tidelog backup --db tidelog.db -o backup-2026-01-31
   tidelog restore --db new.db backup-2026-01-31
   tidelog archive --db tidelog.db todos --to s3://history/tidelog --before 2026-01-01
+  tidelog redact --db tidelog.db loans person/4711 --all --reason 'asked by the person'
   tidelog stats --db tidelog.db
   tidelog tail --db tidelog.db --log todos
   tidelog openapi > openapi.json
@@ -62,6 +65,9 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     Archive(archive::Archive),
+    Redact(erase::Redact),
+    Tombstone(erase::Tombstone),
+    Erasures(erasures::Erasures),
     Stats(stats::Stats),
     Tail(tail::Tail),
     Conformance(conformance::Conformance),
@@ -84,6 +90,9 @@ pub fn run() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Archive(archive) => archive.run(),
+        Command::Redact(redact) => redact.run(),
+        Command::Tombstone(tombstone) => tombstone.run(),
+        Command::Erasures(erasures) => erasures.run(),
         Command::Stats(stats) => stats.run(),
         Command::Tail(tail) => tail.run(),
         Command::Conformance(conformance) => conformance.run(),

@@ -22,6 +22,7 @@ mod spans;
 mod www;
 
 pub(crate) use caps::FEATURES;
+pub(crate) use routes::ErasureJson;
 
 pub use access::{
     Authorizer, Claims, Denied, Dev, Grant, JwtKeys, KeysError, Kinds, Listed, TokenError, Tokens,

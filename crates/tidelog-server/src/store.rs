@@ -3,7 +3,10 @@
 mod admission;
 mod any;
 mod archive;
+mod audit;
 mod candidate;
+mod erase;
+mod erasures;
 mod error;
 mod heads;
 mod keeping;
@@ -19,7 +22,11 @@ mod verify;
 
 pub use any::{AnyStore, StoreAddress};
 pub use archive::{Archive, ArchiveAddress, ArchiveError, Moved, Wanted};
+pub(crate) use audit::Audited;
+pub use audit::ErasureRecord;
 pub use candidate::Candidate;
+pub use erase::{Erase, Erased, Versions};
+pub(crate) use erasures::Erasures;
 pub use error::StoreError;
 pub(crate) use keeping::Stats;
 #[cfg(feature = "postgres")]
@@ -223,8 +230,21 @@ pub trait LogStore: std::fmt::Debug + Send + Sync + 'static {
         range: StreamRange,
     ) -> impl Future<Output = Result<StreamPage, StoreError>> + Send;
 
+    /// Erases payloads of a stream, closes it, or both, and appends the event that says so. All or nothing; what was erased or
+    /// closed before is left alone, and if that is everything, nothing is appended.
+    fn erase(&self, erase: Erase) -> impl Future<Output = Result<Erased, StoreError>> + Send;
+
+    /// What was erased in the logs of this name, oldest first, apart from what the log itself says.
+    fn erasures(
+        &self,
+        log: &LogName,
+    ) -> impl Future<Output = Result<Vec<ErasureRecord>, StoreError>> + Send;
+
+    /// How often payloads of a log were erased.
+    fn revision(&self, log: &LogName) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// A sealed run of the log by its number, from 1; `None` if the log has not come so far, or if it would be too large. One that
-    /// was given once is given again byte for byte.
+    /// was given once is given again byte for byte, until one of its payloads is erased.
     ///
     /// Without an implementation it is encoded whenever it is asked for.
     fn segment(

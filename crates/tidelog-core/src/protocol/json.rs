@@ -8,7 +8,7 @@ use crate::condition::Condition;
 use crate::cursor::Cursor;
 use crate::event::{Event, EventType, Meta, Payload, Reference, Tag};
 use crate::gap::GapRecord;
-use crate::hash::ChainHash;
+use crate::hash::{ChainHash, Digest};
 use crate::id::{CommitId, Epoch, EventId, ReplicaId};
 use crate::limits;
 use crate::number::{Attempt, Position, SchemaVersion, Seq, Timestamp, Version};
@@ -184,6 +184,9 @@ pub struct RecordedEventJson {
         deserialize_with = "present"
     )]
     pub data: Option<Box<RawValue>>,
+    /// The digest of what was erased, which the chain counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Digest>,
     /// When it happened, RFC 3339.
     pub occurred_at: Instant,
     /// When the server took it, RFC 3339.
@@ -338,6 +341,10 @@ pub fn recorded_events(recorded: &Recorded) -> Result<Vec<RecordedEventJson>, se
                 event_type: event.event_type.clone(),
                 schema: event.schema,
                 data: raw(&event.data)?,
+                erased: match &event.data {
+                    Payload::Json(_) => None,
+                    Payload::Erased(digest) => Some(*digest),
+                },
                 occurred_at: Instant(event.occurred_at),
                 recorded_at: Instant(recorded.recorded_at),
                 actor: recorded.actor.clone(),

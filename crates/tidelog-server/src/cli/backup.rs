@@ -1,5 +1,6 @@
 //! `tidelog backup`.
 
+mod again;
 mod follow;
 mod manifest;
 mod restore;

@@ -15,6 +15,9 @@ use tempfile::NamedTempFile;
 use tidelog_core::{LogName, Position};
 
 /// Write a whole log to a file or to standard output.
+///
+/// An event whose payload was erased is a line with its digest (`erased`) and without `data`. Such a log is brought into another
+/// database with `tidelog backup` and `tidelog restore`; `tidelog import` refuses these lines.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -147,9 +150,9 @@ fn lines(page: Page, target: &mut impl Write) -> Result<(), Failure> {
         let versions = stored.recorded.event_versions();
         let (position, events) = (stored.recorded.position, stored.recorded.commit.events);
         for (event, version) in events.into_iter().zip(versions) {
-            let line = Line::of(event, version).ok_or_else(|| {
+            let line = Line::of(event, version).map_err(|error| {
                 Failure::Failed(format!(
-                    "an event of the commit at position {position} has no payload"
+                    "a payload of the commit at position {position} is not JSON: {error}"
                 ))
             })?;
             serde_json::to_writer(&mut *target, &line).map_err(Failure::failed)?;

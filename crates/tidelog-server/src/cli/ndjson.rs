@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tidelog_core::erasure::is_reserved;
 use tidelog_core::event::{EventType, Tag};
 use tidelog_core::protocol::json::{EventJson, Instant, MetaJson};
-use tidelog_core::{Event, SchemaVersion, StreamId, Version};
+use tidelog_core::{Digest, Event, Payload, SchemaVersion, StreamId, Version};
 
 /// One event. `stream` is `kind/key`; without a slash it is split at its first hyphen.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,7 +16,11 @@ pub(super) struct Line {
     #[serde(rename = "type")]
     pub(super) event_type: EventType,
     pub(super) time: Instant,
-    pub(super) data: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<Box<RawValue>>,
+    /// Instead of the data, the digest of what was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) erased: Option<Digest>,
     #[serde(default = "first_schema", skip_serializing_if = "is_first_schema")]
     pub(super) schema: SchemaVersion,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,11 +55,19 @@ impl Line {
             }
             _ => StreamId::new(&line.stream),
         };
+        if line.erased.is_some() || is_reserved(&line.event_type) {
+            return Err(
+                "it is an erased event, or one that says what was erased, and only a server can append those; \
+                 bring such a log over with `tidelog backup` and `tidelog restore`"
+                    .into(),
+            );
+        }
+        let data = line.data.ok_or("missing field `data`")?;
         let event = EventJson {
             stream: stream.map_err(|error| error.to_string())?,
             event_type: line.event_type,
             schema: line.schema,
-            data: line.data,
+            data,
             occurred_at: line.time,
             tags: line.tags,
             meta: line.meta,
@@ -62,15 +75,25 @@ impl Line {
         Ok((event.into(), line.version))
     }
 
-    /// The line of an event; `None` if its payload was erased.
-    pub(super) fn of(event: Event, version: Version) -> Option<Self> {
-        let data = RawValue::from_string(event.data.text()?.to_owned()).ok()?;
-        Some(Self {
+    /// The line of an event.
+    ///
+    /// # Errors
+    /// If its payload is not JSON.
+    pub(super) fn of(event: Event, version: Version) -> serde_json::Result<Self> {
+        let (data, erased) = match &event.data {
+            Payload::Json(text) => {
+                let data = RawValue::from_string(text.as_str().to_owned())?;
+                (Some(data), None)
+            }
+            Payload::Erased(digest) => (None, Some(*digest)),
+        };
+        Ok(Self {
             stream: event.stream.into(),
             version,
             event_type: event.event_type,
             time: Instant(event.occurred_at),
             data,
+            erased,
             schema: event.schema,
             tags: event.tags,
             meta: event.meta.into(),

@@ -4,6 +4,7 @@ mod append;
 mod caps;
 mod chain;
 mod description;
+mod erasure;
 mod expected;
 mod filter;
 mod frames;
@@ -27,6 +28,7 @@ pub(super) fn all() -> Vec<Case> {
         frames::all(),
         filter::all(),
         append::all(),
+        erasure::all(),
         news::all(),
         subjects::all(),
     ]

@@ -39,6 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 pub(crate) enum Scope {
     Read,
     Append,
+    Erase,
 }
 
 fn forbidden(detail: impl Into<String>) -> Problem {
@@ -121,6 +122,9 @@ async fn granted<S: LogStore>(
         let detail = "this token may read this log but not append to it";
         return Err(forbidden(detail));
     }
+    if scope == Scope::Erase && !grant.erases() {
+        return Err(forbidden("this token may not erase in this log"));
+    }
     if let Some(limiter) = app.limiter() {
         limiter.take(grant.subject(), &name)?;
     }
@@ -170,6 +174,19 @@ impl<S: LogStore> FromRequestParts<App<S>> for Appending {
 
     async fn from_request_parts(parts: &mut Parts, app: &App<S>) -> Result<Self, Problem> {
         let (log, grant) = on_path(parts, app, Scope::Append).await?;
+        Ok(Self(log, grant))
+    }
+}
+
+/// The log that a path names, for a caller that may erase in it.
+#[derive(Debug)]
+pub(crate) struct Erasing(pub(crate) LogName, pub(crate) Grant);
+
+impl<S: LogStore> FromRequestParts<App<S>> for Erasing {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App<S>) -> Result<Self, Problem> {
+        let (log, grant) = on_path(parts, app, Scope::Erase).await?;
         Ok(Self(log, grant))
     }
 }

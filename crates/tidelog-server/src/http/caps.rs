@@ -27,7 +27,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The lowest client version that this server serves.
 pub(crate) const MIN_CLIENT: u32 = 1;
 /// What a client may rely on.
-pub(crate) const FEATURES: [&str; 8] = [
+pub(crate) const FEATURES: [&str; 9] = [
     "frames",
     "chain",
     "live",
@@ -36,6 +36,7 @@ pub(crate) const FEATURES: [&str; 8] = [
     "append",
     "filter",
     "segments",
+    "erasure",
 ];
 
 /// The caps as a log's description shows them.

@@ -122,6 +122,23 @@ impl From<StoreError> for Problem {
             StoreError::CursorAhead { state, .. } => {
                 Self::new(StatusCode::CONFLICT, "cursor_ahead", error.to_string()).history(state)
             }
+            StoreError::UnknownStream { stream } => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_stream", error.to_string())
+                    .field("stream", stream.as_str())
+            }
+            StoreError::UnknownVersions { stream, newest, .. } => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_versions", error.to_string())
+                    .field("stream", stream.as_str())
+                    .field("actual", newest.value())
+            }
+            StoreError::NotErasable { stream, .. }
+            | StoreError::NotErasableArchived { stream, .. } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_erasable",
+                error.to_string(),
+            )
+            .field("stream", stream.as_str()),
+            StoreError::TooManyRanges { .. } => Self::bad_request(error.to_string()),
             StoreError::Full => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "storage_full",

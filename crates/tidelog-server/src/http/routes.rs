@@ -1,6 +1,7 @@
 //! The calls of the protocol and what surrounds each of them.
 
 mod append;
+mod erasures;
 mod health;
 mod live;
 mod log;
@@ -10,6 +11,7 @@ mod segment;
 mod sse;
 mod stream;
 
+pub(crate) use erasures::ErasureJson;
 pub(super) use pull::recorded_json;
 
 use super::{App, Problem, caps, cors, openapi, spans, www};
@@ -45,6 +47,10 @@ fn protocol<S: LogStore>() -> Vec<(&'static str, MethodRouter<App<S>>)> {
         (
             "/logs/{log}/streams/{*stream}",
             get(stream::read::<S>).post(append::append::<S>),
+        ),
+        (
+            "/logs/{log}/erasures",
+            get(erasures::list::<S>).post(erasures::erase::<S>),
         ),
         ("/live", post(live::follow::<S>)),
     ]

@@ -63,14 +63,15 @@ fn decide(
     now: Timestamp,
 ) -> Result<Admission, StoreError> {
     let LogHead { position, chain } = ledger.state().head;
+    let streams = ledger.streams(&touched(&commit))?;
+    let tombstoned = streams.keys().filter(|stream| ledger.is_tombstoned(stream));
     let facts = Facts {
+        tombstoned: tombstoned.cloned().collect(),
         head: position,
         actor: actor.cloned(),
         known: ledger.known(commit.id)?,
         seq_taken_by: ledger.seq_taken_by(commit.replica, commit.seq)?,
-        tombstoned: Vec::new(),
     };
-    let streams = ledger.streams(&touched(&commit))?;
     let admission = admit(&commit, &facts, |stream| streams.get(stream).copied());
     let admission = match (admission, rejection) {
         // What is forbidden on one past may be allowed on the one that the author has not seen yet.

@@ -3,8 +3,9 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, Archive, Load, LogState, LogStore, Moved, Page, PageCap, Push, Segment, SqliteStore,
-    Stats, StoreError, StreamPage, StreamRange, Verified, Wanted,
+    After, Archive, Audited, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Moved, Page,
+    PageCap, Push, Segment, SqliteStore, Stats, StoreError, StreamPage, StreamRange, Verified,
+    Wanted,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,20 @@ impl AnyStore {
         either!(self, it => it.restore(log, commits).await)
     }
 
+    /// What was erased in the logs of this name, with the events.
+    pub(crate) async fn audited(&self, log: &LogName) -> Result<Vec<Audited>, StoreError> {
+        either!(self, it => it.audited(log).await)
+    }
+
+    /// Writes down what the commits of a restored log say of erasures, and closes the streams that they close.
+    pub(crate) async fn remember(
+        &self,
+        log: &LogName,
+        erasures: Vec<Audited>,
+    ) -> Result<(), StoreError> {
+        either!(self, it => it.remember(log, erasures).await)
+    }
+
     /// Gives a log another name. `false`: there is a log of that name.
     pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
         either!(self, it => it.rename(log, name).await)
@@ -175,6 +190,18 @@ impl LogStore for AnyStore {
         range: StreamRange,
     ) -> Result<StreamPage, StoreError> {
         either!(self, it => it.stream(log, stream, range).await)
+    }
+
+    async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
+        either!(self, it => it.erase(erase).await)
+    }
+
+    async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
+        either!(self, it => it.erasures(log).await)
+    }
+
+    async fn revision(&self, log: &LogName) -> Result<u64, StoreError> {
+        either!(self, it => it.revision(log).await)
     }
 
     async fn segment(&self, log: &LogName, number: u64) -> Result<Option<Segment>, StoreError> {

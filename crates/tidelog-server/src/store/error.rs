@@ -1,7 +1,8 @@
 //! Why a store could not do what it was asked.
 
 use super::LogState;
-use tidelog_core::{LogName, Position, ReplicaId};
+use tidelog_core::erasure::VersionRange;
+use tidelog_core::{LogName, Position, ReplicaId, StreamId, Version};
 
 /// Why a store could not do what it was asked. Nothing of the request is stored, unless
 /// [`StoreError::Unavailable`] says otherwise by its end being unknown; repeating a push is always safe.
@@ -35,6 +36,51 @@ pub enum StoreError {
         position: Position,
         /// What the log is.
         state: LogState,
+    },
+    /// There is no stream of this id.
+    #[error("there is no stream {stream}")]
+    UnknownStream {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The stream does not have these versions.
+    #[error(
+        "stream {stream} has versions 1 to {newest}, and not {} to {}; nothing was erased",
+        .range.first, .range.last
+    )]
+    UnknownVersions {
+        /// The stream.
+        stream: StreamId,
+        /// What was asked for.
+        range: VersionRange,
+        /// Its newest version.
+        newest: Version,
+    },
+    /// An event that says what was erased stays.
+    #[error("version {version} of {stream} says what was erased, and stays; nothing was erased")]
+    NotErasable {
+        /// The stream.
+        stream: StreamId,
+        /// The version.
+        version: Version,
+    },
+    /// The payload is in the archive, which is not rewritten.
+    #[error(
+        "the payload at position {position}, of {stream}, is in the archive, where nothing can be erased yet; nothing was erased"
+    )]
+    NotErasableArchived {
+        /// The stream.
+        stream: StreamId,
+        /// Where the commit begins that holds it.
+        position: Position,
+    },
+    /// An erasure names more than one commit can say.
+    #[error(
+        "an erasure names at most {max} ranges of versions; nothing was erased. Erase in parts"
+    )]
+    TooManyRanges {
+        /// How many it may name.
+        max: usize,
     },
     /// The disk is full.
     #[error("the server's disk is full; nothing was stored. Try again later")]

@@ -44,6 +44,9 @@ pub(super) trait Ledger {
         streams: &[&StreamId],
     ) -> Result<BTreeMap<StreamId, StreamHead>, StoreError>;
 
+    /// Whether a stream that was asked for takes no more events.
+    fn is_tombstoned(&self, stream: &StreamId) -> bool;
+
     /// Stores a commit and moves the log's end past it.
     fn store(&mut self, entry: Entry) -> Result<(), StoreError>;
 }

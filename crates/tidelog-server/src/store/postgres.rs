@@ -16,6 +16,7 @@
 //! Through a pooler only in session mode: LISTEN and prepared statements belong to a connection.
 
 mod archive;
+mod erase;
 mod failure;
 mod group;
 mod guard;
@@ -31,8 +32,8 @@ use super::archive::{self as shelved, Archive, Moved, Shelf, Wanted};
 use super::heads::Heads;
 use super::segment::Sealed;
 use super::{
-    After, Load, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage,
-    StreamRange, Verified, segment,
+    After, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Page, PageCap, Push, Segment,
+    StoreError, StreamPage, StreamRange, Verified, segment,
 };
 use crate::clock;
 use failure::Patience;
@@ -266,6 +267,25 @@ impl LogStore for PostgresStore {
             tracing::warn!(error = ?failure.error, "a segment could not be kept");
         }
         Ok(sealed.segment())
+    }
+
+    async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
+        self.erase_and_clean(&erase).await
+    }
+
+    async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
+        let audited = self.audited(log).await?;
+        Ok(audited.into_iter().map(|one| one.record).collect())
+    }
+
+    async fn revision(&self, log: &LogName) -> Result<u64, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match erase::revision(&self.readers, log).await {
+                Ok(revision) => return Ok(revision),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {

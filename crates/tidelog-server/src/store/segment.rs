@@ -2,7 +2,7 @@
 //!
 //! Segment `n`, from 1, ends with the commit that holds position `n ·` [`SEGMENT_EVENTS`] and begins where the one before ends. So
 //! every process and every database cuts a log alike, a segment can be found without those before it, and what is sealed
-//! never changes. Its frames are in the format for the disk and about as large as what a device keeps, so they need not be merged
+//! changes only when a payload in it is erased. Its frames are in the format for the disk and about as large as what a device keeps, so they need not be merged
 //! there.
 
 use super::archive::Row;
@@ -29,6 +29,8 @@ pub struct Segment {
     pub first: Position,
     /// The position of its last event.
     pub last: Position,
+    /// The log's [`revision`](LogStore::revision) when it was made: with the number it names these bytes.
+    pub revision: u64,
     /// Its frames one after the other, gzipped.
     pub gzip: Arc<[u8]>,
 }
@@ -39,14 +41,24 @@ pub(super) enum Sealed {
     /// The segment.
     Segment(Segment),
     /// It would have too many bytes.
-    TooLarge,
+    TooLarge {
+        /// As in a segment.
+        revision: u64,
+    },
 }
 
 impl Sealed {
+    pub(super) const fn revision(&self) -> u64 {
+        match self {
+            Self::Segment(segment) => segment.revision,
+            Self::TooLarge { revision } => *revision,
+        }
+    }
+
     pub(super) fn segment(self) -> Option<Segment> {
         match self {
             Self::Segment(segment) => Some(segment),
-            Self::TooLarge => None,
+            Self::TooLarge { .. } => None,
         }
     }
 }
@@ -73,6 +85,8 @@ pub(super) async fn build<S: LogStore>(
     let Some((begin, end)) = bounds(number) else {
         return Ok(None);
     };
+    // Before anything is read: what is erased meanwhile makes it one of an old revision, which nobody keeps.
+    let revision = store.revision(log).await?;
     let state = store.state(log).await?;
     if end > state.head.position {
         return Ok(None);
@@ -92,10 +106,10 @@ pub(super) async fn build<S: LogStore>(
         after = last.recorded.last_position();
         run.take(before, page.commits, begin, end);
         if run.bytes > MOST_BYTES {
-            return Ok(Some(Sealed::TooLarge));
+            return Ok(Some(Sealed::TooLarge { revision }));
         }
     }
-    let encoded = tokio::task::spawn_blocking(move || run.encode(state.epoch));
+    let encoded = tokio::task::spawn_blocking(move || run.encode(state.epoch, revision));
     let sealed = encoded.await.map_err(io::Error::other).and_then(|it| it);
     sealed.map_err(|error| StoreError::Unavailable {
         detail: format!("a segment could not be encoded: {error}"),
@@ -114,7 +128,7 @@ pub(super) fn encode(log: &LogName, epoch: Epoch, rows: &[Row]) -> Result<Arc<[u
         run.lengths.push(stored.bytes);
         run.commits.push(stored.recorded);
     }
-    match run.encode(epoch) {
+    match run.encode(epoch, 0) {
         Ok(Some(Sealed::Segment(segment))) => Ok(segment.gzip),
         encoded => Err(StoreError::Unavailable {
             detail: format!(
@@ -162,7 +176,7 @@ impl Run {
         }
     }
 
-    fn encode(self, epoch: Epoch) -> io::Result<Option<Sealed>> {
+    fn encode(self, epoch: Epoch, revision: u64) -> io::Result<Option<Sealed>> {
         let (Some(first), Some(last)) = (self.commits.first(), self.commits.last()) else {
             return Ok(None);
         };
@@ -182,7 +196,12 @@ impl Run {
             }
         }
         let gzip = gzip.finish()?.into();
-        Ok(Some(Sealed::Segment(Segment { first, last, gzip })))
+        Ok(Some(Sealed::Segment(Segment {
+            first,
+            last,
+            revision,
+            gzip,
+        })))
     }
 
     /// The commits in parts of about the same number of bytes.

@@ -7,6 +7,7 @@
 //! Nothing is kept in memory between transactions, so other processes (`tidelog import`) may write to the same file.
 
 mod archive;
+mod erase;
 mod keeping;
 mod ledger;
 mod reader;
@@ -19,14 +20,16 @@ mod writer;
 use super::archive::{self as shelved, Archive, Moved, Shelf, Wanted};
 use super::heads::Heads;
 use super::{
-    After, Load, LogState, LogStore, Page, PageCap, Push, Segment, StoreError, StreamPage,
-    StreamRange, Verified, segment,
+    After, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Page, PageCap, Push, Segment,
+    StoreError, StreamPage, StreamRange, Verified, segment,
 };
+use crate::clock;
 use reader::Readers;
+use rusqlite::TransactionBehavior;
 use std::path::Path;
 use std::sync::Arc;
 use tidelog_core::protocol::PushResponse;
-use tidelog_core::{LogName, Position, StreamId};
+use tidelog_core::{CommitId, LogName, Position, StreamId};
 use tokio::sync::{Mutex, watch};
 use writer::Writer;
 
@@ -196,6 +199,41 @@ impl LogStore for SqliteStore {
             tracing::warn!(?error, "a segment could not be kept");
         }
         Ok(sealed.segment())
+    }
+
+    async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
+        let random = clock::random().map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })?;
+        let log = erase.log.clone();
+        let erased = self
+            .writer
+            .run(move |connection| {
+                let now = clock::now();
+                let id = CommitId::mint(now, random);
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let erased = erase::erase(&transaction, &erase, id, now)?;
+                transaction.commit()?;
+                Ok(erased)
+            })
+            .await?;
+        if erased.record.is_some() {
+            self.writer.fold().await;
+            self.heads.moved(&log, erased.state.head.position);
+        }
+        Ok(erased)
+    }
+
+    async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
+        let audited = self.audited(log).await?;
+        Ok(audited.into_iter().map(|one| one.record).collect())
+    }
+
+    async fn revision(&self, log: &LogName) -> Result<u64, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| rows::revision(connection, &log))
+            .await
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {

@@ -1,6 +1,6 @@
 //! Checking a stored log from its first byte to its last, against nothing but itself. The same for every database.
 
-use super::{LogState, StoreError, stored};
+use super::{Erasures, LogState, StoreError, stored};
 use std::collections::BTreeMap;
 use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::json::is_json;
@@ -47,10 +47,11 @@ pub(super) struct Walk<'a> {
     commits: u64,
     indexed: usize,
     heads: BTreeMap<StreamId, StreamHead>,
+    erasures: Erasures,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) const fn new(log: &'a LogName, state: LogState) -> Self {
+    pub(super) fn new(log: &'a LogName, state: LogState) -> Self {
         Self {
             log,
             state,
@@ -59,6 +60,7 @@ impl<'a> Walk<'a> {
             commits: 0,
             indexed: 0,
             heads: BTreeMap::new(),
+            erasures: Erasures::default(),
         }
     }
 
@@ -102,6 +104,8 @@ impl<'a> Walk<'a> {
         self.demand(epoch == Ok(self.state.epoch), "it is of another epoch")?;
         self.columns(row, &recorded)?;
         self.versions(&recorded, is_indexed)?;
+        let told = self.erasures.take(&recorded);
+        told.map_err(|wrong| self.damaged(wrong))?;
         self.chain = row.chain;
         self.next = recorded.last_position().next();
         self.commits += 1;
@@ -166,11 +170,11 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The heads of the log and of its streams are where its commits end. `streams` and `indexed` count the rows that
-    /// there are.
+    /// The heads of the log and of its streams are where its commits end, those streams are closed that were closed, and nothing was
+    /// erased in silence. `head_of` also says whether a stream is closed; `streams` and `indexed` count the rows that there are.
     pub(super) fn end(
         self,
-        mut head_of: impl FnMut(&StreamId) -> Result<Option<StreamHead>, StoreError>,
+        mut head_of: impl FnMut(&StreamId) -> Result<Option<(StreamHead, bool)>, StoreError>,
         streams: usize,
         indexed: usize,
     ) -> Result<Verified, StoreError> {
@@ -182,8 +186,8 @@ impl<'a> Walk<'a> {
         self.demand(head.chain == self.chain, "the log's chain hash is another")?;
         for (stream, head) in &self.heads {
             self.demand(
-                head_of(stream)? == Some(*head),
-                &format!("the head of stream {stream} is elsewhere"),
+                head_of(stream)? == Some((*head, self.erasures.is_closed(stream))),
+                &format!("the head of stream {stream} is elsewhere, or closed without an event"),
             )?;
         }
         self.demand(
@@ -194,6 +198,7 @@ impl<'a> Walk<'a> {
             indexed == self.indexed,
             "the stream index leads to commits that are not there",
         )?;
+        self.erasures.end().map_err(|wrong| self.damaged(wrong))?;
         Ok(Verified {
             state: self.state,
             commits: self.commits,

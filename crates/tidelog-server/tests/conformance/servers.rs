@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 const BIN: &str = env!("CARGO_BIN_EXE_tidelog");
-const TOKENS: &str =
-    "conformance first-token-of-the-suite ann\nconformance other-token-of-the-suite bob\n";
+const TOKENS: &str = "conformance first-token-of-the-suite ann append erase\nconformance other-token-of-the-suite bob\n";
 
 /// Processes that serve the log `conformance`; they end with this.
 pub(crate) struct Running {

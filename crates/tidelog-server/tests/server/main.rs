@@ -22,6 +22,7 @@ mod cli;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod crash;
+mod erasures;
 mod filter;
 mod harness;
 mod jwks;

@@ -2,6 +2,7 @@
 
 use crate::harness::{Server, agent, run};
 use flate2::read::GzDecoder;
+use serde_json::json;
 use std::io::Read;
 use tidelog_core::{ChainHash, Recorded, frame};
 
@@ -75,13 +76,10 @@ fn segments_and_what_is_pulled_after_them_are_the_log() {
 }
 
 #[test]
-fn a_segment_may_be_kept_for_ever_by_whoever_may_read_it() {
+fn a_kept_segment_is_asked_about_and_is_another_once_something_is_erased() {
     let server = filled("17000");
     let answer = server.get_with(&path(&server, "1"), &[FRAMES]);
-    assert_eq!(
-        answer.header("cache-control"),
-        "private, max-age=31536000, immutable"
-    );
+    assert_eq!(answer.header("cache-control"), "private, no-cache");
     let vary = answer.header("vary").to_ascii_lowercase();
     assert!(vary.contains("authorization"), "{vary}");
     let tag = answer.header("etag").to_owned();
@@ -91,6 +89,16 @@ fn a_segment_may_be_kept_for_ever_by_whoever_may_read_it() {
     assert_eq!(same.header("etag"), tag);
     let other = [FRAMES, ("if-none-match", "\"other\"")];
     assert_eq!(server.get_with(&path(&server, "1"), &other).status, 200);
+    let first = server.get("/v1/logs/todos/commits?limit=1").json();
+    let stream = &first["commits"][0]["events"][0]["stream"];
+    let erase = json!({ "stream": stream, "versions": [[1, 1]], "reason": "asked" });
+    assert_eq!(server.post("/v1/logs/todos/erasures", &erase).status, 201);
+    let again = server.get_with(&path(&server, "1"), &known);
+    assert_eq!(
+        again.status, 200,
+        "a copy from before is not the segment any more"
+    );
+    assert_ne!(again.header("etag"), tag);
 }
 
 #[test]

@@ -23,6 +23,8 @@ mod caps;
 mod cluster;
 #[path = "../server/crash.rs"]
 mod crash;
+#[path = "../server/erasures.rs"]
+mod erasures;
 #[path = "../server/harness.rs"]
 mod harness;
 #[path = "../server/jwt.rs"]

@@ -3,12 +3,14 @@
 use crate::cluster::{self, Fsync};
 use crate::commits::{ALL, accepted, commit, exact, expecting, log, push, stream, verdicts};
 use crate::proxy::{Cut, Proxy};
-use crate::suite::{Database, verify_all};
+use crate::suite::{Database, erase, verify_all};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidelog_core::erasure::VersionRange;
 use tidelog_core::{Position, Version};
 use tidelog_server::store::{
-    After, Archive, Direction, LogStore, Moved, PostgresStore, StoreError, StreamRange, Wanted,
+    After, Archive, Direction, LogStore, Moved, PostgresStore, StoreError, StreamRange, Versions,
+    Wanted,
 };
 
 /// A database in the cluster of this test process. Each handle has connections of its own, as another process would.
@@ -98,10 +100,71 @@ async fn a_database_of_an_older_build_gets_what_is_new() {
     drop(store);
     database
         .0
-        .sql("DROP TABLE tidelog.segments, tidelog.archived, tidelog.strays; UPDATE tidelog.layout SET layout = 1");
+        .sql("DROP TABLE tidelog.segments, tidelog.archived, tidelog.strays, tidelog.erasures; ALTER TABLE tidelog.logs DROP COLUMN revision;
+             ALTER TABLE tidelog.streams DROP COLUMN tombstoned; UPDATE tidelog.layout SET layout = 1");
     let store = database.open().await;
     store.state(&log("a")).await.expect("the log");
     assert_eq!(store.segment(&log("a"), 1).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_database_of_layout_2_keeps_its_log_and_takes_erasures() {
+    let (database, store) = with_log().await;
+    let first = push("a", vec![commit(1, 1, &["person/1"])]);
+    store.push(first).await.expect("an answer");
+    drop(store);
+    database.0.sql(
+        "DROP TABLE tidelog.erasures; ALTER TABLE tidelog.logs DROP COLUMN revision;
+         ALTER TABLE tidelog.streams DROP COLUMN tombstoned; ALTER TABLE tidelog.segments DROP COLUMN revision;
+         DROP TABLE tidelog.archived, tidelog.strays; UPDATE tidelog.layout SET layout = 2",
+    );
+    let store = database.open().await;
+    let erased = store.erase(erase("person/1", Versions::All, true)).await;
+    assert!(erased.expect("erased").record.is_some());
+    verify_all(&database).await;
+}
+
+/// The rows that were replaced are removed: nothing that can be asked for has it, and its space is used for something else.
+#[tokio::test]
+async fn what_is_erased_leaves_no_dead_row() {
+    let (database, store) = with_log().await;
+    for seq in 1..=50 {
+        let one = commit(1, seq, &["person/1"]);
+        store.push(push("a", vec![one])).await.expect("an answer");
+    }
+    let erased = store.erase(erase("person/1", Versions::All, false)).await;
+    assert!(erased.expect("erased").record.is_some());
+    let dead = "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables WHERE relname LIKE 'commits_%'";
+    let vacuumed = "SELECT coalesce(sum(vacuum_count), 0) FROM pg_stat_user_tables WHERE relname LIKE 'commits_%'";
+    while database.0.sql(vacuumed) != "1" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(database.0.sql(dead), "0");
+}
+
+/// The answer to the COMMIT of an erasure is lost: it is told as what it is, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_without_an_answer_is_found_by_its_id() {
+    let (database, other) = with_log().await;
+    other
+        .push(push("a", vec![commit(1, 1, &["person/1"; 3])]))
+        .await
+        .expect("an answer");
+    for (version, cut) in (1..).zip([Cut::BeforeCommit, Cut::AfterCommit]) {
+        let proxy = Proxy::start(&database.0);
+        let store = PostgresStore::connect(&proxy.url()).await.expect("a store");
+        proxy.cut(cut);
+        let range = VersionRange {
+            first: Version::new(version),
+            last: Version::new(version),
+        };
+        let erased = store.erase(erase("person/1", Versions::Ranges(vec![range]), false));
+        let record = erased.await.expect("erased").record.expect("a record");
+        assert_eq!(record.versions, [range], "{cut:?}");
+        assert_eq!(proxy.cuts(), 1, "the connection was cut");
+    }
+    assert_eq!(other.erasures(&log("a")).await.expect("a list").len(), 2);
+    verify_all(&database).await;
 }
 
 #[tokio::test]

@@ -13,15 +13,49 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::Read;
 use tidelog_core::authority::RejectionCode;
+use tidelog_core::erasure::{Reason, VersionRange};
 use tidelog_core::protocol::{PushResponse, Verdict};
 use tidelog_core::{
     Attempt, ChainHash, CommitId, Cursor, Epoch, EventId, Expected, Payload, Position, Recorded,
     Seq, Version, frame,
 };
 use tidelog_server::store::{
-    After, Archive, Candidate, Direction, LogStore, Moved, Numbering, Page, PageCap, Push,
-    SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Wanted,
+    After, Archive, Candidate, Direction, Erase, LogStore, Moved, Numbering, Page, PageCap, Push,
+    SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Versions, Wanted,
 };
+
+fn ranges(of: &[(u64, u64)]) -> Vec<VersionRange> {
+    let range = |&(first, last)| VersionRange {
+        first: Version::new(first),
+        last: Version::new(last),
+    };
+    of.iter().map(range).collect()
+}
+
+/// Ann erases in a stream of the log `a`.
+pub(crate) fn erase(name: &str, versions: Versions, tombstone: bool) -> Erase {
+    Erase {
+        log: log("a"),
+        stream: stream(name),
+        versions,
+        tombstone,
+        reason: Reason::new("asked").expect("a reason"),
+        actor: Some(subject("ann")),
+    }
+}
+
+/// Which events have no payload: the index of the commit, and of the event there.
+fn erased_places(commits: &[Recorded]) -> Vec<(usize, usize)> {
+    let mut places = Vec::new();
+    for (at, recorded) in commits.iter().enumerate() {
+        for (index, event) in recorded.commit.events.iter().enumerate() {
+            if event.data.text().is_none() {
+                places.push((at, index));
+            }
+        }
+    }
+    places
+}
 
 /// A database that nobody else uses.
 pub(crate) trait Database: Send + Sync + Sized + 'static {
@@ -714,6 +748,197 @@ suite! { $
         }
         let unknown = store.segment(&log("c"), 1).await;
         assert_eq!(unknown, Err(StoreError::UnknownLog { log: log("c") }));
+    }
+
+    /// What is erased is gone from every way to read it, and everything else stays: positions, versions, the chain, and what a
+    /// retry is answered.
+    async fn what_is_erased_is_gone_and_all_else_stays(database) {
+        let store = opened(database, &["a", "b"]).await;
+        for seq in 1..=3 {
+            for name in ["a", "b"] {
+                let mut one = commit(1, seq, &["person/1", "todo/1", "person/1"]);
+                one.events[0].data = Payload::json("\"secret\"");
+                pushed(&store, push(name, vec![one])).await;
+            }
+        }
+        let before = recorded(&everything(&store, "a").await);
+        let chain = store.state(&log("a")).await.expect("a state").head.chain;
+        let erased = store.erase(erase("person/1", Versions::Ranges(ranges(&[(1, 2), (5, 5)])), false)).await;
+        let erased = erased.expect("erased");
+        let record = erased.record.expect("a record");
+        assert_eq!(record.versions, ranges(&[(1, 2), (5, 5)]));
+        assert_eq!((record.position, record.tombstoned), (Position::new(10), false));
+        assert_eq!(record.actor, Some(subject("ann")));
+        for store in [&store, &database.open().await] {
+            let page = everything(store, "a").await;
+            assert_eq!(page.state, erased.state);
+            let after = recorded(&page);
+            assert_eq!(after.len(), 4);
+            let (end, _) = follow(&after, Position::START, ChainHash::default());
+            assert_eq!(end, Position::new(10));
+            for (before, after) in before.iter().zip(&after) {
+                for (was, is) in before.commit.events.iter().zip(&after.commit.events) {
+                    assert_eq!(was.data.digest(), is.data.digest());
+                }
+            }
+            let gone: Vec<(usize, usize)> = erased_places(&after);
+            assert_eq!(gone, [(0, 0), (0, 2), (2, 0)]);
+            let last = &after[3];
+            assert_eq!(chain.after(last), page.state.head.chain);
+            assert_eq!(last.actor, Some(subject("ann")));
+            assert_eq!(last.versions[0].first, Version::new(7));
+            let event = &last.commit.events[0];
+            assert_eq!(event.event_type.as_str(), "tidelog.redacted");
+            assert_eq!(event.data.text(), Some(r#"{"versions":[[1,2],[5,5]],"reason":"asked"}"#));
+            let range = StreamRange { from: None, direction: Direction::Backward, limit: 3 };
+            let found = store.stream(&log("a"), &stream("person/1"), range).await.expect("a page");
+            let texts: Vec<bool> = found.events.iter().map(|one| {
+                one.commit.commit.events[one.index].data.text().is_some()
+            }).collect();
+            assert_eq!((found.version, texts), (Version::new(7), vec![true, true, false]));
+            assert!(erased_places(&recorded(&everything(store, "b").await)).is_empty());
+            assert_eq!(store.erasures(&log("a")).await, Ok(vec![record.clone()]));
+            assert_eq!(store.erasures(&log("b")).await, Ok(vec![]));
+            assert_eq!(store.revision(&log("a")).await, Ok(1));
+        }
+        let mut again = commit(1, 1, &["person/1", "todo/1", "person/1"]);
+        again.events[0].data = Payload::json("\"secret\"");
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![again])).await), "d");
+        let stale = expecting(commit(2, 1, &["person/1"]), "person/1", exact(6));
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![stale])).await), "c");
+        let next = expecting(commit(2, 2, &["person/1"]), "person/1", exact(7));
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![next])).await), "a");
+    }
+
+    /// Erasing again says nothing twice, and names only what it erased itself.
+    async fn erasing_again_adds_only_what_is_new(database) {
+        let store = opened(database, &["a"]).await;
+        pushed(&store, push("a", vec![commit(1, 1, &["person/1"; 4])])).await;
+        let one = |versions, tombstone| store.erase(erase("person/1", versions, tombstone));
+        let first = one(Versions::Ranges(ranges(&[(2, 2)])), false).await.expect("erased");
+        assert!(first.record.is_some());
+        let again = one(Versions::Ranges(ranges(&[(2, 2)])), false).await.expect("an answer");
+        assert_eq!((again.record, again.state), (None, first.state));
+        let all = one(Versions::All, true).await.expect("erased").record.expect("a record");
+        assert_eq!((all.versions, all.tombstoned), (ranges(&[(1, 1), (3, 4)]), true));
+        let again = one(Versions::All, true).await.expect("an answer");
+        assert_eq!((again.record, again.state.head.position), (None, Position::new(7)));
+        assert_eq!(store.erasures(&log("a")).await.expect("a list").len(), 2);
+    }
+
+    /// A closed stream takes nothing from anybody, whichever handle they have; it can still be read, expected and erased in.
+    async fn a_closed_stream_takes_nothing(database) {
+        let (store, other) = (opened(database, &["a"]).await, database.open().await);
+        pushed(&store, push("a", vec![commit(1, 1, &["person/1", "person/1"])])).await;
+        // The other handle has pushed here before, and knows how.
+        pushed(&other, push("a", vec![commit(2, 1, &["todo/1"])])).await;
+        let closed = store.erase(erase("person/1", Versions::None, true)).await.expect("closed");
+        let record = closed.record.expect("a record");
+        assert_eq!((record.versions, record.tombstoned), (vec![], true));
+        assert_eq!(store.revision(&log("a")).await, Ok(0), "nothing was erased");
+        for (n, store) in [(3, &store), (4, &other)] {
+            let response = pushed(store, push("a", vec![
+                commit(n, 1, &["todo/1", "person/1"]),
+                expecting(commit(n, 2, &["todo/1"]), "person/1", exact(3)),
+            ])).await;
+            assert_eq!(verdicts(&response), "ra");
+            assert_eq!(rejection(&response), RejectionCode::StreamTombstoned);
+        }
+        let again = pushed(&other, push("a", vec![commit(1, 1, &["person/1", "person/1"])])).await;
+        assert_eq!(verdicts(&again), "d");
+        let erased = other.erase(erase("person/1", Versions::All, true)).await.expect("erased");
+        let record = erased.record.expect("a record");
+        assert_eq!((record.versions, record.tombstoned), (ranges(&[(1, 2)]), false));
+    }
+
+    /// What cannot be erased is named, and nothing of the rest is.
+    async fn what_cannot_be_erased_is_named_and_nothing_changes(database) {
+        let store = opened(database, &["a"]).await;
+        pushed(&store, push("a", vec![commit(1, 1, &["person/1", "person/1"])])).await;
+        let one = |name, versions| store.erase(erase(name, versions, false));
+        one("person/1", Versions::Ranges(ranges(&[(1, 1)]))).await.expect("erased");
+        let state = store.state(&log("a")).await;
+        let unknown = one("person/2", Versions::All).await;
+        assert_eq!(unknown, Err(StoreError::UnknownStream { stream: stream("person/2") }));
+        let beyond = one("person/1", Versions::Ranges(ranges(&[(2, 2), (4, u64::MAX)]))).await;
+        assert_eq!(beyond, Err(StoreError::UnknownVersions {
+            stream: stream("person/1"),
+            range: ranges(&[(4, u64::MAX)])[0],
+            newest: Version::new(3),
+        }));
+        let itself = one("person/1", Versions::Ranges(ranges(&[(2, 3)]))).await;
+        assert_eq!(itself, Err(StoreError::NotErasable {
+            stream: stream("person/1"),
+            version: Version::new(3),
+        }));
+        let mut elsewhere = erase("person/1", Versions::All, false);
+        elsewhere.log = log("c");
+        assert_eq!(store.erase(elsewhere).await, Err(StoreError::UnknownLog { log: log("c") }));
+        assert_eq!(store.state(&log("a")).await, state);
+        assert_eq!(erased_places(&recorded(&everything(&store, "a").await)), [(0, 0)]);
+    }
+
+    /// A sealed run is made anew when a payload in it was erased, also where another process has the old one at hand; the
+    /// others stay byte for byte.
+    async fn a_segment_forgets_what_was_erased(database) {
+        let (store, other) = (opened(database, &["a"]).await, database.open().await);
+        for seq in 1..=33 {
+            let mut one = commit(1, seq, &["todo/1"; 1_000]);
+            one.events[7].stream = stream(&format!("person/{seq}"));
+            pushed(&store, push("a", vec![one])).await;
+        }
+        let of = async |store: &D::Store, number| {
+            store.segment(&log("a"), number).await.expect("an answer").expect("a segment")
+        };
+        let (first, second) = (of(&store, 1).await, of(&store, 2).await);
+        // The commit that lies across the end belongs to the first.
+        store.erase(erase("person/17", Versions::All, false)).await.expect("erased");
+        for store in [&store, &other] {
+            assert_eq!(of(store, 2).await, second);
+            let again = of(store, 1).await;
+            assert_eq!((again.first, again.last), (first.first, first.last));
+            assert_eq!((first.revision, again.revision), (0, 1));
+            let frames = unpacked(&again);
+            let mut gone = Vec::new();
+            for bytes in frame::split(&frames).expect("whole frames") {
+                let frame::Body::Recorded(commits) = frame::decode(bytes).expect("a frame").body else {
+                    panic!("a local frame")
+                };
+                gone.extend(erased_places(&commits).into_iter().map(|(at, index)| {
+                    commits[at].event_versions()[index].value() + commits[at].position.value()
+                }));
+            }
+            assert_eq!(gone, [16_002]);
+        }
+        store.erase(erase("person/18", Versions::All, false)).await.expect("erased");
+        assert_eq!(of(&other, 1).await.revision, 1);
+        assert_eq!(of(&other, 2).await.revision, 2);
+    }
+
+    /// Pushes and erasures at once: each push is answered as what it is, and the log stays whole.
+    async fn erasing_under_writers_keeps_the_log_whole(database) {
+        let store = opened(database, &["a"]).await;
+        pushed(&store, push("a", vec![commit(9, 1, &["person/1"; 40])])).await;
+        let mut tasks = Vec::new();
+        for n in 1..=4 {
+            let store = database.open().await;
+            tasks.push(tokio::spawn(async move {
+                for seq in 1..=10 {
+                    let one = commit(n, seq, &["person/1", "todo/1"]);
+                    assert_eq!(verdicts(&pushed(&store, push("a", vec![one])).await), "a");
+                }
+            }));
+        }
+        for version in 1..=10 {
+            let versions = Versions::Ranges(ranges(&[(version * 3, version * 3)]));
+            let erased = store.erase(erase("person/1", versions, false)).await;
+            assert!(erased.expect("erased").record.is_some());
+        }
+        for task in tasks {
+            task.await.expect("a task");
+        }
+        assert_eq!(head(&store, "a").await, 40 + 80 + 10);
+        assert_eq!(store.revision(&log("a")).await, Ok(10));
     }
 
     /// A run of large events is no segment, today or tomorrow; the one behind it is.

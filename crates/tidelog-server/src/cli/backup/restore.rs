@@ -1,5 +1,6 @@
 //! `tidelog restore`.
 
+use super::again::Again;
 use super::follow::Follow;
 use super::manifest::{BackedUp, Manifest};
 use super::while_restored;
@@ -25,7 +26,7 @@ const MOST_FRAME: usize = 8 * MAX_COMMIT_BYTES;
 /// Bring logs back from a folder that `tidelog backup` made, into any database.
 ///
 /// All sums and hashes are checked before anything is written, and the whole of each log again before it gets its name. Nothing
-/// is overwritten: a log that is there is refused. What is restored is a new epoch, so that devices notice: they keep what they
+/// is overwritten: a log that is there is refused. What this database knows to be erased since the backup was made is erased again. What is restored is a new epoch, so that devices notice: they keep what they
 /// have, read the log again, and send what of their own the backup did not have.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -177,9 +178,11 @@ impl Coming {
         // A restore that was interrupted has left it behind.
         runtime.block_on(store.forget(&self.until))?;
         runtime.block_on(store.create(&self.until))?;
+        let mut again = runtime.block_on(Again::of(store, [&self.name, &backed_up.log]))?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for commits in Frames::open(&folder.join(&backed_up.file))? {
             for recorded in commits? {
+                again.take(&backed_up.log, &recorded)?;
                 bytes += recorded.commit.weight();
                 progress.done(recorded.commit.events.len());
                 batch.push(recorded);
@@ -193,14 +196,22 @@ impl Coming {
         if !batch.is_empty() {
             runtime.block_on(store.restore(&self.until, batch))?;
         }
+        runtime.block_on(again.remember(store, &self.until))?;
         let verified = runtime.block_on(store.verify(&self.until))?;
-        match verified.state.head == backed_up.head {
-            true => Ok(()),
-            false => Err(Failure::Failed(format!(
+        if verified.state.head != backed_up.head {
+            return Err(Failure::Failed(format!(
                 "log {} does not end where the backup does",
                 self.name
-            ))),
+            )));
         }
+        let erased = runtime.block_on(again.erase(store, &self.until))?;
+        if erased > 0 {
+            output::line(format_args!(
+                "log {}: {erased} payloads that were erased since the backup are erased again",
+                self.name
+            ));
+        }
+        Ok(())
     }
 
     async fn name_it(&self, store: &AnyStore) -> Result<(), Failure> {

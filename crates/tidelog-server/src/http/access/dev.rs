@@ -1,6 +1,6 @@
 //! Access for development.
 
-use super::{Authorizer, Denied, Grant, bearer};
+use super::{Authorizer, Denied, Grant, Kinds, bearer};
 use axum::http::request::Parts;
 use tidelog_core::{LogName, Subject};
 
@@ -18,6 +18,6 @@ impl Authorizer for Dev {
     }
 
     async fn grant(&self, subject: &Subject, _: &LogName) -> Result<Option<Grant>, Denied> {
-        Ok(Some(Grant::append(subject.clone())))
+        Ok(Some(Grant::append(subject.clone()).erasing(Kinds::All)))
     }
 }

@@ -41,7 +41,7 @@ impl<K: Into<String>> FromIterator<K> for Kinds {
     }
 }
 
-/// As whom a caller acts on a log, and what on. Whoever may append to a kind of streams may read it.
+/// As whom a caller acts on a log, and what on. Whoever may append to a kind of streams, or erase there, may read it.
 ///
 /// ```
 /// use tidelog_server::http::{Grant, Kinds};
@@ -50,6 +50,8 @@ impl<K: Into<String>> FromIterator<K> for Kinds {
 /// let clerk = Grant::append(ann()?).appending(Kinds::from_iter(["order"]));
 /// let guest = Grant::append(ann()?).appending(Kinds::from_iter(["order"])).reading(Kinds::from_iter(["price"]));
 /// let order = tidelog_core::StreamId::new("order/1")?;
+/// let officer = Grant::read(ann()?).erasing(Kinds::from_iter(["order"]));
+/// assert!(officer.may_erase(&order) && !officer.may_append(&order) && !clerk.may_erase(&order));
 /// assert!(reader.may_read(&order) && !reader.may_append(&order));
 /// assert!(clerk.may_read(&order) && clerk.may_read(&tidelog_core::StreamId::new("invoice/1")?));
 /// assert!(guest.may_read(&order) && !guest.may_read(&tidelog_core::StreamId::new("invoice/1")?));
@@ -60,6 +62,7 @@ pub struct Grant {
     subject: Subject,
     read: Kinds,
     append: Kinds,
+    erase: Kinds,
 }
 
 impl Grant {
@@ -70,6 +73,7 @@ impl Grant {
             subject,
             read: Kinds::All,
             append: Kinds::none(),
+            erase: Kinds::none(),
         }
     }
 
@@ -80,10 +84,11 @@ impl Grant {
             subject,
             read: Kinds::All,
             append: Kinds::All,
+            erase: Kinds::none(),
         }
     }
 
-    /// The same, but reads only these kinds of streams and those it may append to.
+    /// The same, but reads only these kinds of streams and those it may append to or erase in.
     #[must_use]
     pub fn reading(self, read: Kinds) -> Self {
         Self { read, ..self }
@@ -95,6 +100,12 @@ impl Grant {
         Self { append, ..self }
     }
 
+    /// The same, but also erases payloads of these kinds of streams, and closes such streams. Nobody may without this.
+    #[must_use]
+    pub fn erasing(self, erase: Kinds) -> Self {
+        Self { erase, ..self }
+    }
+
     /// As whom.
     #[must_use]
     pub const fn subject(&self) -> &Subject {
@@ -104,7 +115,7 @@ impl Grant {
     /// May it read this stream?
     #[must_use]
     pub fn may_read(&self, stream: &StreamId) -> bool {
-        self.read.hold(stream) || self.append.hold(stream)
+        self.read.hold(stream) || self.append.hold(stream) || self.erase.hold(stream)
     }
 
     /// May it append to this stream?
@@ -113,16 +124,26 @@ impl Grant {
         self.append.hold(stream)
     }
 
+    /// May it erase in this stream?
+    #[must_use]
+    pub fn may_erase(&self, stream: &StreamId) -> bool {
+        self.erase.hold(stream)
+    }
+
     pub(crate) fn into_subject(self) -> Subject {
         self.subject
     }
 
     pub(crate) fn reads_all(&self) -> bool {
-        self.read == Kinds::All || self.append == Kinds::All
+        [&self.read, &self.append, &self.erase].contains(&&Kinds::All)
     }
 
     pub(crate) fn appends(&self) -> bool {
         !self.append.are_none()
+    }
+
+    pub(crate) fn erases(&self) -> bool {
+        !self.erase.are_none()
     }
 
     /// May it see this commit? A commit is visible whole or not at all, so every stream that it names has to be one that may

@@ -29,14 +29,14 @@ const MIN_MODULUS_DIGITS: usize = 342;
 /// The keys that tokens are checked with, who must have issued them, and for whom.
 ///
 /// A token names its subject in `sub`, must have `exp`, `iss` and `aud`, and says in the claim `tidelog` what it allows, by log: `"read"`,
-/// `"append"` (which includes reading), or kinds of streams: those that may be appended to, and those that may be read beside
-/// them (everything, if `read` is not there). A name that ends with `*` stands for all logs that begin so; the longest name
+/// `"append"` (which includes reading), `"erase"` (which includes both), or kinds of streams: those that may be appended to, those in
+/// which payloads may be erased, and those that may be read beside them (everything, if `read` is not there). A name that ends with `*` stands for all logs that begin so; the longest name
 /// that fits a log decides.
 ///
 /// ```json
 /// { "sub": "ann", "exp": 1767225600, "iss": "https://id.example", "aud": "tidelog",
 ///   "tidelog": { "todos": "append", "news": "read", "acme-*": { "append": ["order", "invoice"] },
-///                "shop": { "read": ["price"], "append": ["order"] } } }
+///                "shop": { "read": ["price"], "append": ["order"], "erase": ["person"] } } }
 /// ```
 pub struct JwtKeys {
     issuer: String,
@@ -324,7 +324,7 @@ pub struct Claims {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a log is given \"read\", \"append\" or {\"read\": [kinds of streams], \"append\": [kinds of streams]}"
+    expecting = "a log is given \"read\", \"append\", \"erase\" or {\"read\": [kinds of streams], \"append\": [kinds of streams], \"erase\": [kinds of streams]}"
 )]
 enum GrantClaim {
     Scope(ScopeClaim),
@@ -336,6 +336,7 @@ enum GrantClaim {
 enum ScopeClaim {
     Read,
     Append,
+    Erase,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -343,6 +344,7 @@ enum ScopeClaim {
 struct KindsClaim {
     read: Option<BTreeSet<Kind>>,
     append: Option<BTreeSet<Kind>>,
+    erase: Option<BTreeSet<Kind>>,
 }
 
 /// A kind of streams.
@@ -383,9 +385,15 @@ impl Claims {
         Some(match claim {
             GrantClaim::Scope(ScopeClaim::Read) => Grant::read(subject),
             GrantClaim::Scope(ScopeClaim::Append) => Grant::append(subject),
-            GrantClaim::Kinds(KindsClaim { read, append }) => Grant::append(subject)
+            GrantClaim::Scope(ScopeClaim::Erase) => Grant::append(subject).erasing(Kinds::All),
+            GrantClaim::Kinds(KindsClaim {
+                read,
+                append,
+                erase,
+            }) => Grant::append(subject)
                 .reading(read.as_ref().map_or(Kinds::All, kinds))
-                .appending(append.as_ref().map_or(Kinds::none(), kinds)),
+                .appending(append.as_ref().map_or(Kinds::none(), kinds))
+                .erasing(erase.as_ref().map_or(Kinds::none(), kinds)),
         })
     }
 }

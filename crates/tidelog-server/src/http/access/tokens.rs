@@ -17,10 +17,12 @@ use tidelog_core::{Digest, LogName, StreamId, Subject};
 /// todos  9a7e5d3b1f8c6a4e2d0b9f7e5c3a1d8b  eve      read
 /// acme   51b0c9e8d7f6a5b4c3d2e1f0a9b8c7d6  till     append:order,invoice
 /// acme   0f1e2d3c4b5a69788796a5b4c3d2e1f0  guest    read:price append:order
+/// acme   7b6a5c4d3e2f10918273645546372819  officer  read erase:person
 /// ```
 ///
 /// `append:` names the kinds of streams that may be appended to, `read:` those that may be read beside them; what it may
-/// append to, a token may read. Without `read:`, everything may be read. Empty lines and lines that begin with `#` are
+/// append to or erase in, a token may read. `erase:` names the kinds in which it may erase payloads and close streams; without the
+/// word it erases nothing. Without `read:`, everything may be read. Empty lines and lines that begin with `#` are
 /// left out. The same token may stand on several lines, for several logs.
 pub struct Tokens(Watched<List>);
 
@@ -44,7 +46,9 @@ pub enum TokenError {
     #[error("the file cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
     /// A line is not as it should be.
-    #[error("line {line}: {wrong}. A line is `log token subject [read[:kinds]] [append[:kinds]]`")]
+    #[error(
+        "line {line}: {wrong}. A line is `log token subject [read[:kinds]] [append[:kinds]] [erase[:kinds]]`"
+    )]
     Line {
         /// Which one, from 1.
         line: usize,
@@ -171,7 +175,7 @@ impl List {
 
 /// What the words behind a subject allow.
 fn granted(subject: Subject, words: &[&str]) -> Result<Grant, String> {
-    let (mut read, mut append) = (None, None);
+    let (mut read, mut append, mut erase) = (None, None, None);
     for (index, word) in (4..).zip(words) {
         let (right, kinds) = word
             .split_once(':')
@@ -179,9 +183,10 @@ fn granted(subject: Subject, words: &[&str]) -> Result<Grant, String> {
         let right = match right {
             "read" => &mut read,
             "append" => &mut append,
+            "erase" => &mut erase,
             _ => {
                 return Err(format!(
-                    "word {index} begins with neither `read` nor `append`"
+                    "word {index} begins with none of `read`, `append` and `erase`"
                 ));
             }
         };
@@ -191,11 +196,12 @@ fn granted(subject: Subject, words: &[&str]) -> Result<Grant, String> {
         *right = Some(kinds.map_or(Ok(Kinds::All), named)?);
     }
     let grant = Grant::append(subject);
-    Ok(match (read, append) {
-        (None, None) => grant,
-        (read, append) => grant
+    Ok(match (read, append, erase) {
+        (None, None, None) => grant,
+        (read, append, erase) => grant
             .reading(read.unwrap_or(Kinds::All))
-            .appending(append.unwrap_or(Kinds::none())),
+            .appending(append.unwrap_or(Kinds::none()))
+            .erasing(erase.unwrap_or(Kinds::none())),
     })
 }
 
@@ -265,9 +271,34 @@ mod tests {
     }
 
     #[test]
+    fn only_a_word_of_its_own_lets_a_token_erase() {
+        let (order, person): (StreamId, StreamId) = (
+            StreamId::new("order/1").expect("a stream"),
+            StreamId::new("person/1").expect("a stream"),
+        );
+        for (rights, erases, reads) in [
+            ("", (false, false), true),
+            ("append", (false, false), true),
+            ("erase", (true, true), true),
+            ("read:order erase:person", (false, true), true),
+            ("read:invoice erase:person", (false, true), false),
+        ] {
+            let list = parse(&format!("shop {TOKEN} ann {rights}")).expect("a list");
+            let log = LogName::new("shop").expect("a name");
+            let grants = list.find(TOKEN).and_then(|at| list.0.get(at));
+            let grant = grants.and_then(|(_, grants)| grants.get(&log));
+            let grant = grant.expect("a grant");
+            let found = (grant.may_erase(&order), grant.may_erase(&person));
+            assert_eq!(found, erases, "{rights}");
+            assert_eq!(grant.may_read(&order), reads, "{rights}");
+            assert!(grant.may_read(&person), "{rights}");
+        }
+    }
+
+    #[test]
     fn a_line_that_says_something_else_is_named() {
         for (rights, says) in [
-            ("write", "word 4 begins with neither"),
+            ("write", "word 4 begins with none"),
             ("read read:todo", "word 5 says again"),
             ("read:", "\"\" is no kind"),
             ("read:todo,", "\"\" is no kind"),

@@ -21,7 +21,7 @@ use utoipa::OpenApi;
                        PROTOCOL.md of the crate tidelog-server says it in prose, with examples, and which parts a server may leave out.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    paths(describe, push, pull, segment, follow, read_stream, append, live, alive, ready, openapi),
+    paths(describe, push, pull, segment, follow, read_stream, append, erase, erasures, live, alive, ready, openapi),
     components(schemas(
         Epoch, Position, Version, ChainHash, Cursor, CommitId, ReplicaId, EventId, StreamId, EventType, Time, Place,
         Problem, Commit, LiveLog
@@ -66,7 +66,7 @@ pub(super) fn problems(id: &str, is_protocol: bool) -> impl Iterator<Item = &'st
         false => &["method_not_allowed", "internal"],
     };
     let body: &[&str] = match id {
-        "push" | "append" => &BODY,
+        "push" | "append" | "erase" => &BODY,
         "live" => &[
             "request_timeout",
             "payload_too_large",
@@ -92,6 +92,12 @@ pub(super) fn problems(id: &str, is_protocol: bool) -> impl Iterator<Item = &'st
         ],
         "follow" => &["invalid_cursor", "cursor_mismatch", "cursor_ahead"],
         "append" => &["version_conflict", "rejected", "replica_bound"],
+        "erase" => &[
+            "unknown_stream",
+            "unknown_versions",
+            "not_erasable",
+            "replica_bound",
+        ],
         "live" => &["invalid_cursor"],
         "segment" => &["unknown_segment", "not_acceptable"],
         "ready" => &["unavailable"],
@@ -144,7 +150,7 @@ fn push() {}
         content((PullResponse = "application/json"), (Frames = "application/vnd.tidelog.frames")))))]
 fn pull() {}
 
-/// A long run of whole commits, which never changes
+/// A long run of whole commits, which changes only when a payload in it is erased
 ///
 /// For a device that has nothing yet. Segment `n` ends with the commit that holds position `n × events`, as the log's description says.
 #[utoipa::path(get, path = "/v1/logs/{log}/segments/{epoch}/{number}", tag = "log",
@@ -152,7 +158,7 @@ fn pull() {}
     responses(
         (status = 200, description = "Recorded frames, one after the other; gzipped for those who take that.",
             body = Frames, content_type = "application/vnd.tidelog.frames",
-            headers(("etag" = String, description = "Its name."), ("cache-control" = String, description = "It may be kept for ever by the one who asked."))),
+            headers(("etag" = String, description = "Its name."), ("cache-control" = String, description = "The one who asked may keep it, and asks each time whether it is still the same."))),
         (status = 304, description = "The caller's copy is this segment.")))]
 fn segment() {}
 
@@ -186,6 +192,24 @@ fn read_stream() {}
         (status = 200, description = "It was stored before: the receipt of that time.", body = Stored,
             headers(("etag" = String, description = "The version that it has, in quotes.")))))]
 fn append() {}
+
+/// Erase payloads of a stream, close it for ever, or both
+///
+/// The server appends an event of the type `tidelog.redacted` or `tidelog.tombstoned` to the stream. Positions, versions, ids and hashes stay.
+/// Asking again for what is erased already stores nothing.
+#[utoipa::path(post, path = "/v1/logs/{log}/erasures", tag = "stream", params(LogPath),
+    request_body(content = EraseRequest, example = json!({
+        "stream": "todo/1", "versions": [[1, 1]], "reason": "asked by the person"
+    })),
+    responses(
+        (status = 201, description = "It is done, and the log says so.", body = EraseResponse),
+        (status = 200, description = "There was nothing left to do.", body = EraseResponse)))]
+fn erase() {}
+
+/// What was erased, oldest first
+#[utoipa::path(get, path = "/v1/logs/{log}/erasures", tag = "stream", params(LogPath),
+    responses((status = 200, description = "What the caller may read of it.", body = Erasures)))]
+fn erasures() {}
 
 /// One connection that tells where any number of logs end
 ///

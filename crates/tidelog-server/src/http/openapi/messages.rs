@@ -407,6 +407,72 @@ enum RejectionCode {
     Forbidden,
 }
 
+/// What is to be erased.
+#[derive(ToSchema)]
+pub(super) struct EraseRequest {
+    stream: StreamId,
+    versions: Option<ErasedVersions>,
+    /// Whether the stream is closed for ever.
+    #[schema(default = false)]
+    tombstone: Option<bool>,
+    #[schema(inline)]
+    reason: Reason,
+}
+
+/// `all`, or ranges of versions, both ends included, such as `[[3,4],[7,7]]`.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum ErasedVersions {
+    All(AllWord),
+    Ranges(Vec<[u64; 2]>),
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+enum AllWord {
+    All,
+}
+
+/// Why, in a person's words. It stays in the log.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 1024)]
+struct Reason(String);
+
+/// Where the log ends, and what was written down, if anything.
+#[derive(ToSchema)]
+pub(super) struct EraseResponse {
+    epoch: Epoch,
+    head: Head,
+    erasure: Option<Erasure>,
+}
+
+/// An erasure.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct Erasure {
+    stream: StreamId,
+    /// The commit in the log that says so.
+    commit: CommitId,
+    /// The position of its first event.
+    position: Position,
+    /// The versions whose payloads it erased: ranges, both ends included.
+    #[schema(inline)]
+    versions: Vec<[u64; 2]>,
+    /// Whether it closed the stream.
+    tombstoned: bool,
+    #[schema(inline)]
+    reason: Reason,
+    /// Who erased; an operator at the database is nobody.
+    actor: Option<String>,
+    recorded_at: Time,
+}
+
+/// What was erased, oldest first.
+#[derive(ToSchema)]
+pub(super) struct Erasures {
+    erasures: Vec<Erasure>,
+}
+
 /// The answer to a pull.
 #[derive(ToSchema)]
 pub(super) struct PullResponse {
@@ -462,6 +528,9 @@ struct RecordedEvent {
     /// Its payload, which may be `null`; left out if it was erased.
     #[schema(required = false)]
     data: Value,
+    /// The digest of a payload that was erased, in hexadecimal digits.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    erased: Option<String>,
     occurred_at: Time,
     recorded_at: Time,
     actor: Option<String>,
@@ -575,11 +644,11 @@ pub(super) struct Problem {
     replica: Option<ReplicaId>,
     /// Of `payload_too_large` and `too_many_commits`.
     max: Option<u64>,
-    /// Of `version_conflict`.
+    /// Of `version_conflict`, and of what cannot be erased.
     stream: Option<StreamId>,
     /// Of `version_conflict`.
     expected: Option<Expected>,
-    /// Of `version_conflict`: the version that the stream has.
+    /// Of `version_conflict` and `unknown_versions`: the version that the stream has.
     actual: Option<Version>,
     /// Of `rejected`.
     rejection: Option<RejectionCode>,

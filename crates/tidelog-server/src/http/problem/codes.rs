@@ -51,6 +51,16 @@ pub(crate) const CODES: &[Code] = &[
     ),
     code(
         StatusCode::NOT_FOUND,
+        "unknown_stream",
+        "there is no such stream: nothing to erase",
+    ),
+    code(
+        StatusCode::NOT_FOUND,
+        "unknown_versions",
+        "`actual` is the stream's newest version",
+    ),
+    code(
+        StatusCode::NOT_FOUND,
         "unknown_segment",
         "pull its positions",
     ),
@@ -92,6 +102,11 @@ pub(crate) const CODES: &[Code] = &[
         StatusCode::UNPROCESSABLE_ENTITY,
         "rejected",
         "the event can never be stored as it is; `rejection` says why",
+    ),
+    code(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "not_erasable",
+        "the version says itself what was erased, or is in the archive: leave it out",
     ),
     code(
         StatusCode::UPGRADE_REQUIRED,

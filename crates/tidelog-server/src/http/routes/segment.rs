@@ -1,4 +1,4 @@
-//! `GET /v1/logs/{log}/segments/{epoch}/{n}`: an immutable run of the log for a new device.
+//! `GET /v1/logs/{log}/segments/{epoch}/{n}`: a long run of the log for a new device.
 
 use crate::http::access::Reading;
 use crate::http::negotiation;
@@ -14,8 +14,9 @@ use std::io::Read;
 use tidelog_core::protocol::FRAMES;
 use tidelog_core::{Epoch, LogName};
 
-/// Whoever may read it may keep it: its name stands for these bytes. Others must not be given it from a shared cache.
-const FOR_EVER: &str = "private, max-age=31536000, immutable";
+/// Whoever may read it may keep it, and asks each time whether it is still the same: what is erased must not come back from a
+/// cache. Others must not be given it from a shared one.
+const ASK_AGAIN: &str = "private, no-cache";
 
 /// Which segment a path names.
 pub(super) struct Named {
@@ -65,12 +66,12 @@ pub(super) async fn read<S: LogStore>(
             "the log has no such segment, or none for events as large as these; pull its positions",
         ));
     };
-    let tag = format!("\"{}-{}\"", named.epoch, named.number);
+    let tag = format!("\"{}-{}-{}\"", named.epoch, named.number, segment.revision);
     let tag = HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get(header::IF_NONE_MATCH) == Some(&tag);
     let kept = [
         (header::ETAG, tag),
-        (header::CACHE_CONTROL, HeaderValue::from_static(FOR_EVER)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN)),
         (
             header::VARY,
             HeaderValue::from_static("authorization, accept, accept-encoding"),

@@ -3,7 +3,7 @@
 use super::{Archive, Part, Run, Unread};
 use crate::store::stored::{self, Filling, Reading};
 use crate::store::{
-    After, LogState, Page, PageCap, Segment, StoreError, Stored, StreamPage, StreamRange,
+    After, LogState, LogStore, Page, PageCap, Segment, StoreError, Stored, StreamPage, StreamRange,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -288,7 +288,7 @@ impl<'a> Frames<'a> {
 
 /// A segment that is a run of the archive; `None` within if it has too many bytes to be one. `None`: it is in the database again.
 pub(in crate::store) async fn segment(
-    store: &impl Source,
+    store: &(impl Source + LogStore),
     log: &LogName,
     mut run: Run,
 ) -> Result<Option<Option<Segment>>, StoreError> {
@@ -297,7 +297,14 @@ pub(in crate::store) async fn segment(
         match archive.bytes(log, &run).await {
             Ok(gzip) => {
                 let (first, last) = (run.first, run.last);
-                return Ok(Some(Some(Segment { first, last, gzip })));
+                // It has been the same since it was archived, and since then no revision has been another's.
+                let revision = store.revision(log).await?;
+                return Ok(Some(Some(Segment {
+                    first,
+                    last,
+                    revision,
+                    gzip,
+                })));
             }
             Err(unread) => match replaced(store, log, run, unread).await? {
                 Some(now) => run = now,

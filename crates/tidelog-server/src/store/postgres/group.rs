@@ -16,8 +16,8 @@ use sqlx::postgres::PgPool;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidelog_core::LogName;
 use tidelog_core::protocol::{PushResponse, Verdict};
+use tidelog_core::{LogName, Position};
 use tokio::sync::oneshot;
 
 /// How many pushes may wait; one more is answered [`StoreError::Busy`].
@@ -251,9 +251,14 @@ impl Groups {
 
     fn tell(&self, log: &LogName, held: &Held) {
         if let Some(head) = held.moved() {
-            self.heads.moved(log, head);
-            self.news.tell(log, head);
+            self.tell_moved(log, head);
         }
+    }
+
+    /// Tells those who watch the log, here and in other processes, where it ends.
+    pub(super) fn tell_moved(&self, log: &LogName, head: Position) {
+        self.heads.moved(log, head);
+        self.news.tell(log, head);
     }
 
     fn ways(&self) -> MutexGuard<'_, BTreeMap<LogName, Way>> {

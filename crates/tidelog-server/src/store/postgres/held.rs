@@ -60,6 +60,7 @@ fn subject(name: Option<&str>) -> Option<Subject> {
 struct StreamRow {
     id: i64,
     head: StreamHead,
+    tombstoned: bool,
 }
 
 /// A log inside the transaction that holds its row, or as it was when it was looked up.
@@ -205,8 +206,14 @@ impl Held {
                     },
                 };
                 let id = row.try_get("a")?;
+                let tombstoned = row.try_get::<Option<&[u8]>, _>("hash")?.is_some();
                 if let Some(stream) = name.and_then(|name| StreamId::new(name).ok()) {
-                    self.streams.insert(stream, StreamRow { id, head });
+                    let row = StreamRow {
+                        id,
+                        head,
+                        tombstoned,
+                    };
+                    self.streams.insert(stream, row);
                 }
             }
             4 => {
@@ -421,6 +428,12 @@ SELECT 1 FROM moved";
             .map_err(Failure::from)
     }
 
+    /// The id of a stream that was looked up, and where it ends.
+    pub(super) fn stream(&self, stream: &StreamId) -> Option<(i64, Version)> {
+        let row = self.streams.get(stream)?;
+        Some((row.id, row.head.version))
+    }
+
     /// Where the log ends if something was stored.
     pub(super) fn moved(&self) -> Option<Position> {
         (!self.entries.is_empty()).then_some(self.state.head.position)
@@ -459,7 +472,7 @@ SELECT 2, replica, NULL, seq, 0, 0, id, NULL
   JOIN LATERAL (SELECT * FROM tidelog.commits WHERE log = $1 AND replica = asked.maker AND seq = asked.number LIMIT 1)
     AS found ON true
 UNION ALL
-SELECT 3, last_commit, name, id, version, last_attempt * 4294967296 + last_index, NULL, NULL
+SELECT 3, last_commit, name, id, version, last_attempt * 4294967296 + last_index, CASE WHEN tombstoned THEN ''::bytea END, NULL
   FROM unnest($5::text[]) AS asked
   JOIN LATERAL (SELECT * FROM tidelog.streams WHERE log = $1 AND name = asked LIMIT 1) AS found ON true
 UNION ALL
@@ -536,6 +549,10 @@ impl Ledger for Held {
         Ok(found.collect())
     }
 
+    fn is_tombstoned(&self, stream: &StreamId) -> bool {
+        self.streams.get(stream).is_some_and(|row| row.tombstoned)
+    }
+
     fn store(&mut self, entry: Entry) -> Result<(), StoreError> {
         let recorded = &entry.recorded;
         let (commit, first) = (&recorded.commit, recorded.position);
@@ -551,7 +568,12 @@ impl Ledger for Held {
                     to_sql(first.plus(index.unwrap_or_default() as u64).value())
                 }
             };
-            self.streams.insert(stream.clone(), StreamRow { id, head });
+            let row = StreamRow {
+                id,
+                head,
+                tombstoned: self.is_tombstoned(stream),
+            };
+            self.streams.insert(stream.clone(), row);
             self.moved.insert(stream.clone());
         }
         let known = Known {

@@ -1,10 +1,10 @@
 //! Whole logs: listed, counted, restored, renamed, forgotten.
 
-use super::PostgresStore;
 use super::failure::Failure;
 use super::held::{Held, number, state};
+use super::{PostgresStore, erase};
 use crate::store::keeping::{self, Stats};
-use crate::store::{Candidate, Numbering, Push, StoreError};
+use crate::store::{Audited, Candidate, Numbering, Push, StoreError};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use std::collections::BTreeMap;
@@ -99,18 +99,56 @@ FROM tidelog.logs AS l CROSS JOIN LATERAL (
 
     /// Gives a log another name. `false`: there is a log of that name.
     pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
+        let mut transaction = self.writers.begin().await.map_err(failed)?;
         let sql = "UPDATE tidelog.logs SET name = $2 WHERE name = $1
                    AND NOT EXISTS (SELECT 1 FROM tidelog.logs WHERE name = $2)";
         let renamed = sqlx::query(sql)
             .bind(log.as_str())
             .bind(name.as_str())
-            .execute(&self.writers)
+            .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        Ok(renamed.rows_affected() == 1)
+        if renamed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for sql in [
+            // What an earlier log of that name says of the same erasure gives way.
+            "DELETE FROM tidelog.erasures AS earlier USING tidelog.erasures AS now
+             WHERE earlier.log = $2 AND now.log = $1 AND now.commit_id = earlier.commit_id",
+            "UPDATE tidelog.erasures SET log = $2 WHERE log = $1",
+        ] {
+            sqlx::query(sql)
+                .bind(log.as_str())
+                .bind(name.as_str())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
     }
 
-    /// Removes a log and all it holds, if there is one.
+    /// Writes down what the commits of a restored log say of erasures.
+    pub(crate) async fn remember(
+        &self,
+        log: &LogName,
+        erasures: Vec<Audited>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.writers.begin().await.map_err(failed)?;
+        let held = Held::lock(&mut transaction, log).await?;
+        for audited in &erasures {
+            erase::remember(&mut transaction, held.id, log, audited).await?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// What was written down of the logs of a name.
+    pub(crate) async fn audited(&self, log: &LogName) -> Result<Vec<Audited>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        Ok(erase::written_down(&mut connection, log, None).await?)
+    }
+
+    /// Removes a log and all it holds, if there is one; also what was written down of its erasures: nobody has asked for it by this name.
     pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
         let mut transaction = self.writers.begin().await.map_err(failed)?;
         sqlx::raw_sql(PATIENT)
@@ -140,6 +178,11 @@ FROM tidelog.logs AS l CROSS JOIN LATERAL (
                 .await
                 .map_err(failed)?;
         }
+        sqlx::query("DELETE FROM tidelog.erasures WHERE log = $1")
+            .bind(log.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)
     }
 }

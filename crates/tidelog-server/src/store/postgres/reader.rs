@@ -1,5 +1,5 @@
 //! Reading: first where the log or the stream ends, then what lies before that end. So an answer sees one moment, without a
-//! transaction: nothing at or below an end that was read ever changes.
+//! transaction: nothing at or below an end that was read ever changes, but for a payload that is erased.
 
 use super::archive;
 use super::failure::Failure;

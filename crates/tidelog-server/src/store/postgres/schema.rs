@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
 
 /// The newest layout that this build reads.
-pub(super) const LAYOUT: i64 = 3;
+pub(super) const LAYOUT: i64 = 4;
 /// `TIDE`, `LAYO`: whoever makes or changes the layout holds this advisory lock.
 const LAYOUT_LOCK: i64 = 0x5449_4445_4c41_594f;
 
@@ -117,6 +117,27 @@ CREATE TABLE tidelog.strays (
 );
 "#;
 
+/// Layout 4: how often payloads of a log were erased, and of which revision a sealed run is; which streams are closed; and
+/// what was erased, by the log's name, because it outlives the log.
+const LAYOUT_4: &str = r#"
+ALTER TABLE tidelog.logs ADD COLUMN revision bigint NOT NULL DEFAULT 0;
+ALTER TABLE tidelog.segments ADD COLUMN revision bigint NOT NULL DEFAULT 0;
+ALTER TABLE tidelog.streams ADD COLUMN tombstoned boolean NOT NULL DEFAULT false;
+CREATE TABLE tidelog.erasures (
+  log         text COLLATE "C" NOT NULL,
+  commit_id   bytea NOT NULL,
+  stream      text COLLATE "C" NOT NULL,
+  position    bigint NOT NULL,
+  versions    text NOT NULL,
+  tombstoned  boolean NOT NULL,
+  reason      text NOT NULL,
+  actor       text COLLATE "C",
+  recorded_at bigint NOT NULL,
+  events      bytea NOT NULL,
+  PRIMARY KEY (log, commit_id)
+);
+"#;
+
 /// Makes the tables that a database does not have yet; refuses one of a newer build.
 pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| Failure::from(error).error;
@@ -146,9 +167,10 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
         .await
         .map_err(failed)?;
     let missing = match layout(&mut transaction).await.map_err(failed)? {
-        None => &[LAYOUT_1, LAYOUT_2, LAYOUT_3][..],
-        Some(1) => &[LAYOUT_2, LAYOUT_3],
-        Some(2) => &[LAYOUT_3],
+        None => &[LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4][..],
+        Some(1) => &[LAYOUT_2, LAYOUT_3, LAYOUT_4],
+        Some(2) => &[LAYOUT_3, LAYOUT_4],
+        Some(3) => &[LAYOUT_4],
         // Somebody else was quicker.
         Some(LAYOUT) => &[],
         Some(found) => {
@@ -177,9 +199,10 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
 
 /// The layout that the database has; `None` if it has none of ours.
 async fn layout(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('tidelog.layout') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await?;
+    // Not `to_regclass`: that may answer from what the connection found before it waited for the lock.
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                 WHERE n.nspname = 'tidelog' AND c.relname = 'layout')";
+    let there: bool = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
     if !there {
         return Ok(None);
     }

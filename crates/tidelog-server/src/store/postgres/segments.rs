@@ -13,7 +13,7 @@ pub(super) async fn kept(
     log: &LogName,
     number: u64,
 ) -> Result<Option<Sealed>, Failure> {
-    let sql = "SELECT s.number, s.first, s.last, s.gzip FROM tidelog.logs AS l
+    let sql = "SELECT s.number, s.first, s.last, s.gzip, s.revision FROM tidelog.logs AS l
                LEFT JOIN tidelog.segments AS s ON s.log = l.id AND s.number = $2 WHERE l.name = $1";
     let row = sqlx::query(sql)
         .bind(log.as_str())
@@ -24,17 +24,20 @@ pub(super) async fn kept(
     if row.try_get::<Option<i64>, _>("number")?.is_none() {
         return Ok(None);
     }
+    let revision = position(&row, "revision")?;
     let Some(gzip) = row.try_get::<Option<Vec<u8>>, _>("gzip")? else {
-        return Ok(Some(Sealed::TooLarge));
+        return Ok(Some(Sealed::TooLarge { revision }));
     };
     Ok(Some(Sealed::Segment(Segment {
         first: Position::new(position(&row, "first")?),
         last: Position::new(position(&row, "last")?),
+        revision,
         gzip: gzip.into(),
     })))
 }
 
-/// Keeps a segment, unless another process was quicker.
+/// Keeps a segment, unless another process was quicker, or something was erased while it was made. An erasure that has begun is
+/// waited for, and one that begins now waits: so none of the old bytes is kept behind its back.
 pub(super) async fn keep(
     pool: &PgPool,
     log: &LogName,
@@ -42,21 +45,23 @@ pub(super) async fn keep(
     sealed: &Sealed,
 ) -> Result<(), Failure> {
     let (first, last, gzip) = match sealed {
-        Sealed::TooLarge => (None, None, None),
+        Sealed::TooLarge { .. } => (None, None, None),
         Sealed::Segment(segment) => (
             Some(to_sql(segment.first.value())),
             Some(to_sql(segment.last.value())),
             Some(&*segment.gzip),
         ),
     };
-    let sql = "INSERT INTO tidelog.segments (log, number, first, last, gzip)
-               SELECT id, $2, $3, $4, $5 FROM tidelog.logs WHERE name = $1 ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO tidelog.segments (log, number, first, last, gzip, revision)
+               SELECT id, $2, $3, $4, $5, revision FROM tidelog.logs WHERE name = $1 AND revision = $6
+               FOR SHARE ON CONFLICT DO NOTHING";
     sqlx::query(sql)
         .bind(log.as_str())
         .bind(to_sql(number))
         .bind(first)
         .bind(last)
         .bind(gzip)
+        .bind(to_sql(sealed.revision()))
         .execute(pool)
         .await?;
     Ok(())

@@ -162,8 +162,8 @@ JOIN tidelog.stream_commits AS c ON c.log = $1 AND c.stream = s.id AND c.first =
 async fn streams(
     connection: &mut PgConnection,
     log: i64,
-) -> Result<BTreeMap<String, StreamHead>, Failure> {
-    let sql = "SELECT name, version, last_commit, last_attempt, last_index FROM tidelog.streams
+) -> Result<BTreeMap<String, (StreamHead, bool)>, Failure> {
+    let sql = "SELECT name, version, last_commit, last_attempt, last_index, tombstoned FROM tidelog.streams
                WHERE log = $1";
     let rows = sqlx::query(sql).bind(log).fetch_all(connection).await?;
     rows.iter()
@@ -176,7 +176,7 @@ async fn streams(
                     index: small(row, "last_index")?,
                 },
             };
-            Ok((row.try_get("name")?, head))
+            Ok((row.try_get("name")?, (head, row.try_get("tombstoned")?)))
         })
         .collect()
 }

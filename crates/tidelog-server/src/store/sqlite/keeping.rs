@@ -1,9 +1,9 @@
 //! Whole logs: listed, counted, restored, renamed, forgotten.
 
 use super::rows::{self, from_sql};
-use super::{SqliteStore, ledger};
-use crate::store::StoreError;
+use super::{SqliteStore, erase, ledger};
 use crate::store::keeping::Stats;
+use crate::store::{Audited, StoreError};
 use rusqlite::{TransactionBehavior, params};
 use tidelog_core::{LogName, Recorded, Timestamp};
 
@@ -66,18 +66,55 @@ impl SqliteStore {
             .await
     }
 
+    /// Writes down what the commits of a restored log say of erasures.
+    pub(crate) async fn remember(
+        &self,
+        log: &LogName,
+        erasures: Vec<Audited>,
+    ) -> Result<(), StoreError> {
+        let log = log.clone();
+        self.writer
+            .run(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let row = rows::log(&transaction, &log)?;
+                for audited in &erasures {
+                    erase::remember(&transaction, row.id, &log, audited)?;
+                }
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+
+    /// What was written down of the logs of a name.
+    pub(crate) async fn audited(&self, log: &LogName) -> Result<Vec<Audited>, StoreError> {
+        let log = log.clone();
+        self.read(move |connection| erase::audited(connection, &log))
+            .await
+    }
+
     /// Gives a log another name. `false`: there is a log of that name.
     pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
         let (log, name) = (log.clone(), name.clone());
         self.writer
             .run(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let names = params![log.as_str(), name.as_str()];
                 let sql = "UPDATE OR IGNORE logs SET name = ?2 WHERE name = ?1";
-                Ok(connection.execute(sql, params![log.as_str(), name.as_str()])? == 1)
+                if transaction.execute(sql, names)? == 0 {
+                    return Ok(false);
+                }
+                // What an earlier log of that name says of the same erasure gives way.
+                let sql = "UPDATE OR REPLACE erasures SET log = ?2 WHERE log = ?1";
+                transaction.execute(sql, names)?;
+                transaction.commit()?;
+                Ok(true)
             })
             .await
     }
 
-    /// Removes a log and all it holds, if there is one.
+    /// Removes a log and all it holds, if there is one; also what was written down of its erasures: nobody has asked for it by this name.
     pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
@@ -100,6 +137,7 @@ impl SqliteStore {
                 ] {
                     transaction.execute(sql, [row.id])?;
                 }
+                transaction.execute("DELETE FROM erasures WHERE log = ?1", [log.as_str()])?;
                 Ok(transaction.commit()?)
             })
             .await

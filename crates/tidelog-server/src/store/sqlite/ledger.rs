@@ -18,11 +18,7 @@ pub(super) fn push(
     push: &Push,
     now: Timestamp,
 ) -> Result<PushResponse, StoreError> {
-    let mut log = Log {
-        transaction,
-        row: rows::log(transaction, &push.log)?,
-        streams: BTreeMap::new(),
-    };
+    let mut log = Log::of(transaction, &push.log)?;
     let before = log.row.state.head.position;
     let response = admission::push(&mut log, push, now)?;
     if log.row.state.head.position > before {
@@ -37,11 +33,7 @@ pub(super) fn restore(
     log: &LogName,
     commits: Vec<Recorded>,
 ) -> Result<(), StoreError> {
-    let mut ledger = Log {
-        transaction,
-        row: rows::log(transaction, log)?,
-        streams: BTreeMap::new(),
-    };
+    let mut ledger = Log::of(transaction, log)?;
     keeping::restore(&mut ledger, log, commits)?;
     ledger.save_head()
 }
@@ -69,15 +61,23 @@ pub(super) fn create(
 }
 
 /// A log inside the transaction; its head is written at the end, once.
-struct Log<'a> {
+pub(super) struct Log<'a> {
     transaction: &'a Transaction<'a>,
-    row: LogRow,
+    pub(super) row: LogRow,
     /// The streams that this push has touched so far.
     streams: BTreeMap<StreamId, StreamRow>,
 }
 
-impl Log<'_> {
-    fn save_head(&self) -> Result<(), StoreError> {
+impl<'a> Log<'a> {
+    pub(super) fn of(transaction: &'a Transaction<'a>, log: &LogName) -> Result<Self, StoreError> {
+        Ok(Self {
+            transaction,
+            row: rows::log(transaction, log)?,
+            streams: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn save_head(&self) -> Result<(), StoreError> {
         let sql = "UPDATE logs SET head = ?2, chain = ?3, recorded_at = ?4 WHERE id = ?1";
         let head = self.row.state.head;
         self.transaction.prepare_cached(sql)?.execute(params![
@@ -238,11 +238,19 @@ impl Ledger for Log<'_> {
         Ok(heads)
     }
 
+    fn is_tombstoned(&self, stream: &StreamId) -> bool {
+        self.streams.get(stream).is_some_and(|row| row.tombstoned)
+    }
+
     fn store(&mut self, entry: Entry) -> Result<(), StoreError> {
         self.store_commit(&entry)?;
         for (versions, head) in entry.written() {
             let id = self.store_stream(&versions.stream, head)?;
-            let row = StreamRow { id, head };
+            let row = StreamRow {
+                id,
+                head,
+                tombstoned: self.is_tombstoned(&versions.stream),
+            };
             self.streams.insert(versions.stream.clone(), row);
             let sql = "INSERT INTO stream_commits (stream, first, last, position)
                        VALUES (?1, ?2, ?3, ?4)";

@@ -21,6 +21,8 @@ pub(super) struct LogRow {
 pub(super) struct StreamRow {
     pub(super) id: i64,
     pub(super) head: StreamHead,
+    /// Whether it takes no more events.
+    pub(super) tombstoned: bool,
 }
 
 /// Counted things fit SQLite's integers: a log would need centuries to reach 2⁶³ events.
@@ -58,12 +60,23 @@ pub(super) fn log(connection: &Connection, log: &LogName) -> Result<LogRow, Stor
         .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })
 }
 
+/// How often payloads of a log were erased.
+pub(super) fn revision(connection: &Connection, log: &LogName) -> Result<u64, StoreError> {
+    let sql = "SELECT revision FROM logs WHERE name = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([log.as_str()], |row| row.get(0));
+    found
+        .optional()?
+        .map(from_sql)
+        .ok_or_else(|| StoreError::UnknownLog { log: log.clone() })
+}
+
 pub(super) fn stream(
     connection: &Connection,
     log: i64,
     stream: &StreamId,
 ) -> Result<Option<StreamRow>, StoreError> {
-    let sql = "SELECT id, version, last_commit, last_attempt, last_index FROM streams
+    let sql = "SELECT id, version, last_commit, last_attempt, last_index, tombstoned FROM streams
                WHERE log = ?1 AND name = ?2";
     let row = connection
         .prepare_cached(sql)?
@@ -78,6 +91,7 @@ pub(super) fn stream(
                         index: row.get(4)?,
                     },
                 },
+                tombstoned: row.get(5)?,
             })
         });
     Ok(row.optional()?)

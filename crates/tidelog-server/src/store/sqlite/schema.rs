@@ -1,14 +1,17 @@
 //! The file's layout, and how connections to it are opened.
 
 use crate::store::StoreError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction};
 use std::path::Path;
 use std::time::Duration;
 
 /// `TIDE`: marks the file as ours (SQLite's `application_id`).
 const APPLICATION: i32 = 0x5449_4445;
 /// The newest layout that this build reads (SQLite's `user_version`).
-const LAYOUT: i32 = 3;
+const LAYOUT: i32 = 4;
+
+/// How long another connection is waited for.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 /// Layout 1. A commit is stored as a recorded frame of its own, exactly as verified; the columns beside it are what
 /// admission and reading look up. Identities are blobs, texts compare byte for byte.
@@ -96,6 +99,27 @@ CREATE TABLE strays (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Layout 4: how often payloads of a log were erased, and of which revision a sealed run is; which streams are closed; and
+/// what was erased, by the log's name, because it outlives the log.
+const LAYOUT_4: &str = "
+ALTER TABLE logs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE segments ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN tombstoned INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE erasures (
+  log         TEXT NOT NULL,
+  commit_id   BLOB NOT NULL,
+  stream      TEXT NOT NULL,
+  position    INTEGER NOT NULL,
+  versions    TEXT NOT NULL,
+  tombstoned  INTEGER NOT NULL,
+  reason      TEXT NOT NULL,
+  actor       TEXT,
+  recorded_at INTEGER NOT NULL,
+  events      BLOB NOT NULL,
+  UNIQUE (log, commit_id)
+) STRICT;
+";
+
 /// Opens the connection that writes, and makes the tables that its file does not have yet.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     // Names that SQLite takes for a database that is gone when it is closed.
@@ -104,10 +128,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::NotOurs { detail });
     }
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // What is erased is overwritten. Always, because a page that is split keeps what moved away until something else is written there.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "cache_size", -32_768)?;
     connection.set_prepared_statement_cache_capacity(64);
     let transaction =
@@ -119,22 +145,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (pragma("application_id")?, pragma("user_version")?) {
         (0, 0) if tables == 0 => {
-            transaction.execute_batch(LAYOUT_1)?;
-            transaction.execute_batch(LAYOUT_2)?;
-            transaction.execute_batch(LAYOUT_3)?;
+            lay_out(&transaction, 0)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
-            transaction.pragma_update(None, "user_version", LAYOUT)?;
-        }
-        (APPLICATION, 1) => {
-            transaction.execute_batch(LAYOUT_2)?;
-            transaction.execute_batch(LAYOUT_3)?;
-            transaction.pragma_update(None, "user_version", LAYOUT)?;
-        }
-        (APPLICATION, 2) => {
-            transaction.execute_batch(LAYOUT_3)?;
-            transaction.pragma_update(None, "user_version", LAYOUT)?;
         }
         (APPLICATION, LAYOUT) => {}
+        (APPLICATION, older @ 1..LAYOUT) => lay_out(&transaction, older)?,
         (APPLICATION, found) => {
             let detail = format!(
                 "it has layout {found}, and this build reads up to {LAYOUT}; use a newer tidelog"
@@ -161,11 +176,21 @@ pub(super) fn demand_layout(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
+/// Makes what is newer than the layout that a file has.
+fn lay_out(transaction: &Transaction<'_>, from: i32) -> Result<(), StoreError> {
+    for (layout, sql) in (1..).zip([LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4]) {
+        if layout > from {
+            transaction.execute_batch(sql)?;
+        }
+    }
+    Ok(transaction.pragma_update(None, "user_version", LAYOUT)?)
+}
+
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "query_only", "ON")?;
     Ok(connection)
 }

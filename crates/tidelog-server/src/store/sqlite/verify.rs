@@ -49,7 +49,7 @@ pub(super) fn verify(
     )?;
     let head_of = |stream: &_| {
         let found = rows::stream(&transaction, row.id, stream)?;
-        Ok(found.map(|row| row.head))
+        Ok(found.map(|row| (row.head, row.tombstoned)))
     };
     walk.end(head_of, streams, indexed)
 }

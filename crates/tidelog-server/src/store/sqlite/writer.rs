@@ -23,12 +23,16 @@ const BATCH_PUSHES: usize = 512;
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// How often the writer looks whether another process has written to the file.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long an erasure waits for readers to let the write-ahead log be emptied.
+const FOLD: Duration = Duration::from_millis(500);
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 enum Job {
     Push(Box<Push>, Answer<PushResponse>),
     Create(LogName, Answer<LogState>),
+    /// Something was erased, and the write-ahead log may still hold it.
+    Fold(Answer<()>),
     /// Anything else that writes.
     Run(Box<dyn FnOnce(&mut Connection) + Send>),
 }
@@ -54,6 +58,7 @@ impl Writer {
                     heads,
                     queue,
                     counted: counts,
+                    to_fold: false,
                 }
                 .run()
             })
@@ -91,6 +96,13 @@ impl Writer {
             }))
         })
         .await
+    }
+
+    /// Empties the write-ahead log: it holds what was there before. Where a reader is in the way, the writer tries again until it
+    /// is empty; this does not wait for that.
+    pub(super) async fn fold(&self) {
+        // With a queue that is full or a thread that has ended, the next opening or closing folds it.
+        let _ = self.ask(Job::Fold).await;
     }
 
     /// How busy it is.
@@ -150,6 +162,8 @@ struct Loop {
     heads: Heads,
     queue: Receiver<Job>,
     counted: Arc<Counted>,
+    /// Whether the write-ahead log still holds what was erased.
+    to_fold: bool,
 }
 
 impl Loop {
@@ -163,6 +177,9 @@ impl Loop {
             }
             if looked.elapsed() >= IDLE {
                 seen = self.look_around(seen);
+                if self.to_fold {
+                    self.fold(Duration::ZERO);
+                }
                 looked = Instant::now();
             }
         }
@@ -173,6 +190,20 @@ impl Loop {
         {
             tracing::warn!(%error, "the write-ahead log could not be folded into the database");
         }
+    }
+
+    /// Folds the write-ahead log into the file and empties it, if no reader is in the way for longer than this.
+    fn fold(&mut self, patience: Duration) {
+        let folded = || -> rusqlite::Result<bool> {
+            self.connection.busy_timeout(patience)?;
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let is_busy = self
+                .connection
+                .query_row(sql, [], |row| row.get::<_, bool>(0));
+            self.connection.busy_timeout(schema::BUSY)?;
+            Ok(!is_busy?)
+        };
+        self.to_fold = !folded().unwrap_or(false);
     }
 
     /// Serves a job together with all pushes that wait behind it.
@@ -187,6 +218,10 @@ impl Loop {
                     let _ = answer.send(self.create(&log));
                 }
                 Job::Run(job) => job(&mut self.connection),
+                Job::Fold(answer) => {
+                    self.fold(FOLD);
+                    let _ = answer.send(Ok(()));
+                }
                 Job::Push(push, answer) => {
                     bytes += push
                         .commits

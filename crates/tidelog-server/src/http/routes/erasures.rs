@@ -1,0 +1,157 @@
+//! `POST /v1/logs/{log}/erasures`: payloads of a stream are erased, or it is closed. `GET` of the same: what was erased.
+
+use crate::http::access::{Erasing, Reading, refused};
+use crate::http::{App, Problem, body, negotiation};
+use crate::store::{Erase, Erased, ErasureRecord, LogStore, Versions};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tidelog_core::erasure::{Reason, VersionRange};
+use tidelog_core::protocol::LogHead;
+use tidelog_core::protocol::json::Instant;
+use tidelog_core::{CommitId, Epoch, Position, StreamId, Subject, Version};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Asked {
+    stream: StreamId,
+    versions: Option<AskedVersions>,
+    #[serde(default)]
+    tombstone: bool,
+    reason: Reason,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`versions` is \"all\" or a list of ranges such as [[3,4],[7,7]]"
+)]
+enum AskedVersions {
+    All(All),
+    Ranges(Vec<(Version, Version)>),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum All {
+    All,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    epoch: Epoch,
+    head: LogHead,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erasure: Option<ErasureJson>,
+}
+
+/// An erasure as it is told; the command line prints the same.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErasureJson {
+    stream: StreamId,
+    commit: CommitId,
+    position: Position,
+    versions: Vec<(Version, Version)>,
+    tombstoned: bool,
+    reason: Reason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<Subject>,
+    recorded_at: Instant,
+}
+
+impl From<ErasureRecord> for ErasureJson {
+    fn from(record: ErasureRecord) -> Self {
+        let pair = |range: VersionRange| (range.first, range.last);
+        Self {
+            stream: record.stream,
+            commit: record.commit,
+            position: record.position,
+            versions: record.versions.into_iter().map(pair).collect(),
+            tombstoned: record.tombstoned,
+            reason: record.reason,
+            actor: record.actor,
+            recorded_at: Instant(record.recorded_at),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct List {
+    erasures: Vec<ErasureJson>,
+}
+
+pub(super) async fn erase<S: LogStore>(
+    State(app): State<App<S>>,
+    Erasing(log, grant): Erasing,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    negotiation::json_only(&headers)?;
+    let body = body::read(&app, &headers, body).await?;
+    let asked: Asked = body::decode(body.bytes, body::json).await?;
+    if !grant.may_read(&asked.stream) {
+        return Err(Problem::unknown_log(log.as_str()));
+    }
+    if !grant.may_erase(&asked.stream) {
+        return Err(refused("erase in", &asked.stream));
+    }
+    let versions = match asked.versions {
+        None if !asked.tombstone => {
+            return Err(Problem::bad_request(
+                "nothing is asked for: give `versions`, `tombstone`, or both",
+            ));
+        }
+        None => Versions::None,
+        Some(AskedVersions::All(All::All)) => Versions::All,
+        Some(AskedVersions::Ranges(ranges)) => Versions::Ranges(checked(&ranges)?),
+    };
+    let erase = Erase {
+        log,
+        stream: asked.stream,
+        versions,
+        tombstone: asked.tombstone,
+        reason: asked.reason,
+        actor: Some(grant.into_subject()),
+    };
+    let Erased { state, record } = app.store().erase(erase).await?;
+    let status = match record {
+        Some(_) => StatusCode::CREATED,
+        None => StatusCode::OK,
+    };
+    let answer = Answer {
+        epoch: state.epoch,
+        head: state.head,
+        erasure: record.map(Into::into),
+    };
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Ranges that are some: at least one, each from a version that can be to one that is not before it.
+fn checked(ranges: &[(Version, Version)]) -> Result<Vec<VersionRange>, Problem> {
+    let is_range = |&(first, last): &(Version, Version)| first > Version::NONE && first <= last;
+    if ranges.is_empty() || !ranges.iter().all(is_range) {
+        return Err(Problem::bad_request(
+            "`versions` names at least one range, each [first, last] from 1, such as [[3,4],[7,7]]",
+        ));
+    }
+    let range = |&(first, last): &(Version, Version)| VersionRange { first, last };
+    Ok(ranges.iter().map(range).collect())
+}
+
+pub(super) async fn list<S: LogStore>(
+    State(app): State<App<S>>,
+    Reading(log, grant): Reading,
+) -> Result<Json<List>, Problem> {
+    // The log must be there, whatever was written down of an earlier one of its name.
+    app.store().state(&log).await?;
+    let records = app.store().erasures(&log).await?;
+    let seen = records
+        .into_iter()
+        .filter(|record| grant.may_read(&record.stream));
+    let erasures = seen.map(Into::into).collect();
+    Ok(Json(List { erasures }))
+}
