@@ -64,9 +64,9 @@ pub enum StoreError {
         /// The version.
         version: Version,
     },
-    /// The payload is in the archive, which is not rewritten.
+    /// The payload is in the archive: its run comes back into the database before anything of it is erased.
     #[error(
-        "the payload at position {position}, of {stream}, is in the archive, where nothing can be erased yet; nothing was erased"
+        "the payload at position {position}, of {stream}, is in the archive and did not come back from there; nothing was erased"
     )]
     NotErasableArchived {
         /// The stream.

@@ -270,7 +270,14 @@ impl LogStore for PostgresStore {
     }
 
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
-        self.erase_and_clean(&erase).await
+        loop {
+            match self.erase_and_clean(&erase).await {
+                Err(StoreError::NotErasableArchived { position, .. }) => {
+                    self.recall(&erase.log, position).await?;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {

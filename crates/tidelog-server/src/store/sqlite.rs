@@ -142,6 +142,33 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Erases in what the database holds.
+    async fn erase_in_rows(&self, erase: Erase) -> Result<Erased, StoreError> {
+        let random = clock::random().map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })?;
+        let log = erase.log.clone();
+        let erased = self
+            .writer
+            .run(move |connection| {
+                let now = clock::now();
+                let id = CommitId::mint(now, random);
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let erased = erase::erase(&transaction, &erase, id, now)?;
+                transaction.commit()?;
+                Ok(erased)
+            })
+            .await?;
+        if erased.record.is_some() {
+            self.writer.fold().await;
+            self.heads.moved(&log, erased.state.head.position);
+        }
+        Ok(erased)
+    }
+}
+
 impl LogStore for SqliteStore {
     async fn create(&self, log: &LogName) -> Result<LogState, StoreError> {
         self.writer.create(log.clone()).await
@@ -202,27 +229,14 @@ impl LogStore for SqliteStore {
     }
 
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
-        let random = clock::random().map_err(|error| StoreError::Unavailable {
-            detail: error.to_string(),
-        })?;
-        let log = erase.log.clone();
-        let erased = self
-            .writer
-            .run(move |connection| {
-                let now = clock::now();
-                let id = CommitId::mint(now, random);
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let erased = erase::erase(&transaction, &erase, id, now)?;
-                transaction.commit()?;
-                Ok(erased)
-            })
-            .await?;
-        if erased.record.is_some() {
-            self.writer.fold().await;
-            self.heads.moved(&log, erased.state.head.position);
+        loop {
+            match self.erase_in_rows(erase.clone()).await {
+                Err(StoreError::NotErasableArchived { position, .. }) => {
+                    self.recall(&erase.log, position).await?;
+                }
+                done => return done,
+            }
         }
-        Ok(erased)
     }
 
     async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {

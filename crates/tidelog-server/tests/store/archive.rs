@@ -1,15 +1,15 @@
 //! A log with history in an archive is the log that it was, for each store.
 
 use crate::commits::{ALL, accepted, commit, exact, expecting, log, push, stream, verdicts};
-use crate::suite::Database;
+use crate::suite::{Database, erase, ranges};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{ChainHash, Commit, Cursor, Payload, Position, Timestamp, Version};
 use tidelog_server::store::{
-    After, Archive, ArchiveAddress, Direction, LogStore, Moved, PageCap, Segment, StoreError,
-    StreamPage, StreamRange, Wanted,
+    After, Archive, ArchiveAddress, Direction, Erase, LogStore, Moved, PageCap, Segment,
+    StoreError, StreamPage, StreamRange, Versions, Wanted,
 };
 
 /// Its archive, in a folder.
@@ -463,6 +463,62 @@ pub(crate) async fn what_an_ended_run_left_is_removed<D: Database>(database: &D)
     store.verify(&log("a")).await.expect("a whole log");
 }
 
+/// What is erased is gone from the archive too: the runs that hold it come back, and go again without it.
+pub(crate) async fn what_is_erased_leaves_the_archive<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = D::shelved(filled(database).await, folder.archive());
+    D::archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    let before = folder.objects();
+    let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
+    let erased = store.erase(one.clone()).await.expect("erased");
+    assert!(erased.record.is_some());
+    let left = folder.objects();
+    assert!(left.is_subset(&before) && left.len() < before.len());
+    assert_eq!(D::runs(database), left.len() as u64);
+    let range = StreamRange {
+        from: None,
+        direction: Direction::Forward,
+        limit: 3,
+    };
+    let is_erased = || async {
+        let page = store.stream(&log("a"), &stream("todo/1"), range).await;
+        let events = page.expect("a stream").events;
+        let texts = events.iter().map(|event| {
+            event.commit.commit.events[event.index]
+                .data
+                .text()
+                .is_none()
+        });
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(is_erased().await, [true, true, false]);
+    store.verify(&log("a")).await.expect("a whole log");
+    let after = told(&store).await;
+    D::archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved again");
+    same(&told(&store).await, &after);
+    assert_eq!(is_erased().await, [true, true, false]);
+    store.verify(&log("a")).await.expect("a whole log");
+    assert_eq!(
+        store.erase(one.clone()).await.expect("no error").record,
+        None
+    );
+
+    // A server without the archive erases nothing of it, and says why.
+    let without = database.open().await;
+    let more = Erase {
+        versions: Versions::All,
+        ..one
+    };
+    assert!(matches!(
+        without.erase(more).await,
+        Err(StoreError::ArchiveUnavailable { .. })
+    ));
+}
+
 /// Registers every case as a test of a [`Database`].
 macro_rules! archive_suite {
     ($database:ty: $($case:ident)*) => {
@@ -486,6 +542,7 @@ macro_rules! archive_suite {
             damage_in_the_archive_is_named
             archiving_at_once_loses_nothing
             what_an_ended_run_left_is_removed
+            what_is_erased_leaves_the_archive
         }
     };
 }

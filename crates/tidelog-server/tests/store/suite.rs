@@ -24,7 +24,7 @@ use tidelog_server::store::{
     SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Versions, Wanted,
 };
 
-fn ranges(of: &[(u64, u64)]) -> Vec<VersionRange> {
+pub(crate) fn ranges(of: &[(u64, u64)]) -> Vec<VersionRange> {
     let range = |&(first, last)| VersionRange {
         first: Version::new(first),
         last: Version::new(last),
