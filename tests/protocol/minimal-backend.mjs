@@ -97,8 +97,8 @@ function holds(expected, version, last) {
 }
 
 async function pushOf(request) {
-  const isJson = request.headers["content-type"]?.startsWith("application/json");
-  if (!isJson || request.headers["content-encoding"]) throw new Problem(415, "unsupported_media_type");
+  const { "content-type": is, "content-encoding": zip } = request.headers;
+  if (zip || !is?.startsWith("application/json")) throw new Problem(415, "unsupported_media_type");
   const value = JSON.parse(Buffer.concat(await request.toArray()));
   if (push(value)) return value;
   throw new Problem(400, "bad_request", "it is not a push of this protocol");
