@@ -64,7 +64,8 @@ fn store(server: &Path, file: &Path, rows: &[Stored], group: usize) -> rusqlite:
     connection.pragma_update(None, "cache_size", -32_768)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch(&tables.join(";"))?;
-    let sql = "INSERT INTO logs VALUES (1, 'load', x'00', 0, x'00', 0, 0)";
+    let sql = "INSERT INTO logs (id, name, epoch, head, chain, recorded_at, created_at)
+               VALUES (1, 'load', x'00', 0, x'00', 0, 0)";
     connection.execute(sql, [])?;
     let mut streams = BTreeSet::new();
     let begun = Instant::now();
@@ -88,7 +89,10 @@ fn store(server: &Path, file: &Path, rows: &[Stored], group: usize) -> rusqlite:
                 row.frame
             ])?;
             let sql = match streams.insert(row.stream) {
-                true => "INSERT INTO streams VALUES (?1, 1, ?2, ?3, ?4, ?5, 0)",
+                true => {
+                    "INSERT INTO streams (id, log, name, version, last_commit, last_attempt, last_index)
+                     VALUES (?1, 1, ?2, ?3, ?4, ?5, 0)"
+                }
                 false => {
                     "UPDATE streams SET version = ?3, last_commit = ?4, last_attempt = ?5 WHERE id = ?1 AND name = ?2"
                 }
