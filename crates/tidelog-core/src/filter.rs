@@ -13,6 +13,7 @@
 //! ```
 
 use crate::commit::Commit;
+use crate::erasure::is_reserved;
 use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_TERMS, MAX_ID_BYTES};
 use crate::stream::StreamId;
 use crate::text::{TextError, check_name};
@@ -115,10 +116,13 @@ impl Filter {
             .binary_search_by(|known| known.as_str().cmp(kind))
     }
 
-    /// Does it ask for any stream that this commit writes?
+    /// Does it ask for any stream that this commit writes? An erasure is for everybody: a commit that was asked for may hold what it
+    /// erases of a stream that was not.
     #[must_use]
     pub fn matches(&self, commit: &Commit) -> bool {
-        self.is_everything() || commit.events.iter().any(|event| self.wants(&event.stream))
+        let mut events = commit.events.iter();
+        self.is_everything()
+            || events.any(|event| self.wants(&event.stream) || is_reserved(&event.event_type))
     }
 
     /// The kinds it asks for, ascending.

@@ -2,7 +2,9 @@
 
 use super::app::event;
 use super::bench::{Bench, stream};
+use super::disk::Fault;
 use super::tab::Tab;
+use tidelog_core::erasure::version_ranges;
 use tidelog_core::frame::{self, Body};
 use tidelog_core::replica::{
     AppendError, Draft, InconsistentLog, Phase, ReceiptState, Request, StoreRequest, SyncError,
@@ -10,7 +12,7 @@ use tidelog_core::replica::{
 use tidelog_core::store::StoreOp;
 use tidelog_core::{
     Commit, CommitId, Condition, Cursor, Epoch, Event, Expected, Filter, Gap, Policy, Position,
-    ReplicaId, Seq,
+    ReplicaId, Seq, Version,
 };
 
 fn filter(kinds: &[&str], streams: &[&str]) -> Filter {
@@ -114,6 +116,37 @@ fn it_holds_what_it_asks_for_and_gaps_for_the_rest() {
     ));
     assert_eq!(bench.replica(0).filter(), &facts());
     assert_eq!(bench.replica(0).status().phase, Phase::Live);
+}
+
+/// A commit comes whole if one of its streams is asked for; what is erased on another one goes all the same.
+#[test]
+fn an_erasure_reaches_what_came_along_with_what_was_asked_for() {
+    let mut bench = Bench::new_for(1, &facts());
+    let secret = Commit {
+        id: bench.id(),
+        attempt: tidelog_core::Attempt::FIRST,
+        replica: ReplicaId::from_bytes([8; 16]),
+        seq: Seq::new(1),
+        conditions: Vec::new(),
+        events: vec![learnt("facts/0", "1"), learnt("other/0", "\"a secret\"")],
+    };
+    bench.at_server(&[secret]);
+    bench.sync(0);
+    let is_held = |bench: &Bench| {
+        bench.disk.frames().into_iter().any(|bytes| {
+            let columns = frame::columns(bytes).unwrap();
+            columns.payloads().contains("a secret")
+        })
+    };
+    assert!(is_held(&bench));
+    let (id, now) = (bench.id(), bench.now);
+    let first = version_ranges([Version::new(1)]);
+    bench.server.redact(now, id, &stream("other/0"), &first);
+    bench.sync(0);
+    assert!(bench.replica(0).is_to_erase());
+    assert!(bench.tabs[0].erase(&mut bench.disk, Fault::None));
+    bench.save(0);
+    assert!(!is_held(&bench));
 }
 
 #[test]

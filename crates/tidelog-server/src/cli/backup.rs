@@ -65,13 +65,17 @@ impl Backup {
         let folder =
             TempDir::with_prefix_in(".tidelog-backup-", parent).map_err(Failure::failed)?;
         let mut manifest = Manifest::new(Instant(clock::now()));
-        for (log, state) in &states {
-            let copied = copy(&runtime, &store, log, *state, folder.path(), &progress)?;
+        for (log, _) in &states {
+            let copied = unless_erased(&runtime, &store, log, |state| {
+                copy(&runtime, &store, log, state, folder.path(), &progress)
+            })?;
             manifest.logs.push(copied);
         }
         manifest.write(folder.path())?;
         files::put(folder, &self.output)?;
         progress.finish();
+        let ends = manifest.logs.iter().map(|log| log.head.position.value());
+        let events: u64 = ends.sum();
         output::line(format_args!(
             "{}: {events} events of {} logs",
             self.output.display(),
@@ -102,6 +106,30 @@ async fn chosen(store: &AnyStore, asked: &[LogName]) -> Result<Vec<(LogName, Log
     Ok(states)
 }
 
+/// How often a log is copied again because something was erased meanwhile.
+const TRIES: u32 = 10;
+
+/// Copies a log, as it is now. If something was erased meanwhile, the copy may lack what no event of it says is erased, or have
+/// what one says is: it is made again.
+fn unless_erased<T>(
+    runtime: &Runtime,
+    store: &AnyStore,
+    log: &LogName,
+    mut copy: impl FnMut(LogState) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for _ in 0..TRIES {
+        let revision = runtime.block_on(store.revision(log))?;
+        let state = runtime.block_on(store.state(log))?;
+        let copied = copy(state)?;
+        if runtime.block_on(store.revision(log))? == revision {
+            return Ok(copied);
+        }
+    }
+    Err(Failure::Failed(format!(
+        "something was erased in {log} each of {TRIES} times that it was copied; try again when that is done"
+    )))
+}
+
 fn copy(
     runtime: &Runtime,
     store: &AnyStore,
@@ -111,7 +139,12 @@ fn copy(
     progress: &Progress,
 ) -> Result<BackedUp, Failure> {
     let file = format!("{log}.frames.gz");
-    let mut writing = Writing::create(&folder.join(&file))?;
+    let path = folder.join(&file);
+    // What an earlier try wrote.
+    if path.exists() {
+        std::fs::remove_file(&path).map_err(Failure::failed)?;
+    }
+    let mut writing = Writing::create(&path)?;
     let mut follow = Follow::default();
     while follow.position() < state.head.position {
         let after = After::Position(follow.position());
@@ -154,4 +187,86 @@ fn while_restored(log: &LogName) -> Result<LogName, Failure> {
 /// Is it what a restore is filling, or has left behind when it was cut off?
 pub(super) fn is_being_restored(log: &LogName) -> bool {
     log.as_str().starts_with(RESTORING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unless_erased;
+    use crate::cli::Failure;
+    use crate::store::{
+        AnyStore, Candidate, Erase, LogStore, Numbering, Push, StoreAddress, Versions,
+    };
+    use tidelog_core::erasure::Reason;
+    use tidelog_core::{
+        Attempt, Commit, CommitId, Cursor, Event, EventType, LogName, Meta, Payload, ReplicaId,
+        SchemaVersion, Seq, StreamId, Timestamp,
+    };
+
+    fn push(log: &LogName) -> Push {
+        let commit = Commit {
+            id: CommitId::from_bytes([1; 16]),
+            attempt: Attempt::FIRST,
+            replica: ReplicaId::from_bytes([2; 16]),
+            seq: Seq::new(1),
+            conditions: Vec::new(),
+            events: vec![Event {
+                stream: StreamId::new("person/1").expect("a stream"),
+                event_type: EventType::new("person.met").expect("a type"),
+                schema: SchemaVersion::FIRST,
+                data: Payload::json("{}"),
+                occurred_at: Timestamp::from_millis(0),
+                tags: Vec::new(),
+                meta: Meta::default(),
+            }],
+        };
+        Push {
+            log: log.clone(),
+            actor: None,
+            replica: commit.replica,
+            cursor: Cursor::default(),
+            commits: vec![Candidate::new(commit)],
+            numbering: Numbering::Replica,
+        }
+    }
+
+    fn erase(log: &LogName) -> Erase {
+        Erase {
+            log: log.clone(),
+            stream: StreamId::new("person/1").expect("a stream"),
+            versions: Versions::All,
+            tombstone: false,
+            reason: Reason::new("asked").expect("a reason"),
+            actor: None,
+        }
+    }
+
+    #[test]
+    fn a_copy_that_something_was_erased_under_is_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tidelog.db");
+        let address = StoreAddress::Sqlite(path);
+        let runtime = crate::cli::runtime().expect("a runtime");
+        let store = runtime.block_on(AnyStore::open(&address)).expect("a store");
+        let log = LogName::new("a").expect("a name");
+        runtime.block_on(store.create(&log)).expect("a log");
+        runtime.block_on(store.push(push(&log))).expect("stored");
+        let mut tries = Vec::new();
+        let copied = unless_erased(&runtime, &store, &log, |state| {
+            if tries.is_empty() {
+                runtime.block_on(store.erase(erase(&log)))?;
+            }
+            tries.push(state.head.position.value());
+            Ok::<_, Failure>(state)
+        });
+        let copied = copied.expect("a copy");
+        assert_eq!(
+            tries,
+            [1, 2],
+            "the second try has the event that tells of it"
+        );
+        assert_eq!(
+            copied,
+            runtime.block_on(store.state(&log)).expect("a state")
+        );
+    }
 }

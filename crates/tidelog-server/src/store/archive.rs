@@ -19,7 +19,7 @@ mod part;
 mod reading;
 
 pub use moving::{Moved, Wanted};
-pub(super) use moving::{archive, recall};
+pub(super) use moving::{archive, recall, remove_doomed};
 pub use objects::{ArchiveAddress, ArchiveError};
 pub(super) use part::Part;
 pub(super) use reading::{

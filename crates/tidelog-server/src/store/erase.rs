@@ -254,17 +254,16 @@ pub(super) fn skeleton(erase: &Erase, id: CommitId) -> Commit {
     Commit {
         id,
         attempt: Attempt::FIRST,
-        replica: replica(erase),
+        replica: replica(erase, id),
         seq: Seq::default(),
         conditions: Vec::new(),
         events: Vec::new(),
     }
 }
 
-/// Each subject's erasures of a log count as one replica's, numbered by the store.
-fn replica(erase: &Erase) -> ReplicaId {
-    let subject = erase.actor.as_ref().map_or("", Subject::as_str);
-    let name = format!("erase\n{}\n{subject}", erase.log);
+/// An erasure is the only commit of a replica of its own, which nobody can name before: whoever could would bind it to themselves.
+fn replica(erase: &Erase, id: CommitId) -> ReplicaId {
+    let name = format!("erase\n{}\n{id}", erase.log);
     ReplicaId::from_bytes(derived_uuid(name.as_bytes()))
 }
 

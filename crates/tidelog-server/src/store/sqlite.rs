@@ -234,7 +234,12 @@ impl LogStore for SqliteStore {
                 Err(StoreError::NotErasableArchived { position, .. }) => {
                     self.recall(&erase.log, position).await?;
                 }
-                done => return done,
+                Ok(erased) => {
+                    // An object that an earlier try could not remove still holds what is erased.
+                    shelved::remove_doomed(self).await?;
+                    return Ok(erased);
+                }
+                Err(error) => return Err(error),
             }
         }
     }

@@ -519,6 +519,40 @@ pub(crate) async fn what_is_erased_leaves_the_archive<D: Database>(database: &D)
     ));
 }
 
+/// An erasure is not answered as done while an object that held what is erased is still there, however often it is asked for.
+pub(crate) async fn an_erasure_waits_for_its_object_to_go<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = D::shelved(filled(database).await, folder.archive());
+    D::archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    let range = StreamRange {
+        from: None,
+        direction: Direction::Forward,
+        limit: 3,
+    };
+    // From here on it is in memory.
+    let read = store.stream(&log("a"), &stream("todo/1"), range).await;
+    assert_eq!(read.expect("a stream").events.len(), 3);
+    // A folder cannot be removed as a file is.
+    let objects = folder.objects();
+    for object in &objects {
+        std::fs::remove_file(object).expect("an object");
+        std::fs::create_dir(object).expect("a folder");
+    }
+    for _ in 0..2 {
+        let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
+        let error = store.erase(one).await.expect_err("the object is there");
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    }
+    for object in &objects {
+        std::fs::remove_dir(object).expect("a folder");
+    }
+    let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
+    let erased = store.erase(one).await.expect("erased before");
+    assert_eq!(erased.record, None);
+}
+
 /// Registers every case as a test of a [`Database`].
 macro_rules! archive_suite {
     ($database:ty: $($case:ident)*) => {
@@ -543,6 +577,7 @@ macro_rules! archive_suite {
             archiving_at_once_loses_nothing
             what_an_ended_run_left_is_removed
             what_is_erased_leaves_the_archive
+            an_erasure_waits_for_its_object_to_go
         }
     };
 }

@@ -824,6 +824,10 @@ suite! { $
         let again = one(Versions::All, true).await.expect("an answer");
         assert_eq!((again.record, again.state.head.position), (None, Position::new(7)));
         assert_eq!(store.erasures(&log("a")).await.expect("a list").len(), 2);
+        // Each is of a replica of its own, so nobody can take that before.
+        let commits = recorded(&everything(&store, "a").await);
+        let replicas: BTreeSet<_> = commits.iter().map(|one| one.commit.replica).collect();
+        assert_eq!((commits.len(), replicas.len()), (3, 3));
     }
 
     /// A closed stream takes nothing from anybody, whichever handle they have; it can still be read, expected and erased in.

@@ -118,7 +118,7 @@ pub(in crate::store) async fn recall<S: Shelf>(
 }
 
 /// Removes objects whose runs came back. Until that is done they hold what is in the database.
-async fn remove_doomed<S: Shelf>(store: &S) -> Result<(), StoreError> {
+pub(in crate::store) async fn remove_doomed<S: Shelf>(store: &S) -> Result<(), StoreError> {
     let doomed = store.doomed().await?;
     match (store.shelf(), doomed.is_empty()) {
         (_, true) => Ok(()),

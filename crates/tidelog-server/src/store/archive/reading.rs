@@ -294,11 +294,19 @@ pub(in crate::store) async fn segment(
 ) -> Result<Option<Option<Segment>>, StoreError> {
     while run.is_segment {
         let archive = demand(store.shelf(), log, &run)?;
+        // A run that is still there after the revision was read holds nothing that was erased by then.
+        let revision = store.revision(log).await?;
+        match store.run_at(log, run.first).await? {
+            Some(now) if now == run => {}
+            Some(now) => {
+                run = now;
+                continue;
+            }
+            None => return Ok(None),
+        }
         match archive.bytes(log, &run).await {
             Ok(gzip) => {
                 let (first, last) = (run.first, run.last);
-                // It has been the same since it was archived, and since then no revision has been another's.
-                let revision = store.revision(log).await?;
                 return Ok(Some(Some(Segment {
                     first,
                     last,

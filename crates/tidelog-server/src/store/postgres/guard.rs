@@ -16,7 +16,8 @@ const OLDEST_WRITER: i64 = LAYOUT;
 /// What the trigger's error says as its SQLSTATE.
 pub(super) const OUTDATED: &str = "TL001";
 
-/// Builds that do not say their layout know 2 at most. Whoever is no Tidelog may do as it likes.
+/// Builds that do not say their layout know 2 at most. Whoever is no Tidelog may do as it likes. A sealed run is kept without
+/// changing the log's row, and an older build does not know when one is out of date.
 const GUARD: &str = "
 CREATE OR REPLACE FUNCTION tidelog.refuse_older() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -29,6 +30,9 @@ END
 $$;
 DROP TRIGGER IF EXISTS refuse_older ON tidelog.logs;
 CREATE TRIGGER refuse_older BEFORE INSERT OR UPDATE OR DELETE ON tidelog.logs
+  FOR EACH STATEMENT EXECUTE FUNCTION tidelog.refuse_older();
+DROP TRIGGER IF EXISTS refuse_older ON tidelog.segments;
+CREATE TRIGGER refuse_older BEFORE INSERT ON tidelog.segments
   FOR EACH STATEMENT EXECUTE FUNCTION tidelog.refuse_older();
 ";
 
