@@ -459,7 +459,7 @@ fn what_a_tab_asks_for_counts_before_the_store_has_heard_of_it() {
         bench.tabs[0].ask(time);
         while bench.tabs[0].is_asking() {
             let disk = &mut bench.disk;
-            bench.tabs[0].progress(time, disk, super::disk::Fault::None, 1_000);
+            bench.tabs[0].progress(time, disk, Fault::None, 1_000);
         }
     }
     assert_eq!(bench.disk.content.filters.wanted, Filter::default());
