@@ -10,10 +10,12 @@ use crate::read::damaged;
 use crate::runtime::Runtime;
 use std::rc::Rc;
 use tidelog_core::Position;
-use tidelog_core::store::{Store, Written};
+use tidelog_core::store::{LostFrame, Store, Written};
 
 /// So many frames are in memory at once, besides those that change.
 const FRAMES: usize = 8;
+/// So much of lost histories is.
+const LOST_BYTES: usize = 1024 * 1024;
 
 impl Runtime {
     /// Begins to erase in the background if this tab leads and something is to be erased.
@@ -61,6 +63,18 @@ impl Runtime {
                         damaged(&error)
                     })?;
                 }
+            }
+        }
+        let mut lost = 0;
+        loop {
+            let page = store.lost_after(lost, LOST_BYTES).await?;
+            for LostFrame { number, frame } in page.frames {
+                lost = number;
+                let taken = erasing.take_lost(number, &frame);
+                taken.map_err(|error| damaged(&error))?;
+            }
+            if !page.more {
+                break;
             }
         }
         let batch = erasing.batch();

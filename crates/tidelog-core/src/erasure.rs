@@ -182,6 +182,13 @@ pub fn erased_by(recorded: &Recorded) -> Result<Vec<(&StreamId, Vec<VersionRange
     Ok(erased)
 }
 
+/// The streams that a commit's events close.
+pub fn closed_by(recorded: &Recorded) -> impl Iterator<Item = &StreamId> {
+    let events = recorded.commit.events.iter();
+    let closing = events.filter(|event| event.event_type.as_str() == TOMBSTONED);
+    closing.map(|event| &event.stream)
+}
+
 /// Versions as ranges: ascending, and as few as can be.
 #[must_use]
 pub fn version_ranges(versions: impl IntoIterator<Item = Version>) -> Vec<VersionRange> {

@@ -66,6 +66,15 @@ pub struct ErasedFrame {
     pub directory: Vec<u8>,
 }
 
+/// A frame of a lost history whose payloads were erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedLost {
+    /// Its number ([`LostFrame::number`]).
+    pub number: u64,
+    /// The frame, which says the same but for those payloads; `None` for one that is damaged: it goes.
+    pub frame: Option<Vec<u8>>,
+}
+
 /// What has become of one commit of a pending frame. Commits never leave `pending` except by one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -121,8 +130,9 @@ pub enum StoreOp {
         first: Position,
     },
     /// Follows the erasure events up to a position: each of these frames takes the place of the one under its key, which must be
-    /// there and end where it ends. If a frame is replaced, or a snapshot has a checkpoint in `from..through` or of another
-    /// epoch, those snapshots and all frames in quarantine go, and [`Erased::generation`] becomes that of the new head.
+    /// there and end where it ends. If a frame of the log is replaced, or a snapshot has a checkpoint in `from..through` or of
+    /// another epoch, those snapshots go, and [`Erased::generation`] becomes that of the new head. All frames in quarantine go:
+    /// nobody can tell what they hold.
     Erase {
         /// The first position of a payload that goes.
         from: Position,
@@ -130,6 +140,8 @@ pub enum StoreOp {
         through: Position,
         /// The frames that held such payloads.
         frames: Vec<ErasedFrame>,
+        /// The frames of lost histories that held them.
+        lost: Vec<ErasedLost>,
     },
     /// Adds or replaces a parked commit.
     PutParked {
@@ -247,6 +259,24 @@ pub struct Page {
     /// In the order that was asked for.
     pub frames: Vec<Vec<u8>>,
     /// Does the store hold more of them?
+    pub more: bool,
+}
+
+/// A frame of a history that the server has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostFrame {
+    /// What the store keeps it under, from 1. One that came later has a greater number.
+    pub number: u64,
+    /// The frame.
+    pub frame: Vec<u8>,
+}
+
+/// Some frames of lost histories.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LostPage {
+    /// By number.
+    pub frames: Vec<LostFrame>,
+    /// Does the store hold more behind them?
     pub more: bool,
 }
 
@@ -575,9 +605,25 @@ pub trait Store {
     /// [`StoreError`].
     fn quarantined(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>>;
 
-    /// Reads the frames that another history of the server has lost.
+    /// Reads the frames of histories that the server has lost, behind a number, until their bytes are more than `max_bytes`,
+    /// at least one if there is one.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn lost(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>>;
+    fn lost_after(
+        &self,
+        number: u64,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<LostPage, StoreError>>;
+
+    /// All of them at once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn lost(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> {
+        async {
+            let page = self.lost_after(0, usize::MAX).await?;
+            Ok(page.frames.into_iter().map(|lost| lost.frame).collect())
+        }
+    }
 }

@@ -2,14 +2,14 @@
 
 use crate::error::Failure;
 use crate::record;
-use crate::schema::stores::{DIRECTORY, LOG};
+use crate::schema::stores::{DIRECTORY, LOG, LOST};
 use crate::snapshot;
 use crate::view::{View, bytes};
 use crate::write::Request;
 use std::ops::Range;
 use tidelog_core::Position;
 use tidelog_core::frame;
-use tidelog_core::store::{ErasedFrame, Head, StoreError};
+use tidelog_core::store::{ErasedFrame, ErasedLost, Head, StoreError};
 
 /// The changes of it, in a transaction that leaves this head; none if nothing here holds what goes.
 pub(crate) async fn plan(
@@ -38,6 +38,26 @@ pub(crate) async fn plan(
             let directory = record::bytes(&erased.directory);
             requests.push(Request::Put(DIRECTORY, key, directory));
         }
+    }
+    Ok(requests)
+}
+
+/// The same of what lost histories held.
+pub(crate) async fn plan_lost(
+    view: &View<'_>,
+    frames: &[ErasedLost],
+) -> Result<Vec<Request>, StoreError> {
+    let mut requests = Vec::with_capacity(frames.len());
+    for erased in frames {
+        let key = view.checked(record::key(erased.number))?;
+        if view.keys(LOST, &key).await?.length() == 0 {
+            let failure = Failure::refused("a lost frame whose payloads go is no longer there");
+            return view.checked(Err(failure));
+        }
+        requests.push(match &erased.frame {
+            Some(frame) => Request::Put(LOST, key, record::bytes(frame)),
+            None => Request::Delete(LOST, key),
+        });
     }
     Ok(requests)
 }

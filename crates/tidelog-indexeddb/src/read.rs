@@ -8,7 +8,8 @@ use crate::schema::stores::{DIRECTORY, LOG, LOST, META, OUTCOME, PARKED, PENDING
 use crate::view::{Entries, Few, View, bytes, numeric};
 use tidelog_core::map::Map;
 use tidelog_core::store::{
-    Direction, Head, Loaded, Outcome, Page, ParkedRecord, PendingFrame, StoreError, Usage,
+    Direction, Head, Loaded, LostFrame, LostPage, Outcome, Page, ParkedRecord, PendingFrame,
+    StoreError, Usage,
 };
 use tidelog_core::{Position, ReplicaId, Seq};
 use wasm_bindgen::JsValue;
@@ -128,18 +129,49 @@ pub(crate) async fn usage(connection: &Connection) -> Result<Usage, StoreError> 
     })
 }
 
-/// All frames of a store that is not the log: quarantined ones, or those of histories that the server has lost.
-pub(crate) async fn aside(
-    connection: &Connection,
-    store: &'static str,
-) -> Result<Vec<Vec<u8>>, StoreError> {
-    let transaction = connection.read(&[store])?;
+/// All frames in quarantine.
+pub(crate) async fn quarantined(connection: &Connection) -> Result<Vec<Vec<u8>>, StoreError> {
+    let transaction = connection.read(&[QUARANTINE])?;
     let view = View::new(connection, &transaction);
-    let values = view.array(transaction.all(store, &JsValue::UNDEFINED, None));
+    let values = view.array(transaction.all(QUARANTINE, &JsValue::UNDEFINED, None));
     (1..)
         .zip(values.await?.iter())
-        .map(|(at, value)| bytes(store, at, &value))
+        .map(|(at, value)| bytes(QUARANTINE, at, &value))
         .collect()
+}
+
+/// So many lost frames are asked for at once: an old segment has 128 KiB.
+const LOST_AT_ONCE: u32 = 8;
+
+/// Frames of lost histories behind a number.
+pub(crate) async fn lost_after(
+    connection: &Connection,
+    number: u64,
+    max_bytes: usize,
+) -> Result<LostPage, StoreError> {
+    let transaction = connection.read(&[LOST])?;
+    let view = View::new(connection, &transaction);
+    let mut page = LostPage::default();
+    let (mut after, mut size) = (number, 0_usize);
+    loop {
+        let range = view.checked(record::from(after, true))?;
+        let entries = view.entries(LOST, &range, Some(LOST_AT_ONCE))?;
+        let entries = view.read(entries).await?;
+        if entries.is_empty() {
+            return Ok(page);
+        }
+        for (key, value) in entries {
+            let number = numeric(LOST, &key)?;
+            let frame = bytes(LOST, number, &value)?;
+            size = size.saturating_add(frame.len());
+            if size > max_bytes && !page.frames.is_empty() {
+                page.more = true;
+                return Ok(page);
+            }
+            page.frames.push(LostFrame { number, frame });
+            after = number;
+        }
+    }
 }
 
 /// The pending frames, and the head as the newest of them brings it along.

@@ -3,15 +3,14 @@
 use crate::connection::Connection;
 use crate::name::database_name;
 use crate::open::{self, OpenOptions};
-use crate::schema::stores::{LOST, QUARANTINE};
 use crate::{maintenance, raw, read, snapshot, write};
 use futures_channel::oneshot;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
 use tidelog_core::store::{
-    Compaction, Direction, FoldName, Head, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
-    StoredSnapshot, Usage, WriteBatch, Written,
+    Compaction, Direction, FoldName, Head, Loaded, LostPage, Page, Pruning, SnapshotSet, Store,
+    StoreError, StoredSnapshot, Usage, WriteBatch, Written,
 };
 use tidelog_core::{LogName, Position, ReplicaId, Subject};
 use wasm_bindgen_futures::spawn_local;
@@ -143,11 +142,11 @@ impl Store for IndexedDbStore {
     }
 
     async fn quarantined(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        read::aside(&self.connection, QUARANTINE).await
+        read::quarantined(&self.connection).await
     }
 
-    async fn lost(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        read::aside(&self.connection, LOST).await
+    async fn lost_after(&self, number: u64, max_bytes: usize) -> Result<LostPage, StoreError> {
+        read::lost_after(&self.connection, number, max_bytes).await
     }
 }
 

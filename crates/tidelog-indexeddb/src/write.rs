@@ -168,7 +168,7 @@ fn scope(ops: &[StoreOp]) -> Vec<&'static str> {
         StoreOp::AddLog { .. } => &[LOG],
         StoreOp::ClearLog => &[LOG, DIRECTORY, SNAPSHOTS],
         StoreOp::TruncateLog { .. } => &[LOG, DIRECTORY],
-        StoreOp::Erase { .. } => &[LOG, DIRECTORY, SNAPSHOTS, QUARANTINE],
+        StoreOp::Erase { .. } => &[LOG, DIRECTORY, SNAPSHOTS, QUARANTINE, LOST],
         StoreOp::Quarantine { .. } => &[LOG, DIRECTORY, QUARANTINE],
         StoreOp::PutParked { .. } | StoreOp::RemoveParked { .. } => &[PARKED],
         StoreOp::AddLost { .. } => &[LOST],
@@ -331,15 +331,18 @@ impl Planning<'_> {
                 from,
                 through,
                 frames,
+                lost,
             } => {
                 let (head, positions) = (&self.after.head, *from..*through);
                 let erased = erasing::plan(self.view, head, positions, frames).await?;
+                let lost = erasing::plan_lost(self.view, lost).await?;
                 let mut mark = self.mark(asked.value).await?;
                 if !erased.is_empty() {
                     mark.generation = head.generation;
-                    self.requests.push(Request::Clear(QUARANTINE));
-                    self.requests.extend(erased);
                 }
+                self.requests.push(Request::Clear(QUARANTINE));
+                self.requests.extend(erased);
+                self.requests.extend(lost);
                 mark.through = *through;
                 self.put_mark(&mark)
             }

@@ -9,8 +9,8 @@ use browser::{REPLICA, append_on, database, faults, fresh, open};
 use tidelog_core::frame;
 use tidelog_core::number::Generation;
 use tidelog_core::store::{
-    Compaction, Durability, ErasedFrame, FoldName, FoldSnapshot, Head, Outcome, Pruning,
-    SnapshotSet, Store, StoreError, StoreOp, WriteBatch, Written,
+    Compaction, Durability, ErasedFrame, ErasedLost, FoldName, FoldSnapshot, Head, Outcome,
+    Pruning, SnapshotSet, Store, StoreError, StoreOp, WriteBatch, Written,
 };
 use tidelog_core::{
     ChainHash, CommitId, Cursor, Epoch, Filter, Gap, GapReason, Position, ReplicaId, Seq,
@@ -203,6 +203,10 @@ async fn run(step: Step, store: &IndexedDbStore, head: Head) -> Result<bool, Sto
                 frame: frame::merge(&[&recorded(1, 4)[..]]).expect("a frame").frame,
                 directory: b"erased".to_vec(),
             };
+            let lost = ErasedLost {
+                number: 1,
+                frame: Some(vec![3]),
+            };
             let (from, through) = (Position::new(2), Position::new(14));
             batch(
                 head,
@@ -210,6 +214,7 @@ async fn run(step: Step, store: &IndexedDbStore, head: Head) -> Result<bool, Sto
                     from,
                     through,
                     frames: vec![frame],
+                    lost: vec![lost],
                 }],
             )
         }

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use tidelog_core::erasure::REDACTED;
+use tidelog_core::erasure::{REDACTED, TOMBSTONED};
 use tidelog_core::replica::Decision;
 use tidelog_core::{
     Command, Event, EventId, EventType, Meta, Payload, SchemaVersion, StreamHead, StreamId,
@@ -51,7 +51,7 @@ impl Row {
             "facts.learnt" => {
                 self.facts.insert(String::from(data));
             }
-            REDACTED => {}
+            REDACTED | TOMBSTONED => {}
             other => panic!("an event that nobody wrote: {other}"),
         }
     }

@@ -304,7 +304,8 @@ impl Disk {
                 from,
                 through,
                 frames,
-            } => content.erase(*from, *through, frames),
+                lost,
+            } => content.erase(*from, *through, frames, lost),
             StoreOp::Quarantine { first } => content.leave_log(*first),
             StoreOp::PutParked { .. } if self.canary == Some(Canary::ParkingNotStored) => {}
             StoreOp::PutParked { id, record } => {
@@ -326,7 +327,11 @@ impl Disk {
                 content.renamed = true;
             }
             StoreOp::SetFilters { filters } => content.filters.clone_from(filters),
-            StoreOp::AddLost { frame } => content.lost.push(frame.as_slice().into()),
+            StoreOp::AddLost { frame } => {
+                let last = content.lost.last_key_value();
+                let number = last.map_or(1, |(number, _)| number + 1);
+                content.lost.insert(number, frame.as_slice().into());
+            }
         }
     }
 

@@ -3,18 +3,18 @@
 //! A push is one transaction: what it stores is there whole or not at all, and its answer leaves after the flush. So a kill
 //! in its middle, a full disk and a loss of power each leave the log as some transaction left it.
 
+mod erasing;
+
 use crate::canary::Canary;
 use crate::hold;
 use crate::reading;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::authority::{Admission, Facts, Known, Receipt, Rejection, RejectionCode, admit};
-use tidelog_core::erasure::{Erasure, Reason, VersionRange, is_reserved};
 use tidelog_core::frame;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse, Verdict};
 use tidelog_core::{
     Attempt, ChainHash, Commit, CommitId, Cursor, Epoch, EventId, Expected, Filter, Gap, GapReason,
-    GapRecord, Payload, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId, StreamVersions,
-    Timestamp,
+    GapRecord, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId, Timestamp,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub struct Server {
     known: BTreeMap<CommitId, Known>,
     seqs: BTreeMap<(ReplicaId, Seq), CommitId>,
     receipts: BTreeMap<(CommitId, Attempt), Receipt>,
+    /// Streams that take no more events.
+    closed: BTreeSet<StreamId>,
     /// What each stored commit found, to be put back if its transaction is rolled back.
     undo: Vec<Vec<(StreamId, Option<StreamHead>)>>,
     /// How many commits of the log are on disk for sure.
@@ -114,7 +116,7 @@ impl Server {
             actor: None,
             known: known.cloned(),
             seq_taken_by: self.seqs.get(&place).copied(),
-            tombstoned: Vec::new(),
+            tombstoned: self.closed.iter().cloned().collect(),
         };
         let (judged, facts) = self.misjudge(commit, facts);
         let judged = judged.as_ref().unwrap_or(commit);
@@ -239,43 +241,6 @@ impl Server {
         self.log.push(recorded);
     }
 
-    /// Erases payloads of a stream: a fact in its log, and they are gone from what it sends.
-    pub fn redact(&mut self, now: i64, id: CommitId, stream: &StreamId, versions: &[VersionRange]) {
-        let reason = Reason::new("asked for").unwrap();
-        let erasure = Erasure::Redacted(versions.to_vec());
-        let at = Timestamp::from_millis(now);
-        let commit = Commit {
-            id,
-            attempt: Attempt::FIRST,
-            replica: ReplicaId::from_bytes(*id.as_bytes()),
-            seq: Seq::new(1),
-            conditions: Vec::new(),
-            events: vec![erasure.event(stream, &reason, at)],
-        };
-        let position = self.head().position.next();
-        let version = self.heads[stream].version.next();
-        let receipt = Receipt {
-            attempt: commit.attempt,
-            first: position,
-            last: position,
-            versions: vec![StreamVersions {
-                stream: stream.clone(),
-                first: version,
-                last: version,
-            }],
-        };
-        self.store(now, &commit, &receipt);
-        for recorded in &mut self.log {
-            let numbers = recorded.event_versions();
-            for (event, number) in recorded.commit.events.iter_mut().zip(numbers) {
-                let named = versions.iter().any(|range| range.holds(number));
-                if event.stream == *stream && named && !is_reserved(&event.event_type) {
-                    event.data = Payload::Erased(event.data.digest());
-                }
-            }
-        }
-    }
-
     /// A transaction that did not commit is as if it had not been.
     pub fn roll_back(&mut self, commits: usize) {
         while self.log.len() > commits {
@@ -384,6 +349,7 @@ impl Server {
             ..self.clone()
         };
         server.roll_back(commits);
+        server.erase_again();
         server
     }
 }

@@ -193,6 +193,9 @@ impl Tab {
                 return false;
             }
         }
+        for (number, bytes) in &disk.content.lost {
+            erasing.take_lost(*number, bytes).unwrap();
+        }
         let batch = erasing.batch();
         let generation = batch.head.generation;
         match disk.write(&batch, fault) {

@@ -30,8 +30,8 @@ pub use fault::{Fault, FaultPlan};
 use content::Content;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidelog_core::store::{
-    Compaction, Direction, FoldName, Head, Loaded, Page, Pruning, SnapshotSet, Store, StoreError,
-    StoredSnapshot, Usage, WriteBatch, Written,
+    Compaction, Direction, FoldName, Head, Loaded, LostPage, Page, Pruning, SnapshotSet, Store,
+    StoreError, StoredSnapshot, Usage, WriteBatch, Written,
 };
 use tidelog_core::{Position, ReplicaId};
 
@@ -263,8 +263,8 @@ impl Store for MemoryStore {
         self.read(Content::quarantined)
     }
 
-    async fn lost(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.read(Content::lost)
+    async fn lost_after(&self, number: u64, max_bytes: usize) -> Result<LostPage, StoreError> {
+        self.read(|content| content.lost_after(number, max_bytes))
     }
 }
 

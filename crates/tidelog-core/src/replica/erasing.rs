@@ -5,6 +5,10 @@
 //! transaction: the frames without the payloads, the snapshots that had folded them gone, and the mark moved. A crash leaves
 //! the old or the new, and the event is still behind the mark at the next start.
 //!
+//! Frames of histories that the server has lost hold the same events at other versions, so the commit says which they are. Where
+//! the log no longer shows it, the version has to do, and of a stream that is closed and empty everything goes: nothing of it
+//! can come back.
+//!
 //! Invariants:
 //!
 //! - State that may hold what is gone is never kept: where [`Erased::generation`] is another than this tab knows, its host folds
@@ -14,12 +18,13 @@
 
 use super::{Notice, Replica};
 use crate::directory::DirectoryRecord;
-use crate::erasure::{REDACTED, VersionRange, erased_by, is_reserved};
-use crate::event::Payload;
+use crate::erasure::{RESERVED, TOMBSTONED, VersionRange, closed_by, erased_by, is_reserved};
+use crate::event::{Event, Payload};
 use crate::frame::{self, Body, Columns, FrameError};
-use crate::id::ReplicaId;
-use crate::number::{Generation, Position};
-use crate::store::{Durability, Erased, ErasedFrame, Head, StoreOp, WriteBatch};
+use crate::id::{CommitId, ReplicaId};
+use crate::map::{Map, Set};
+use crate::number::{Generation, Position, Version};
+use crate::store::{Durability, Erased, ErasedFrame, ErasedLost, Head, StoreOp, WriteBatch};
 use crate::stream::StreamId;
 use alloc::vec::Vec;
 
@@ -39,6 +44,7 @@ pub(super) struct State {
 struct Waiting {
     position: Position,
     stream: StreamId,
+    /// None: the stream was closed.
     versions: Vec<VersionRange>,
 }
 
@@ -59,7 +65,7 @@ impl State {
     /// A frame follows.
     pub(super) fn note(&mut self, frame: &Columns) {
         // Few frames have one, so that one search in the dictionary spares decoding the others.
-        if !frame.names_text().contains(REDACTED) {
+        if !frame.names_text().contains(RESERVED) {
             return;
         }
         let Ok(frame) = frame::decode(frame.bytes()) else {
@@ -77,13 +83,14 @@ impl State {
             let Ok(erased) = erased_by(recorded) else {
                 continue;
             };
-            let erased = erased.into_iter().filter(|_| position > after);
-            self.waiting
-                .extend(erased.map(|(stream, versions)| Waiting {
-                    position,
-                    stream: stream.clone(),
-                    versions,
-                }));
+            let closed = closed_by(recorded).map(|stream| (stream, Vec::new()));
+            let said = erased.into_iter().chain(closed);
+            let said = said.filter(|_| position > after);
+            self.waiting.extend(said.map(|(stream, versions)| Waiting {
+                position,
+                stream: stream.clone(),
+                versions,
+            }));
         }
     }
 
@@ -121,73 +128,105 @@ impl Replica {
         // The events of one commit go together.
         let last = waiting.get(AT_ONCE.min(waiting.len()).checked_sub(1)?)?;
         let through = last.position;
-        let now = waiting.iter().take_while(|each| each.position <= through);
-        self.is_ready().then(|| Erasing {
+        let now = waiting.partition_point(|each| each.position <= through);
+        let now = waiting.get(..now)?;
+        self.is_ready().then(|| self.erasing_these(now))
+    }
+
+    /// Everything that waits, for frames that leave the log.
+    pub(super) fn erasing_all(&self) -> Erasing {
+        self.erasing_these(&self.erasing.waiting)
+    }
+
+    fn erasing_these(&self, waiting: &[Waiting]) -> Erasing {
+        let mut named: Map<StreamId, Vec<VersionRange>> = Map::new();
+        for each in waiting {
+            let ranges = named.entry(each.stream.clone()).or_default();
+            ranges.extend_from_slice(&each.versions);
+        }
+        let streams = named.into_iter().map(|(stream, named)| {
+            let seen = Seen {
+                named,
+                ..Seen::default()
+            };
+            (stream, seen)
+        });
+        let last = waiting.last();
+        Erasing {
             replica: self.id,
             before: self.head,
-            through,
-            named: now
-                .map(|each| (each.stream.clone(), each.versions.clone()))
-                .collect(),
-            found: 0,
+            through: last.map_or(Position::START, |last| last.position),
+            streams: streams.collect(),
             from: None,
             frames: Vec::new(),
-        })
+            lost: Vec::new(),
+        }
     }
 }
 
-/// Some erasures on their way to the store: take in the frames of their streams ([`Replica::frames_of`]), then write
-/// [`Erasing::batch`] and give its generation to [`Replica::handle_hint`]. One that turns out stale is begun anew.
+/// Some erasures on their way to the store: take in the frames of their streams ([`Replica::frames_of`]), then those of lost
+/// histories, write [`Erasing::batch`] and give its generation to [`Replica::handle_hint`]. One that turns out stale is begun anew.
 #[derive(Debug, Clone)]
 pub struct Erasing {
     replica: ReplicaId,
     before: Head,
     through: Position,
-    named: Vec<(StreamId, Vec<VersionRange>)>,
-    /// How many of the named versions were found.
-    found: u64,
-    /// The first position of one that was found.
+    streams: Map<StreamId, Seen>,
+    /// The first position of a named event that was found.
     from: Option<Position>,
     frames: Vec<ErasedFrame>,
+    lost: Vec<ErasedLost>,
+}
+
+/// What is named of a stream, and what the log's frames have shown of it, up to the last event that erases.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    named: Vec<VersionRange>,
+    /// The named events, by commit and index in it. An attempt that was decided again holds what the one before held, too.
+    found: Set<(CommitId, u32)>,
+    /// How often one was named.
+    times: u64,
+    events: u64,
+    newest: Version,
+    /// Has one of them a payload that is not a server's own?
+    holds_some: bool,
+    is_closed: bool,
+}
+
+impl Seen {
+    fn is_named(&self, version: Version) -> bool {
+        self.named.iter().any(|range| range.holds(version))
+    }
+
+    /// Were all named events found?
+    fn is_found(&self) -> bool {
+        let sizes = self.named.iter().map(|range| {
+            let size = range.last.value().saturating_sub(range.first.value());
+            size.saturating_add(1)
+        });
+        self.times >= sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Is nothing left of the stream, as far back as it goes?
+    fn is_gone(&self) -> bool {
+        self.is_closed && !self.holds_some && self.events == self.newest.value()
+    }
 }
 
 impl Erasing {
     /// The streams that it is about.
     pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
-        self.named.iter().map(|(stream, _)| stream)
+        self.streams.keys()
     }
 
-    /// Takes a recorded frame as it lies in the store. Each at most once.
+    /// Takes a recorded frame as it lies in the log. Each at most once.
     ///
     /// # Errors
     /// [`FrameError`] if it is damaged; then it cannot be known what it holds.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
-        let mut frame = frame::decode(bytes)?;
-        let Body::Recorded(commits) = &mut frame.body else {
-            return Err(FrameError::NotRecorded);
-        };
-        let mut changed = false;
-        for recorded in commits.iter_mut() {
-            let versions = recorded.event_versions();
-            let mut position = recorded.position;
-            for (event, version) in recorded.commit.events.iter_mut().zip(versions) {
-                let naming = self.named.iter().filter(|(stream, ranges)| {
-                    *stream == event.stream && ranges.iter().any(|range| range.holds(version))
-                });
-                let naming = naming.count() as u64;
-                if naming > 0 && !is_reserved(&event.event_type) {
-                    self.found += naming;
-                    self.from = Some(self.from.map_or(position, |from| from.min(position)));
-                    changed |= event.data.text().is_some();
-                    event.data = Payload::Erased(event.data.digest());
-                }
-                position = position.next();
-            }
-        }
-        if !changed {
+        let Some(bytes) = self.without(bytes)? else {
             return Ok(());
-        }
-        let bytes = frame::encode_with_gaps(frame.epoch, frame.chain_before, commits, &frame.gaps);
+        };
         let columns = frame::columns(bytes)?;
         self.frames.push(ErasedFrame {
             first: columns.first_position(),
@@ -197,17 +236,72 @@ impl Erasing {
         Ok(())
     }
 
+    /// A recorded frame of the log without what is erased; `None` if it holds nothing of that.
+    pub(super) fn without(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+        if self.streams.is_empty() {
+            return Ok(None);
+        }
+        emptied(bytes, |place, event| self.see(&place, event))
+    }
+
+    /// Is this event of the log to be erased?
+    fn see(&mut self, place: &Place, event: &Event) -> bool {
+        let Some(seen) = self.streams.get_mut(&event.stream) else {
+            return false;
+        };
+        let version = place.version;
+        let ranges = seen.named.iter().filter(|range| range.holds(version));
+        let times = ranges.count() as u64;
+        let is_own = is_reserved(&event.event_type);
+        let is_erased = times > 0 && !is_own;
+        if is_erased {
+            seen.times += times;
+            seen.found.insert((place.commit, place.index));
+            let from = self.from.unwrap_or(place.position);
+            self.from = Some(from.min(place.position));
+        }
+        if place.position <= self.through {
+            seen.events += 1;
+            seen.newest = seen.newest.max(version);
+            seen.holds_some |= !is_own && !is_erased && event.data.text().is_some();
+            seen.is_closed |= event.event_type.as_str() == TOMBSTONED;
+        }
+        is_erased
+    }
+
+    /// Takes a frame of a lost history with its number, behind all frames of the log. Each at most once.
+    ///
+    /// # Errors
+    /// [`FrameError::NewerFormat`]. One that is damaged goes, because nobody can tell what it holds.
+    pub fn take_lost(&mut self, number: u64, bytes: &[u8]) -> Result<(), FrameError> {
+        let streams = &self.streams;
+        let emptied = emptied(bytes, |place, event| {
+            let seen = streams.get(&event.stream);
+            !is_reserved(&event.event_type)
+                && seen.is_some_and(|seen| {
+                    seen.found.contains(&(place.commit, place.index))
+                        || (!seen.is_found() && seen.is_named(place.version))
+                        || seen.is_gone()
+                })
+        });
+        let frame = match emptied {
+            Ok(None) => return Ok(()),
+            Ok(Some(frame)) => Some(frame),
+            Err(error @ FrameError::NewerFormat { .. }) => return Err(error),
+            Err(_) => None,
+        };
+        self.lost.push(ErasedLost { number, frame });
+        Ok(())
+    }
+
     /// The transaction that erases.
     #[must_use]
     pub fn batch(self) -> WriteBatch {
-        let sizes = self.named.iter().flat_map(|(_, ranges)| ranges);
-        let named = sizes.fold(0_u64, |sum, range| {
-            let size = range.last.value().saturating_sub(range.first.value());
-            sum.saturating_add(size).saturating_add(1)
-        });
-        // What is no longer kept here may have been folded by any snapshot.
-        let begin = Position::START.next();
-        let from = self.from.filter(|_| self.found >= named).unwrap_or(begin);
+        let from = match self.streams.values().all(Seen::is_found) {
+            true => self.from.unwrap_or(self.through),
+            // What is no longer kept here may have been folded by any snapshot.
+            false => Position::START.next(),
+        };
         WriteBatch {
             replica: self.replica,
             expected: self.before.generation,
@@ -219,8 +313,50 @@ impl Erasing {
                 from,
                 through: self.through,
                 frames: self.frames,
+                lost: self.lost,
             }]),
             durability: Durability::Strict,
         }
     }
+}
+
+/// Where an event is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    position: Position,
+    version: Version,
+    commit: CommitId,
+    index: u32,
+}
+
+/// A recorded frame without the payloads of these events; `None` if it has none of them.
+fn emptied(
+    bytes: &[u8],
+    mut is_erased: impl FnMut(Place, &Event) -> bool,
+) -> Result<Option<Vec<u8>>, FrameError> {
+    let mut frame = frame::decode(bytes)?;
+    let Body::Recorded(commits) = &mut frame.body else {
+        return Err(FrameError::NotRecorded);
+    };
+    let mut changed = false;
+    for recorded in commits.iter_mut() {
+        let versions = recorded.event_versions();
+        let mut place = Place {
+            position: recorded.position,
+            version: Version::NONE,
+            commit: recorded.commit.id,
+            index: 0,
+        };
+        for (event, version) in recorded.commit.events.iter_mut().zip(versions) {
+            place.version = version;
+            if is_erased(place, event) {
+                changed |= event.data.text().is_some();
+                event.data = Payload::Erased(event.data.digest());
+            }
+            place.position = place.position.next();
+            place.index += 1;
+        }
+    }
+    Ok(changed
+        .then(|| frame::encode_with_gaps(frame.epoch, frame.chain_before, commits, &frame.gaps)))
 }

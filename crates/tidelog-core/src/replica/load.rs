@@ -62,7 +62,11 @@ impl Replica {
             self.sync.pulling = None;
             self.status_changed();
         }
+        let erased = self.erased();
         let folded_before = self.erasing.learn(loaded.erased, ours.position);
+        if self.erased() != erased {
+            self.sync.rewind.read_anew();
+        }
         self.announced &= !another;
         self.filters.clone_from(&loaded.filters);
         let rewound = refiltered

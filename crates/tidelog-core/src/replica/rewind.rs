@@ -28,6 +28,13 @@ impl Rewind {
     pub(super) const fn is_no(&self) -> bool {
         matches!(self, Self::No)
     }
+
+    /// Payloads were erased since the log was read: what was read holds them.
+    pub(super) fn read_anew(&mut self) {
+        if matches!(self, Self::Ready(_)) {
+            *self = Self::Wanted;
+        }
+    }
 }
 
 impl Replica {
@@ -84,7 +91,10 @@ impl Replica {
         head.cursor = Cursor::default();
         let mut pending = Frames::default();
         let mut ops = Vec::from([StoreOp::ClearLog]);
+        // What waits to be erased was said by events that are lost themselves, maybe: nobody would say it again.
+        let mut erasing = self.erasing_all();
         for bytes in old {
+            let bytes = erasing.without(&bytes).ok().flatten().unwrap_or(bytes);
             if frame::header(&bytes).is_ok_and(|header| header.recorded && header.commits == 0) {
                 // Gaps only: nobody's events.
                 continue;

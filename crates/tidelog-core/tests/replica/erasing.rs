@@ -1,11 +1,12 @@
 //! What the log says is erased goes from the device: from its frames, its snapshots and what its tabs have folded.
 
+use super::app::event;
 use super::bench::{Bench, stream};
 use super::dice::Dice;
 use super::disk::{Disk, Fault};
 use super::tab::Tab;
 use tidelog_core::erasure::{VersionRange, version_ranges};
-use tidelog_core::{Epoch, Position, Version, frame};
+use tidelog_core::{Epoch, Policy, Position, Version, frame};
 
 const SECRET: &str = "\"a secret\"";
 
@@ -178,6 +179,124 @@ fn what_was_erased_is_not_sent_again_to_a_server_that_was_restored() {
     assert_eq!(has, [true, false, true]);
     assert_eq!(bench.replica(0).counts().pending, 0);
     assert!(!bench.disk.content.lost.is_empty(), "what is left of it");
+}
+
+/// Does any frame of this device hold the secret: of the log, of a lost history, or not confirmed?
+fn anywhere(bench: &Bench) -> bool {
+    let content = &bench.disk.content;
+    let lost = content.lost.values().map(|frame| frame.to_vec());
+    let loaded = bench.disk.load(Position::START, usize::MAX);
+    let pending = loaded.pending.into_iter().map(|pending| pending.frame);
+    let mut frames = bench.disk.frames().into_iter().chain(lost).chain(pending);
+    frames.any(|bytes| frame::decode(&bytes).unwrap().payloads.contains("a secret"))
+}
+
+fn restore(bench: &mut Bench, epoch: u8, commits: usize) {
+    bench.server = bench
+        .server
+        .restored(Epoch::from_bytes([epoch; 16]), commits);
+    bench.sync(0);
+}
+
+#[test]
+fn what_a_lost_history_holds_is_erased_with_the_same_event_at_another_version() {
+    let mut bench = Bench::new(1);
+    bench.stranger("facts/0", "facts.learnt", "\"only here\"");
+    bench.sync(0);
+    let secret = event(&stream("facts/0"), "facts.learnt", SECRET);
+    bench.append(0, Vec::new(), vec![secret], None, Policy::Rebase);
+    bench.sync(0);
+    restore(&mut bench, 7, 0);
+    assert_eq!(
+        bench.version(0, "facts/0"),
+        1,
+        "the stranger's fact is lost"
+    );
+    redact(&mut bench, &[1]);
+    bench.sync(0);
+    assert!(anywhere(&bench));
+    assert!(erase(&mut bench, 0));
+    assert!(!anywhere(&bench));
+    let lost: Vec<_> = bench.disk.content.lost.values().collect();
+    let decoded = lost.iter().map(|frame| frame::decode(frame).unwrap());
+    let payloads: String = decoded.map(|frame| frame.payloads.to_string()).collect();
+    assert!(
+        payloads.contains("only here"),
+        "nobody named that: {payloads}"
+    );
+    // The frames are the lost history still: its chain is what it was.
+    assert!(frame::merge(&lost.iter().map(|frame| &***frame).collect::<Vec<_>>()).is_ok());
+}
+
+#[test]
+fn of_a_stream_that_is_closed_and_empty_nothing_is_left_of_lost_histories_either() {
+    let mut bench = Bench::new(1);
+    bench.note(0, "facts/0", "\"a fact\"");
+    bench.sync(0);
+    bench.stranger("facts/0", "facts.learnt", SECRET);
+    bench.sync(0);
+    restore(&mut bench, 7, 1);
+    redact(&mut bench, &[1]);
+    bench.sync(0);
+    assert!(erase(&mut bench, 0));
+    assert!(anywhere(&bench), "nobody named it");
+    let (id, now) = (bench.id(), bench.now);
+    bench.server.tombstone(now, id, &stream("facts/0"));
+    bench.sync(0);
+    assert!(erase(&mut bench, 0));
+    assert!(!anywhere(&bench), "and nobody can any more");
+}
+
+#[test]
+fn what_the_log_no_longer_shows_is_erased_by_its_version() {
+    let mut bench = confirmed(1);
+    restore(&mut bench, 7, 3);
+    let Bench {
+        tabs, disk, oracle, ..
+    } = &mut bench;
+    assert!(tabs[0].save(disk, oracle));
+    disk.prune(9);
+    bench.hint(0);
+    redact(&mut bench, &[2]);
+    bench.sync(0);
+    assert!(anywhere(&bench));
+    assert!(erase(&mut bench, 0));
+    assert!(!anywhere(&bench));
+}
+
+#[test]
+fn an_erasure_that_was_read_and_not_followed_before_a_restore_is_followed_with_it() {
+    let mut bench = Bench::new(1);
+    let first = bench.note(0, "facts/0", "\"a fact\"");
+    bench.sync(0);
+    let secret = bench.note(0, "facts/0", SECRET);
+    bench.sync(0);
+    redact(&mut bench, &[2]);
+    bench.sync(0);
+    assert!(bench.replica(0).is_to_erase() && anywhere(&bench));
+    bench.oracle.excused.insert(secret);
+    restore(&mut bench, 7, 1);
+    assert!(!anywhere(&bench));
+    let has = [first, secret].map(|id| bench.server.has(id));
+    assert_eq!(has, [true, false], "it is not sent again");
+}
+
+#[test]
+fn a_log_that_was_read_before_an_erasure_is_read_anew_before_it_counts_as_lost() {
+    let mut bench = confirmed(2);
+    redact(&mut bench, &[2]);
+    bench.sync(0);
+    bench.server = bench.server.restored(Epoch::from_bytes([7; 16]), 1);
+    assert!(bench.pull(0), "the history is another");
+    // The log is read; before it is put aside, another tab erases.
+    assert!(bench.store(0, Fault::None));
+    bench.tabs[1].replica.handle_leadership(true);
+    bench.hint(1);
+    assert!(erase(&mut bench, 1));
+    bench.hint(0);
+    bench.sync(0);
+    assert!(!bench.disk.content.lost.is_empty());
+    assert!(!anywhere(&bench));
 }
 
 /// Stories of two tabs that compact, save, prune, crash and are opened again while a server erases now and then.

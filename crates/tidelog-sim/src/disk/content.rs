@@ -1,11 +1,14 @@
 //! What is in a database.
 
 use crate::app::Rows;
+use crate::hold;
 use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tidelog_core::frame;
-use tidelog_core::store::{Erased, ErasedFrame, Filters, Head, Outcome, StoredSnapshot};
+use tidelog_core::store::{
+    Erased, ErasedFrame, ErasedLost, Filters, Head, Outcome, StoredSnapshot,
+};
 use tidelog_core::{CommitId, Cursor, Filter, Gap, Position, ReplicaId, Seq};
 
 #[derive(Debug, Clone)]
@@ -69,7 +72,7 @@ pub struct Content {
     pub pending: BTreeMap<Seq, Pending>,
     pub log: BTreeMap<Position, Stored>,
     pub parked: BTreeMap<CommitId, Rc<[u8]>>,
-    pub lost: Vec<Rc<[u8]>>,
+    pub lost: BTreeMap<u64, Rc<[u8]>>,
     pub gaps: Vec<Gap>,
     pub filters: Filters,
     pub erased: Erased,
@@ -90,7 +93,7 @@ impl Content {
             pending: BTreeMap::new(),
             log: BTreeMap::new(),
             parked: BTreeMap::new(),
-            lost: Vec::new(),
+            lost: BTreeMap::new(),
             gaps: Vec::new(),
             filters: Filters::default(),
             erased: Erased::default(),
@@ -126,7 +129,13 @@ impl Content {
     }
 
     /// In a transaction that leaves the next generation.
-    pub(super) fn erase(&mut self, from: Position, through: Position, frames: &[ErasedFrame]) {
+    pub(super) fn erase(
+        &mut self,
+        from: Position,
+        through: Position,
+        frames: &[ErasedFrame],
+        lost: &[ErasedLost],
+    ) {
         for erased in frames {
             let (bytes, _) = self.log.get_mut(&erased.first).unwrap();
             *bytes = erased.frame.as_slice().into();
@@ -140,6 +149,17 @@ impl Content {
             self.erased.generation = self.head.generation.next();
         }
         self.erased.through = through;
+        for ErasedLost { number, frame } in lost {
+            let there = match frame {
+                Some(frame) => self.lost.insert(*number, frame.as_slice().into()),
+                None => self.lost.remove(number),
+            };
+            hold!(
+                0,
+                there.is_some(),
+                "a lost frame {number} that is not there"
+            );
+        }
     }
 
     pub(super) fn cut_log(&mut self, after: Position) {
@@ -179,7 +199,7 @@ impl Content {
     /// What a history that is no more had of an earlier replica id of this device: kept aside to be exported.
     #[must_use]
     pub fn kept_aside(&self) -> BTreeSet<CommitId> {
-        let frames = self.lost.iter().filter(|_| self.renamed);
+        let frames = self.lost.values().filter(|_| self.renamed);
         frames
             .flat_map(|bytes| reading::recorded(bytes).ids())
             .collect()

@@ -4,7 +4,8 @@ use super::StoreFactory;
 use super::tab::{Database, REPLICA, Tab, add_log, cursor, fill, position, positions, recorded};
 use tidelog_core::number::Generation;
 use tidelog_core::store::{
-    Compaction, Erased, ErasedFrame, FoldName, FoldSnapshot, SnapshotSet, Store, StoreOp, Written,
+    Compaction, Erased, ErasedFrame, ErasedLost, FoldName, FoldSnapshot, LostPage, SnapshotSet,
+    Store, StoreOp, Written,
 };
 use tidelog_core::{ChainHash, Epoch, Filter, Payload, frame};
 
@@ -34,6 +35,20 @@ fn erase(from: u64, through: u64, frames: &[(u64, u64)]) -> StoreOp {
         from: position(from),
         through: position(through),
         frames: frames.collect(),
+        lost: Vec::new(),
+    }
+}
+
+fn erase_lost(lost: &[(u64, Option<&[u8]>)]) -> StoreOp {
+    let lost = lost.iter().map(|(number, frame)| ErasedLost {
+        number: *number,
+        frame: frame.map(<[u8]>::to_vec),
+    });
+    StoreOp::Erase {
+        from: position(1),
+        through: position(1),
+        frames: Vec::new(),
+        lost: lost.collect(),
     }
 }
 
@@ -111,13 +126,43 @@ async fn erasing_leaves_nothing_that_held_the_payloads(database) {
     assert_eq!(tab.store.quarantined().await, Ok(vec![]));
 }
 
+/// What a lost history held goes in the same transaction, and each frame keeps its place among the others.
+async fn erasing_reaches_lost_histories(database) {
+    let mut tab = database.open().await;
+    let lost = |frame: &str| StoreOp::AddLost { frame: frame.as_bytes().to_vec() };
+    tab.done(["one", "two", "three"].map(lost).into()).await;
+    let all = tab.store.lost_after(0, usize::MAX).await.expect("lost frames are read");
+    let numbers: Vec<u64> = all.frames.iter().map(|lost| lost.number).collect();
+    let page = tab.store.lost_after(numbers[0], 1).await.expect("lost frames are read");
+    assert_eq!((page.frames.as_slice(), page.more), (&all.frames[1..2], true));
+    tab.done(vec![erase_lost(&[(numbers[0], None), (numbers[1], Some(b"2"))])]).await;
+    let tab = database.open().await;
+    assert_eq!(tab.store.lost().await, Ok(vec![b"2".to_vec(), b"three".to_vec()]));
+    let last = tab.store.lost_after(numbers[1], 1).await.expect("lost frames are read");
+    assert_eq!((last.frames.as_slice(), last.more), (&all.frames[2..], false));
+    let gone = tab.store.lost_after(numbers[2], 1).await;
+    assert_eq!(gone, Ok(LostPage::default()));
+}
+
+/// A frame that is not there is not made.
+async fn erasing_in_a_lost_history_that_is_not_there_does_nothing(database) {
+    let mut tab = database.open().await;
+    tab.done(vec![StoreOp::AddLost { frame: b"one".to_vec() }]).await;
+    let page = tab.store.lost_after(0, 1).await.expect("lost frames are read");
+    let number = page.frames[0].number;
+    tab.assert_aborts(vec![erase_lost(&[(number, Some(b"1")), (number + 1, Some(b"2"))])]).await;
+    assert_eq!(tab.store.lost().await, Ok(vec![b"one".to_vec()]));
+}
+
 /// Where nothing held the payloads only the mark moves, so nobody folds the log again.
 async fn erasing_what_is_not_there_is_no_news(database) {
     let mut tab = database.open().await;
-    fill(&mut tab, &[(1, 4), (5, 8)]).await;
+    let frames = fill(&mut tab, &[(1, 4), (5, 8)]).await;
     save(&tab, "after", 8).await;
+    tab.done(vec![StoreOp::Quarantine { first: position(5) }, add_log(5, &frames[1])]).await;
     tab.done(vec![erase(2, 8, &[])]).await;
     let erased = Erased { through: position(8), generation: Generation::default() };
+    assert_eq!(tab.store.quarantined().await, Ok(vec![]), "nobody can tell what it held");
     assert_eq!(tab.load_all().await.erased, erased);
     assert_eq!(kept(&tab, &["after"]).await, ["after"]);
     // A snapshot that had folded it is reason enough.

@@ -6,8 +6,8 @@ mod maintenance;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidelog_core::store::{
-    Direction, Erased, Filters, FoldName, Head, Loaded, Outcome, ParkedRecord, PendingFrame,
-    StoreError, StoreOp, Usage, WriteBatch, Written,
+    Direction, Erased, Filters, FoldName, Head, Loaded, LostFrame, LostPage, Outcome, ParkedRecord,
+    PendingFrame, StoreError, StoreOp, Usage, WriteBatch, Written,
 };
 use tidelog_core::{CommitId, Cursor, Gap, Position, ReplicaId, Seq, gap};
 
@@ -31,7 +31,7 @@ pub(super) struct Content {
     snapshots: BTreeMap<FoldName, Snapshot>,
     quarantine: Vec<Bytes>,
     parked: BTreeMap<CommitId, Bytes>,
-    lost: Vec<Bytes>,
+    lost: BTreeMap<u64, Bytes>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Content {
             snapshots: BTreeMap::new(),
             quarantine: Vec::new(),
             parked: BTreeMap::new(),
-            lost: Vec::new(),
+            lost: BTreeMap::new(),
         }
     }
 
@@ -145,7 +145,11 @@ impl Content {
                 from,
                 through,
                 frames,
-            } => self.erase(*from, *through, frames)?,
+                lost,
+            } => {
+                self.erase(*from, *through, frames)?;
+                self.erase_lost(lost)?;
+            }
             StoreOp::Quarantine { first } => {
                 self.directory.remove(first);
                 self.quarantine.extend(self.log.remove(first));
@@ -158,7 +162,10 @@ impl Content {
             }
             StoreOp::SetReplica { replica } => self.replica = *replica,
             StoreOp::SetFilters { filters } => self.filters.clone_from(filters),
-            StoreOp::AddLost { frame } => self.lost.push(frame.as_slice().into()),
+            StoreOp::AddLost { frame } => {
+                let last = self.lost.last_key_value().map_or(0, |(number, _)| *number);
+                self.lost.insert(last + 1, frame.as_slice().into());
+            }
         }
         Ok(())
     }
@@ -208,8 +215,19 @@ impl Content {
         self.quarantine.iter().map(|frame| frame.to_vec()).collect()
     }
 
-    pub(super) fn lost(&self) -> Vec<Vec<u8>> {
-        self.lost.iter().map(|frame| frame.to_vec()).collect()
+    pub(super) fn lost_after(&self, number: u64, max_bytes: usize) -> LostPage {
+        let mut page = LostPage::default();
+        let mut bytes = 0_usize;
+        for (number, frame) in self.lost.range(number.saturating_add(1)..) {
+            bytes = bytes.saturating_add(frame.len());
+            if bytes > max_bytes && !page.frames.is_empty() {
+                page.more = true;
+                break;
+            }
+            let (number, frame) = (*number, frame.to_vec());
+            page.frames.push(LostFrame { number, frame });
+        }
+        page
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Content, Snapshot, aborted, check_gaps, check_key};
 use std::collections::BTreeMap;
 use tidelog_core::store::{
-    Compaction, ErasedFrame, FoldName, FoldSnapshot, Pruning, SnapshotSet, StoreError,
+    Compaction, ErasedFrame, ErasedLost, FoldName, FoldSnapshot, Pruning, SnapshotSet, StoreError,
     StoredSnapshot,
 };
 use tidelog_core::{Cursor, Position, frame};
@@ -87,11 +87,24 @@ impl Content {
             let at = snapshot.checkpoint;
             at.epoch == epoch && !(from..through).contains(&at.position)
         });
+        self.quarantine.clear();
         if !frames.is_empty() || self.snapshots.len() < before {
-            self.quarantine.clear();
             self.erased.generation = self.head.generation.next();
         }
         self.erased.through = through;
+        Ok(())
+    }
+
+    pub(super) fn erase_lost(&mut self, lost: &[ErasedLost]) -> Result<(), StoreError> {
+        for ErasedLost { number, frame } in lost {
+            let there = match frame {
+                Some(frame) => self.lost.insert(*number, frame.as_slice().into()),
+                None => self.lost.remove(number),
+            };
+            if there.is_none() {
+                return Err(aborted("a lost frame whose payloads go is no longer there"));
+            }
+        }
         Ok(())
     }
 
