@@ -204,16 +204,21 @@ fn read_fold(key: &JsValue) -> Option<FoldName> {
     })
 }
 
-/// `{checkpoint, buckets}`.
+/// `{checkpoint, buckets, erases}`. The last says that whoever saved it follows the log's erasures.
 fn header(checkpoint: Cursor, buckets: u32) -> Result<JsValue, Failure> {
     record::object([
         ("checkpoint", JsValue::from_str(&checkpoint.to_string())),
         ("buckets", JsValue::from(buckets)),
+        ("erases", JsValue::TRUE),
     ])
 }
 
-/// The inverse of [`header`].
+/// The inverse of [`header`]. A state that an older build saved may hold what the log had said to be gone, so it counts as none:
+/// then the log is read from its start, and what it says is followed.
 fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
+    record::field(value, "erases")?
+        .as_bool()
+        .filter(|erases| *erases)?;
     let checkpoint = record::field(value, "checkpoint")?.as_string()?;
     Some((
         checkpoint.parse().ok()?,

@@ -13,7 +13,7 @@ use tidelog_core::store::{
 use tidelog_core::{Cursor, Filter, Position, ReplicaId, Seq};
 use tidelog_indexeddb::IndexedDbStore;
 use tidelog_testkit::conformance::{StoreFactory as _, recorded};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -420,6 +420,49 @@ async fn damage_is_named_by_its_place() {
             other => panic!("{expected} is damaged, and yet {:?}", other.map(drop)),
         }
     }
+}
+
+/// Builds from before erasures saved states whose header does not say `erases`.
+#[wasm_bindgen_test]
+async fn a_state_of_a_build_that_knew_no_erasures_counts_as_none() {
+    let store = fresh("older-state").await;
+    let name = FoldName {
+        name: "todo".into(),
+        version: 1,
+    };
+    let save = |whole| {
+        let fold = FoldSnapshot {
+            fold: name.clone(),
+            buckets: 1,
+            changed: vec![(0, vec![1])],
+            whole,
+            base: Position::START,
+        };
+        store.save(SnapshotSet {
+            replica: REPLICA,
+            checkpoint: Cursor::default(),
+            filter: Filter::default(),
+            folds: vec![fold],
+        })
+    };
+    let is_there = async || {
+        let found = store.snapshots(std::slice::from_ref(&name)).await;
+        found.expect("snapshots are read")[0].is_some()
+    };
+    assert_eq!(save(true).await, Ok(true));
+    assert!(is_there().await);
+    let key = || js_sys::Array::of2(&"todo".into(), &1.into()).into();
+    let database = database("older-state");
+    let header = faults::read(&database, "snapshots", key()).await;
+    let header: js_sys::Object = header.expect("it is read").unchecked_into();
+    js_sys::Reflect::delete_property(&header, &"erases".into()).expect("it is an object");
+    faults::damage(&database, "snapshots", key(), header.into())
+        .await
+        .expect("it is as an older build wrote it");
+    assert!(!is_there().await);
+    assert_eq!(save(false).await, Ok(false), "nothing to go on from");
+    assert_eq!(save(true).await, Ok(true));
+    assert!(is_there().await);
 }
 
 #[wasm_bindgen_test]
