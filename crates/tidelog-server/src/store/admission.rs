@@ -4,9 +4,8 @@ use super::ledger::{Entry, Ledger};
 use super::place::Place;
 use super::{After, Candidate, Numbering, Push, StoreError};
 use tidelog_core::authority::{Admission, Facts, Rejection, RejectionCode, admit};
-use tidelog_core::hash::commit_digest;
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse};
-use tidelog_core::{Commit, Recorded, StreamId, Subject, Timestamp, frame};
+use tidelog_core::{Commit, Recorded, StreamId, Subject, Timestamp};
 
 /// Decides on all commits of a push, one after the other.
 ///
@@ -94,12 +93,7 @@ fn decide(
             commit,
         };
         let epoch = ledger.state().epoch;
-        ledger.store(Entry {
-            digest: commit_digest(&recorded.commit),
-            chain: chain.after(&recorded),
-            frame: frame::encode_recorded(epoch, chain, std::slice::from_ref(&recorded)),
-            recorded,
-        })?;
+        ledger.store(Entry::of(epoch, chain, recorded))?;
     }
     Ok(admission)
 }

@@ -10,7 +10,6 @@ use super::{LogState, StoreError, stored};
 use crate::derived::derived_uuid;
 use std::collections::BTreeSet;
 use tidelog_core::erasure::{Erasure, Reason, VersionRange, is_reserved, version_ranges};
-use tidelog_core::hash::commit_digest;
 use tidelog_core::{
     Attempt, ChainHash, Commit, CommitId, Epoch, EventId, LogName, Payload, Position, Recorded,
     ReplicaId, Seq, StreamId, StreamVersions, Subject, Timestamp, Version, frame,
@@ -238,12 +237,7 @@ impl<'a> Work<'a> {
             actor: actor.clone(),
             recorded_at: recorded.recorded_at,
         };
-        ledger.store(Entry {
-            digest: commit_digest(&recorded.commit),
-            chain: head.chain.after(&recorded),
-            frame: frame::encode_recorded(epoch, head.chain, std::slice::from_ref(&recorded)),
-            recorded,
-        })?;
+        ledger.store(Entry::of(epoch, head.chain, recorded))?;
         let events = self.events;
         Ok(Some(Audited { record, events }))
     }

@@ -4,8 +4,7 @@ use super::LogState;
 use super::StoreError;
 use super::admission::touched;
 use super::ledger::{Entry, Ledger};
-use tidelog_core::hash::commit_digest;
-use tidelog_core::{LogName, Recorded, Timestamp, frame};
+use tidelog_core::{LogName, Recorded, Timestamp};
 
 /// What a log holds, counted.
 #[derive(Debug, Clone)]
@@ -45,12 +44,7 @@ pub(super) fn restore(
         }
         // A ledger knows the streams that it was asked for.
         ledger.streams(&touched(&recorded.commit))?;
-        ledger.store(Entry {
-            digest: commit_digest(&recorded.commit),
-            chain: head.chain.after(&recorded),
-            frame: frame::encode_recorded(epoch, head.chain, std::slice::from_ref(&recorded)),
-            recorded,
-        })?;
+        ledger.store(Entry::of(epoch, head.chain, recorded))?;
     }
     Ok(())
 }

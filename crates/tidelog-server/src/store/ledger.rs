@@ -3,9 +3,10 @@
 use super::{LogState, StoreError};
 use std::collections::BTreeMap;
 use tidelog_core::authority::Known;
+use tidelog_core::hash::commit_digest;
 use tidelog_core::{
-    ChainHash, CommitId, Digest, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId,
-    StreamVersions, Subject, Timestamp,
+    ChainHash, CommitId, Digest, Epoch, Position, Recorded, ReplicaId, Seq, StreamHead, StreamId,
+    StreamVersions, Subject, Timestamp, frame,
 };
 
 /// One log as its holder sees it. Every read tells what was stored before and what [`Ledger::store`] has stored since.
@@ -65,6 +66,17 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The commit that follows on this chain hash.
+    pub(super) fn of(epoch: Epoch, chain_before: ChainHash, recorded: Recorded) -> Self {
+        let alone = std::slice::from_ref(&recorded);
+        Self {
+            digest: commit_digest(&recorded.commit),
+            chain: chain_before.after(&recorded),
+            frame: frame::encode_recorded(epoch, chain_before, alone),
+            recorded,
+        }
+    }
+
     /// The streams it writes, with the end that each has after it.
     pub(super) fn written(&self) -> impl Iterator<Item = (&StreamVersions, StreamHead)> {
         self.recorded.versions.iter().filter_map(|versions| {
