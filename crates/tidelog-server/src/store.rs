@@ -21,7 +21,7 @@ mod stored;
 mod verify;
 
 pub use any::{AnyStore, StoreAddress};
-pub use archive::{Archive, ArchiveAddress, ArchiveError, Moved, Wanted};
+pub use archive::{Archive, ArchiveAddress, ArchiveError, Archiving, Moved, Wanted};
 pub(crate) use audit::Audited;
 pub use audit::ErasureRecord;
 pub use candidate::Candidate;

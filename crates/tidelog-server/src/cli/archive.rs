@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::target::{Target, archive};
 use super::{Failure, output};
-use crate::store::{ArchiveAddress, LogStore, Moved, SEGMENT_EVENTS, Wanted};
+use crate::store::{ArchiveAddress, Archiving, LogStore, Moved, SEGMENT_EVENTS, Wanted};
 use clap::{ArgGroup, Args};
 use tidelog_core::protocol::json::Instant;
 use tidelog_core::{LogName, Position, Timestamp};

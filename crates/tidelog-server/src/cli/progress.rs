@@ -2,8 +2,8 @@
 
 use crate::cli::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::cell::Cell;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many events lie between two lines.
 const EVERY: u64 = 50_000;
@@ -12,7 +12,7 @@ const EVERY: u64 = 50_000;
 pub(super) struct Progress {
     bar: ProgressBar,
     counts_bytes: bool,
-    events: Cell<u64>,
+    events: AtomicU64,
 }
 
 impl Progress {
@@ -46,7 +46,7 @@ impl Progress {
         Self {
             bar,
             counts_bytes,
-            events: Cell::new(0),
+            events: AtomicU64::new(0),
         }
     }
 
@@ -57,9 +57,8 @@ impl Progress {
 
     /// So many more events are done.
     pub(super) fn done(&self, events: usize) {
-        let before = self.events.get();
+        let before = self.events.fetch_add(events as u64, Ordering::Relaxed);
         let now = before + events as u64;
-        self.events.set(now);
         if self.bar.is_hidden() {
             if before / EVERY != now / EVERY {
                 output::note(format_args!("{now} events"));

@@ -1,7 +1,7 @@
 //! Which database a command is about.
 
 use super::Failure;
-use crate::store::{AnyStore, Archive, ArchiveAddress, StoreAddress};
+use crate::store::{AnyStore, Archive, ArchiveAddress, Archiving, StoreAddress};
 use clap::Args;
 use std::path::PathBuf;
 

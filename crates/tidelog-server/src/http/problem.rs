@@ -131,8 +131,7 @@ impl From<StoreError> for Problem {
                     .field("stream", stream.as_str())
                     .field("actual", newest.value())
             }
-            StoreError::NotErasable { stream, .. }
-            | StoreError::NotErasableArchived { stream, .. } => Self::new(
+            StoreError::NotErasable { stream, .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not_erasable",
                 error.to_string(),

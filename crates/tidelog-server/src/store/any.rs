@@ -3,9 +3,9 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, Archive, Audited, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Moved, Page,
-    PageCap, Push, Segment, SqliteStore, Stats, StoreError, StreamPage, StreamRange, Verified,
-    Wanted,
+    After, Archive, Archiving, Audited, Erase, Erased, ErasureRecord, Load, LogState, LogStore,
+    Moved, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError, StreamPage, StreamRange,
+    Verified, Wanted,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -135,9 +135,14 @@ impl AnyStore {
         either!(self, it => it.rename(log, name).await)
     }
 
-    /// With the archive that runs of its logs are in, or go to.
-    #[must_use]
-    pub fn with_archive(self, archive: Archive) -> Self {
+    /// Removes a log and all it holds, if there is one.
+    pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
+        either!(self, it => it.forget(log).await)
+    }
+}
+
+impl Archiving for AnyStore {
+    fn with_archive(self, archive: Archive) -> Self {
         match self {
             Self::Sqlite(it) => Self::Sqlite(it.with_archive(archive)),
             #[cfg(feature = "postgres")]
@@ -145,24 +150,21 @@ impl AnyStore {
         }
     }
 
-    /// Moves runs of a log to the archive.
-    pub(crate) async fn archive(
+    async fn archive(
         &self,
         log: &LogName,
         wanted: Wanted,
-        done: impl FnMut(Position),
+        done: impl FnMut(Position) + Send,
     ) -> Result<Moved, StoreError> {
         either!(self, it => it.archive(log, wanted, done).await)
     }
 
-    /// Gives the space of what was archived back.
-    pub(crate) async fn shrink(&self) -> Result<(), StoreError> {
-        either!(self, it => it.shrink().await)
+    async fn recall(&self, log: &LogName, position: Position) -> Result<(), StoreError> {
+        either!(self, it => it.recall(log, position).await)
     }
 
-    /// Removes a log and all it holds, if there is one.
-    pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
-        either!(self, it => it.forget(log).await)
+    async fn shrink(&self) -> Result<(), StoreError> {
+        either!(self, it => it.shrink().await)
     }
 }
 

@@ -5,115 +5,45 @@
 //! ([`super::stored`]): all that admission looks at stays where it was.
 //!
 //! Invariants:
-//! - A run comes back whole ([`recall`]) before anything of it is changed, and its object is removed before that is answered.
+//! - A run comes back whole ([`Archiving::recall`]) before anything of it is changed, and its object is removed before that is answered.
 //! - A frame leaves the database only in the transaction that records the run, and only after the object was read back and gave every
 //!   frame of it byte for byte.
-//! - The name of an object is used once. One that is not recorded is in the table `strays` from before it is put until it is removed, so
-//!   a run that ended in the middle leaves nothing behind for ever, and nobody removes what is recorded.
+//! - The name of an object is used once. One that is not recorded is in the table `strays`, from before anything is read for it until it is
+//!   removed and nobody can put it any more ([`strays`]): so nothing is left behind for ever, and nobody removes what is recorded.
+//! - Before an erasure is answered, nobody can record any more what was read of the log before it, and what was put of that is removed.
 //! - What is fetched is compared with its recorded hash. An object that is missing or another is [`StoreError::Damaged`].
 //! - Objects are fetched while neither a connection nor the writer is held.
 
+mod archiving;
 mod moving;
 mod objects;
 mod part;
 mod reading;
+mod shelf;
+mod strays;
+mod whole;
 
+pub use archiving::Archiving;
 pub use moving::{Moved, Wanted};
-pub(super) use moving::{archive, recall, remove_doomed};
 pub use objects::{ArchiveAddress, ArchiveError};
 pub(super) use part::Part;
 pub(super) use reading::{
     Frames, NOT_CONFIGURED, Paged, Place, Source, lost, page, segment, stream,
 };
+pub(super) use shelf::{Row, Run, Shelf, names};
+pub(super) use whole::{erase, verify};
 
-use super::{LogStore, StoreError};
+use super::StoreError;
 use objects::Objects;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
-use tidelog_core::{ChainHash, Epoch, LogName, Position};
+use tidelog_core::LogName;
 
 /// About how many bytes of what was fetched are kept in memory.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// A run of commits whose frames are in an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
-    /// The segment that it is, or is a part of.
-    pub(super) number: u64,
-    /// The position of its first event.
-    pub(super) first: Position,
-    /// The position of its last event.
-    pub(super) last: Position,
-    /// The object.
-    pub(super) name: String,
-    /// The object's hash.
-    pub(super) sha256: [u8; 32],
-    /// The object's length.
-    pub(super) bytes: u64,
-    /// Is it the whole segment, as it is sent?
-    pub(super) is_segment: bool,
-}
-
-/// A commit's row, as the archive needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) first: Position,
-    pub(super) last: Position,
-    pub(super) chain: ChainHash,
-    pub(super) frame: Vec<u8>,
-}
-
-/// What the archive asks of a database, beside reading ([`Source`]).
-pub(super) trait Shelf: LogStore + Source {
-    /// The runs of a log, in order.
-    fn runs(&self, log: &LogName) -> impl Future<Output = Result<Vec<Run>, StoreError>> + Send;
-
-    /// Rows from a position to the commit that holds another, as many as have so many bytes and at least one.
-    fn rows(
-        &self,
-        log: &LogName,
-        from: Position,
-        to: Position,
-        bytes: usize,
-    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
-
-    /// Notes that an object of this name may be there.
-    fn announce(&self, name: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Records a run of these rows in place of their frames, in one transaction. Nothing is changed, and it fails, if the log is of
-    /// another epoch, a row is another by now, or the object is no longer announced.
-    fn shelve(
-        &self,
-        log: &LogName,
-        epoch: Epoch,
-        run: Run,
-        rows: Arc<[Row]>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The objects that are announced and not recorded. None of them can be recorded any more.
-    fn strays(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
-
-    /// Puts the frames of a run back into their rows, and dooms its object, in one transaction. Nothing is done if it is no run any more.
-    fn recall(
-        &self,
-        log: &LogName,
-        run: Run,
-        part: Arc<Part>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The objects that are to be removed.
-    fn doomed(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
-
-    /// There is no object of this name any more.
-    fn removed(&self, name: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Gives the space of what has left to whoever needs it.
-    fn shrink(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
 
 /// Runs in a folder or a bucket, and a bounded cache of those that were read. Cheap to clone.
 #[derive(Clone)]
@@ -183,6 +113,10 @@ impl Unread {
             ),
         }
     }
+}
+
+fn unavailable(detail: String) -> StoreError {
+    StoreError::Unavailable { detail }
 }
 
 fn damaged(log: &LogName, run: &Run, detail: String) -> StoreError {

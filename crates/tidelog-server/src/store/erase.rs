@@ -55,6 +55,26 @@ pub struct Erased {
     pub record: Option<ErasureRecord>,
 }
 
+/// What came of erasing in the rows that the database has.
+#[derive(Debug)]
+pub(super) enum InRows {
+    /// It is done.
+    Erased(Erased),
+    /// Nothing was changed: the commit that begins at this position is in the archive, and has to come back first.
+    Archived(Position),
+}
+
+/// What becomes of a stored commit.
+#[derive(Debug)]
+pub(super) enum Rewritten {
+    /// It stays as it is.
+    Same,
+    /// This frame takes its place.
+    Frame(Vec<u8>),
+    /// Its frame is in the archive.
+    Archived,
+}
+
 /// An erasure in the making.
 #[derive(Debug)]
 pub(super) struct Work<'a> {
@@ -116,20 +136,19 @@ impl<'a> Work<'a> {
         self.wanted.clone()
     }
 
-    /// Takes a stored commit. Gives it as it is to be stored from now on, if it changes.
+    /// Takes a stored commit, and says what is to be stored from now on.
     ///
     /// # Errors
-    /// [`StoreError::NotErasable`] for an erasure that is named itself, [`StoreError::NotErasableArchived`], [`StoreError::Damaged`].
+    /// [`StoreError::NotErasable`] for an erasure that is named itself, [`StoreError::Damaged`].
     pub(super) fn commit(
         &mut self,
         epoch: Epoch,
         position: Position,
         chain: ChainHash,
         bytes: &[u8],
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<Rewritten, StoreError> {
         if stored::is_stub(bytes) {
-            let stream = self.erase.stream.clone();
-            return Err(StoreError::NotErasableArchived { stream, position });
+            return Ok(Rewritten::Archived);
         }
         let (stored, chain_before) = stored::decode(&self.erase.log, position, chain, bytes)?;
         let mut recorded = stored.recorded;
@@ -159,11 +178,12 @@ impl<'a> Work<'a> {
             });
         }
         if self.versions.len() == before {
-            return Ok(None);
+            return Ok(Rewritten::Same);
         }
         self.segments.insert(segment_of(position));
         let recorded = std::slice::from_ref(&recorded);
-        Ok(Some(frame::encode_recorded(epoch, chain_before, recorded)))
+        let frame = frame::encode_recorded(epoch, chain_before, recorded);
+        Ok(Rewritten::Frame(frame))
     }
 
     /// The numbers of the sealed runs that hold what was changed.

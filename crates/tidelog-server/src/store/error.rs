@@ -64,16 +64,6 @@ pub enum StoreError {
         /// The version.
         version: Version,
     },
-    /// The payload is in the archive: its run comes back into the database before anything of it is erased.
-    #[error(
-        "the payload at position {position}, of {stream}, is in the archive and did not come back from there; nothing was erased"
-    )]
-    NotErasableArchived {
-        /// The stream.
-        stream: StreamId,
-        /// Where the commit begins that holds it.
-        position: Position,
-    },
     /// An erasure names more than one commit can say.
     #[error(
         "an erasure names at most {max} ranges of versions; nothing was erased. Erase in parts"

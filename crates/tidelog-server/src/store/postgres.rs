@@ -28,7 +28,7 @@ mod schema;
 mod segments;
 mod verify;
 
-use super::archive::{self as shelved, Archive, Moved, Shelf, Wanted};
+use super::archive::{self as shelved, Archive};
 use super::heads::Heads;
 use super::segment::Sealed;
 use super::{
@@ -112,47 +112,6 @@ impl PostgresStore {
             sealing: Arc::default(),
             archive: None,
         })
-    }
-
-    /// With the archive that runs of its logs are in, or go to.
-    #[must_use]
-    pub fn with_archive(self, archive: Archive) -> Self {
-        let archive = Some(archive);
-        Self { archive, ..self }
-    }
-
-    /// Moves runs of a log to the archive, one after the other, and says of each up to where the log is archived by then. What
-    /// ends it in the middle loses nothing; the next call goes on.
-    ///
-    /// # Errors
-    /// [`StoreError::ArchiveUnavailable`] without an archive, or if it cannot be reached; [`StoreError::Damaged`] for a log that is not
-    /// whole; [`StoreError::Unavailable`] if it was changed meanwhile.
-    pub async fn archive(
-        &self,
-        log: &LogName,
-        wanted: Wanted,
-        done: impl FnMut(Position),
-    ) -> Result<Moved, StoreError> {
-        shelved::archive(self, log, wanted, done).await
-    }
-
-    /// Brings the run of the archive that holds a position back into the database, and removes its object: before something of it
-    /// is changed. Nothing is done if the position is in the database.
-    ///
-    /// # Errors
-    /// [`StoreError::ArchiveUnavailable`] and [`StoreError::Damaged`] if it cannot be read; [`StoreError::Unavailable`] also if the object could
-    /// not be removed: then the next call, or the next [`archive`](Self::archive), does it.
-    pub async fn recall(&self, log: &LogName, position: Position) -> Result<(), StoreError> {
-        shelved::recall(self, log, position).await
-    }
-
-    /// Gives the space of what was archived back: an SQLite file gets smaller, which takes as much space again meanwhile and keeps
-    /// writers waiting; PostgreSQL takes it for what is new.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] and [`StoreError::Unavailable`].
-    pub async fn shrink(&self) -> Result<(), StoreError> {
-        Shelf::shrink(self).await
     }
 }
 
@@ -270,19 +229,7 @@ impl LogStore for PostgresStore {
     }
 
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
-        loop {
-            match self.erase_and_clean(&erase).await {
-                Err(StoreError::NotErasableArchived { position, .. }) => {
-                    self.recall(&erase.log, position).await?;
-                }
-                Ok(erased) => {
-                    // An object that an earlier try could not remove still holds what is erased.
-                    shelved::remove_doomed(self).await?;
-                    return Ok(erased);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        shelved::erase(self, &erase).await
     }
 
     async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
@@ -301,7 +248,7 @@ impl LogStore for PostgresStore {
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
-        Ok(verify::verify(&self.readers, log, self.archive.as_ref()).await?)
+        shelved::verify(self, log).await
     }
 
     fn watch(&self, log: &LogName) -> watch::Receiver<Position> {

@@ -17,19 +17,17 @@ mod segments;
 mod verify;
 mod writer;
 
-use super::archive::{self as shelved, Archive, Moved, Shelf, Wanted};
+use super::archive::{self as shelved, Archive};
 use super::heads::Heads;
 use super::{
     After, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Page, PageCap, Push, Segment,
     StoreError, StreamPage, StreamRange, Verified, segment,
 };
-use crate::clock;
 use reader::Readers;
-use rusqlite::TransactionBehavior;
 use std::path::Path;
 use std::sync::Arc;
 use tidelog_core::protocol::PushResponse;
-use tidelog_core::{CommitId, LogName, Position, StreamId};
+use tidelog_core::{LogName, Position, StreamId};
 use tokio::sync::{Mutex, watch};
 use writer::Writer;
 
@@ -83,47 +81,6 @@ impl SqliteStore {
         })
     }
 
-    /// With the archive that runs of its logs are in, or go to.
-    #[must_use]
-    pub fn with_archive(self, archive: Archive) -> Self {
-        let archive = Some(archive);
-        Self { archive, ..self }
-    }
-
-    /// Moves runs of a log to the archive, one after the other, and says of each up to where the log is archived by then. What
-    /// ends it in the middle loses nothing; the next call goes on.
-    ///
-    /// # Errors
-    /// [`StoreError::ArchiveUnavailable`] without an archive, or if it cannot be reached; [`StoreError::Damaged`] for a log that is not
-    /// whole; [`StoreError::Unavailable`] if it was changed meanwhile.
-    pub async fn archive(
-        &self,
-        log: &LogName,
-        wanted: Wanted,
-        done: impl FnMut(Position),
-    ) -> Result<Moved, StoreError> {
-        shelved::archive(self, log, wanted, done).await
-    }
-
-    /// Brings the run of the archive that holds a position back into the database, and removes its object: before something of it
-    /// is changed. Nothing is done if the position is in the database.
-    ///
-    /// # Errors
-    /// [`StoreError::ArchiveUnavailable`] and [`StoreError::Damaged`] if it cannot be read; [`StoreError::Unavailable`] also if the object could
-    /// not be removed: then the next call, or the next [`archive`](Self::archive), does it.
-    pub async fn recall(&self, log: &LogName, position: Position) -> Result<(), StoreError> {
-        shelved::recall(self, log, position).await
-    }
-
-    /// Gives the space of what was archived back: an SQLite file gets smaller, which takes as much space again meanwhile and keeps
-    /// writers waiting; PostgreSQL takes it for what is new.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] and [`StoreError::Unavailable`].
-    pub async fn shrink(&self) -> Result<(), StoreError> {
-        Shelf::shrink(self).await
-    }
-
     /// Runs a read on a connection of its own, away from the async threads.
     async fn read<T: Send + 'static>(
         &self,
@@ -139,33 +96,6 @@ impl SqliteStore {
         .map_err(|error| StoreError::Unavailable {
             detail: error.to_string(),
         })?
-    }
-}
-
-impl SqliteStore {
-    /// Erases in what the database holds.
-    async fn erase_in_rows(&self, erase: Erase) -> Result<Erased, StoreError> {
-        let random = clock::random().map_err(|error| StoreError::Unavailable {
-            detail: error.to_string(),
-        })?;
-        let log = erase.log.clone();
-        let erased = self
-            .writer
-            .run(move |connection| {
-                let now = clock::now();
-                let id = CommitId::mint(now, random);
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let erased = erase::erase(&transaction, &erase, id, now)?;
-                transaction.commit()?;
-                Ok(erased)
-            })
-            .await?;
-        if erased.record.is_some() {
-            self.writer.fold().await;
-            self.heads.moved(&log, erased.state.head.position);
-        }
-        Ok(erased)
     }
 }
 
@@ -229,19 +159,7 @@ impl LogStore for SqliteStore {
     }
 
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
-        loop {
-            match self.erase_in_rows(erase.clone()).await {
-                Err(StoreError::NotErasableArchived { position, .. }) => {
-                    self.recall(&erase.log, position).await?;
-                }
-                Ok(erased) => {
-                    // An object that an earlier try could not remove still holds what is erased.
-                    shelved::remove_doomed(self).await?;
-                    return Ok(erased);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        shelved::erase(self, &erase).await
     }
 
     async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
@@ -256,11 +174,7 @@ impl LogStore for SqliteStore {
     }
 
     async fn verify(&self, log: &LogName) -> Result<Verified, StoreError> {
-        let (log, archive) = (log.clone(), self.archive.clone());
-        // The walk waits for runs of the archive on its own thread.
-        let waits = tokio::runtime::Handle::current();
-        self.read(move |connection| verify::verify(connection, &log, archive.as_ref(), &waits))
-            .await
+        shelved::verify(self, log).await
     }
 
     fn watch(&self, log: &LogName) -> watch::Receiver<Position> {

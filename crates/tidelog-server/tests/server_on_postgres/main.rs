@@ -39,6 +39,9 @@ mod pull;
 mod rights;
 #[path = "../server/running.rs"]
 mod running;
+#[cfg(feature = "s3")]
+#[path = "../server/s3.rs"]
+mod s3;
 #[path = "../server/schemas.rs"]
 mod schemas;
 #[path = "../server/security.rs"]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{ChainHash, Commit, Cursor, Payload, Position, Timestamp, Version};
 use tidelog_server::store::{
-    After, Archive, ArchiveAddress, Direction, Erase, LogStore, Moved, PageCap, Segment,
+    After, Archive, ArchiveAddress, Archiving, Direction, Erase, LogStore, Moved, PageCap, Segment,
     StoreError, StreamPage, StreamRange, Versions, Wanted,
 };
 
@@ -41,6 +41,18 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
             false => BTreeSet::from([path]),
         })
         .collect()
+}
+
+fn shelved<S: Archiving>(store: S, archive: Archive) -> S {
+    store.with_archive(archive)
+}
+
+async fn archive(store: &impl Archiving, name: &str, wanted: Wanted) -> Result<Moved, StoreError> {
+    store.archive(&log(name), wanted, |_| ()).await
+}
+
+async fn recall(store: &impl Archiving, name: &str, position: Position) -> Result<(), StoreError> {
+    store.recall(&log(name), position).await
 }
 
 /// The `seq`th commit: of a thousand events on a few streams. Those of the second segment are large.
@@ -212,8 +224,8 @@ pub(crate) async fn what_is_archived_is_told_as_before<D: Database>(database: &D
             && before.segments[3].is_some()
     );
     let folder = Folder::new();
-    let store = D::shelved(store, folder.archive());
-    let keeping = |events| D::archive(&store, "a", Wanted::Keeping(events));
+    let store = shelved(store, folder.archive());
+    let keeping = |events| archive(&store, "a", Wanted::Keeping(events));
     let moved = keeping(30_000).await.expect("moved");
     assert_eq!(
         (moved.runs, moved.events, moved.through),
@@ -231,7 +243,7 @@ pub(crate) async fn what_is_archived_is_told_as_before<D: Database>(database: &D
     );
     assert!(moved.put < moved.freed / 2, "{moved:?}");
     same(&told(&store).await, &before);
-    let other = D::shelved(database.open().await, folder.archive());
+    let other = shelved(database.open().await, folder.archive());
     same(&told(&other).await, &before);
     assert_eq!(keeping(0).await.expect("nothing to do").events, 0);
     store.verify(&log("a")).await.expect("a whole log");
@@ -243,7 +255,7 @@ pub(crate) async fn what_is_archived_is_told_as_before<D: Database>(database: &D
         Some((Position::new(55_001), Position::new(55_001)))
     );
     other.verify(&log("a")).await.expect("a whole log");
-    D::shrink(&store).await;
+    store.shrink().await.expect("smaller");
     other.verify(&log("a")).await.expect("a whole log");
 }
 
@@ -252,28 +264,28 @@ pub(crate) async fn a_run_comes_back_and_goes_again<D: Database>(database: &D) {
     let store = filled(database).await;
     let before = told(&store).await;
     let folder = Folder::new();
-    let store = D::shelved(store, folder.archive());
-    D::archive(&store, "a", Wanted::Keeping(0))
+    let store = shelved(store, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
         .await
         .expect("moved");
-    let other = D::shelved(database.open().await, folder.archive());
+    let other = shelved(database.open().await, folder.archive());
     same(&told(&other).await, &before);
     let objects = folder.objects();
     for position in [20_000, 20_000, 55_000] {
-        D::recall(&store, "a", Position::new(position))
+        recall(&store, "a", Position::new(position))
             .await
             .expect("it is back");
     }
     assert_eq!(folder.objects().len(), objects.len() - 1);
-    assert_eq!(D::runs(database), folder.objects().len() as u64);
+    assert_eq!(database.rows("archived"), folder.objects().len() as u64);
     for store in [&store, &other] {
         same(&told(store).await, &before);
         store.verify(&log("a")).await.expect("a whole log");
     }
-    let first = D::recall(&other, "a", Position::new(1));
+    let first = recall(&other, "a", Position::new(1));
     first.await.expect("it is back");
     same(&told(&store).await, &before);
-    let moved = D::archive(&store, "a", Wanted::Keeping(0)).await;
+    let moved = archive(&store, "a", Wanted::Keeping(0)).await;
     assert_eq!(moved.expect("moved").through, Position::new(50_000));
     assert_eq!(folder.objects().len(), objects.len());
     assert!(folder.objects().intersection(&objects).count() < objects.len());
@@ -284,17 +296,17 @@ pub(crate) async fn a_run_comes_back_and_goes_again<D: Database>(database: &D) {
 /// What is not asked to go stays: by the time it was recorded, or by the number of events.
 pub(crate) async fn only_what_is_wanted_is_moved<D: Database>(database: &D) {
     let folder = Folder::new();
-    let store = D::shelved(filled(database).await, folder.archive());
-    let before = |millis| D::archive(&store, "a", Wanted::Before(Timestamp::from_millis(millis)));
+    let store = shelved(filled(database).await, folder.archive());
+    let before = |millis| archive(&store, "a", Wanted::Before(Timestamp::from_millis(millis)));
     assert_eq!(before(0).await.expect("an answer").events, 0);
-    let keeping = |events| D::archive(&store, "a", Wanted::Keeping(events));
+    let keeping = |events| archive(&store, "a", Wanted::Keeping(events));
     assert_eq!(keeping(38_617).await.expect("an answer").events, 0);
     assert_eq!(keeping(38_616).await.expect("an answer").events, 17_000);
     assert_eq!(
         before(i64::MAX).await.expect("an answer").through,
         Position::new(50_000)
     );
-    let unknown = D::archive(&store, "b", Wanted::Keeping(0)).await;
+    let unknown = archive(&store, "b", Wanted::Keeping(0)).await;
     assert_eq!(
         unknown.map(|_| ()),
         Err(StoreError::UnknownLog { log: log("b") })
@@ -304,8 +316,8 @@ pub(crate) async fn only_what_is_wanted_is_moved<D: Database>(database: &D) {
 /// Who has no archive is told so by name, can append, and reads what is not archived.
 pub(crate) async fn without_its_archive_a_log_says_so<D: Database>(database: &D) {
     let folder = Folder::new();
-    let store = D::shelved(filled(database).await, folder.archive());
-    D::archive(&store, "a", Wanted::Keeping(30_000))
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(30_000))
         .await
         .expect("moved");
     store.ready().await.expect("ready");
@@ -328,7 +340,7 @@ pub(crate) async fn without_its_archive_a_log_says_so<D: Database>(database: &D)
     is_typed(without.verify(&log("a")).await.expect_err("archived"));
     is_typed(without.ready().await.expect_err("not ready"));
     is_typed(
-        D::archive(&without, "a", Wanted::Keeping(0))
+        archive(&without, "a", Wanted::Keeping(0))
             .await
             .expect_err("no archive"),
     );
@@ -360,8 +372,8 @@ pub(crate) async fn without_its_archive_a_log_says_so<D: Database>(database: &D)
 /// An object that is gone, cut off or another's is damage at a position, and never silence.
 pub(crate) async fn damage_in_the_archive_is_named<D: Database>(database: &D) {
     let folder = Folder::new();
-    let store = D::shelved(filled(database).await, folder.archive());
-    D::archive(&store, "a", Wanted::Keeping(0))
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
         .await
         .expect("moved");
     let objects: Vec<PathBuf> = folder.objects().into_iter().collect();
@@ -381,7 +393,7 @@ pub(crate) async fn damage_in_the_archive_is_named<D: Database>(database: &D) {
             None => std::fs::remove_file(&objects[0]).expect("removed"),
             Some(bytes) => std::fs::write(&objects[0], bytes).expect("written"),
         }
-        let fresh = D::shelved(database.open().await, folder.archive());
+        let fresh = shelved(database.open().await, folder.archive());
         let start = After::Position(Position::START);
         let told = [
             fresh.page(&log("a"), start, ALL).await.map(|_| ()),
@@ -400,11 +412,11 @@ pub(crate) async fn damage_in_the_archive_is_named<D: Database>(database: &D) {
         assert_eq!(behind.expect("another run").commits.len(), 15);
     }
     std::fs::write(&objects[0], &whole).expect("written");
-    let fresh = D::shelved(database.open().await, folder.archive());
+    let fresh = shelved(database.open().await, folder.archive());
     fresh.verify(&log("a")).await.expect("whole again");
     let elsewhere = Folder::new();
-    let fresh = D::shelved(fresh, elsewhere.archive());
-    let refused = D::archive(&fresh, "a", Wanted::Keeping(0))
+    let fresh = shelved(fresh, elsewhere.archive());
+    let refused = archive(&fresh, "a", Wanted::Keeping(0))
         .await
         .expect_err("another archive");
     assert!(
@@ -418,15 +430,15 @@ pub(crate) async fn archiving_at_once_loses_nothing<D: Database>(database: &D) {
     let store = filled(database).await;
     let folder = Folder::new();
     let [one, two] = [(); 2].map(|()| folder.archive());
-    let one = D::shelved(store.clone(), one);
-    let two = D::shelved(database.open().await, two);
+    let one = shelved(store.clone(), one);
+    let two = shelved(database.open().await, two);
     let written = async {
         for seq in COMMITS + 1..=COMMITS + 10 {
             let response = store.push(push("a", vec![thousand(seq)])).await;
             assert!(accepted(&response.expect("an answer")).is_some());
         }
     };
-    let keeping = |store| D::archive(store, "a", Wanted::Keeping(0));
+    let keeping = |store| archive(store, "a", Wanted::Keeping(0));
     let (first, second, ()) = tokio::join!(keeping(&one), keeping(&two), written);
     for gave_up in [first, second].into_iter().filter_map(Result::err) {
         assert!(
@@ -442,23 +454,24 @@ pub(crate) async fn archiving_at_once_loses_nothing<D: Database>(database: &D) {
     );
     let verified = two.verify(&log("a")).await.expect("a whole log");
     assert_eq!(verified.commits, COMMITS + 10);
-    assert_eq!(D::runs(database), folder.objects().len() as u64);
+    assert_eq!(database.rows("archived"), folder.objects().len() as u64);
 }
 
 /// What a run that was ended has put and not recorded is removed by the next, and only that.
 pub(crate) async fn what_an_ended_run_left_is_removed<D: Database>(database: &D) {
     let folder = Folder::new();
-    let store = D::shelved(filled(database).await, folder.archive());
-    D::archive(&store, "a", Wanted::Keeping(30_000))
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(30_000))
         .await
         .expect("moved");
     let kept = folder.objects();
     std::fs::write(folder.0.path().join("left"), "half of it").expect("an object");
-    D::announce(database, &["left", "never/put"]);
-    let moved: Moved = D::archive(&store, "a", Wanted::Keeping(30_000))
+    database.announce(&["left", "never/put"]);
+    let moved: Moved = archive(&store, "a", Wanted::Keeping(30_000))
         .await
         .expect("cleaned");
-    assert_eq!((moved.events, moved.strays), (0, 2));
+    assert_eq!((moved.events, moved.strays), (0, 1));
+    assert_eq!(database.rows("strays"), 0);
     assert_eq!(folder.objects(), kept);
     store.verify(&log("a")).await.expect("a whole log");
 }
@@ -466,8 +479,8 @@ pub(crate) async fn what_an_ended_run_left_is_removed<D: Database>(database: &D)
 /// What is erased is gone from the archive too: the runs that hold it come back, and go again without it.
 pub(crate) async fn what_is_erased_leaves_the_archive<D: Database>(database: &D) {
     let folder = Folder::new();
-    let store = D::shelved(filled(database).await, folder.archive());
-    D::archive(&store, "a", Wanted::Keeping(0))
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
         .await
         .expect("moved");
     let before = folder.objects();
@@ -476,7 +489,7 @@ pub(crate) async fn what_is_erased_leaves_the_archive<D: Database>(database: &D)
     assert!(erased.record.is_some());
     let left = folder.objects();
     assert!(left.is_subset(&before) && left.len() < before.len());
-    assert_eq!(D::runs(database), left.len() as u64);
+    assert_eq!(database.rows("archived"), left.len() as u64);
     let range = StreamRange {
         from: None,
         direction: Direction::Forward,
@@ -496,7 +509,7 @@ pub(crate) async fn what_is_erased_leaves_the_archive<D: Database>(database: &D)
     assert_eq!(is_erased().await, [true, true, false]);
     store.verify(&log("a")).await.expect("a whole log");
     let after = told(&store).await;
-    D::archive(&store, "a", Wanted::Keeping(0))
+    archive(&store, "a", Wanted::Keeping(0))
         .await
         .expect("moved again");
     same(&told(&store).await, &after);
@@ -522,8 +535,8 @@ pub(crate) async fn what_is_erased_leaves_the_archive<D: Database>(database: &D)
 /// An erasure is not answered as done while an object that held what is erased is still there, however often it is asked for.
 pub(crate) async fn an_erasure_waits_for_its_object_to_go<D: Database>(database: &D) {
     let folder = Folder::new();
-    let store = D::shelved(filled(database).await, folder.archive());
-    D::archive(&store, "a", Wanted::Keeping(0))
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
         .await
         .expect("moved");
     let range = StreamRange {
@@ -553,6 +566,96 @@ pub(crate) async fn an_erasure_waits_for_its_object_to_go<D: Database>(database:
     assert_eq!(erased.record, None);
 }
 
+/// What is refused when it is to be recorded leaves neither its object nor the name of it, even if somebody who cleaned has removed that.
+pub(crate) async fn what_is_not_recorded_is_removed<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(filled(database).await, folder.archive());
+    for (table, sql) in [
+        // No database takes it.
+        ("archived", "UPDATE logs SET epoch = NULL"),
+        (
+            "strays",
+            "DELETE FROM strays WHERE name = NEW.name AND NOT doomed",
+        ),
+    ] {
+        database.on_insert(table, sql);
+        let refused = archive(&store, "a", Wanted::Keeping(0)).await;
+        let refused = refused.expect_err("refused");
+        assert!(
+            matches!(refused, StoreError::Unavailable { .. }),
+            "{refused:?}"
+        );
+        assert_eq!(folder.objects(), BTreeSet::new(), "{table}");
+        assert_eq!((database.rows("archived"), database.rows("strays")), (0, 0));
+        database.on_insert_no_more(table);
+    }
+    let moved = archive(&store, "a", Wanted::Keeping(0)).await;
+    assert_eq!(moved.expect("moved").through, Position::new(50_000));
+    assert_eq!(database.rows("strays"), 0);
+    store.verify(&log("a")).await.expect("a whole log");
+}
+
+/// What is erased while a run of it is read is no damage. It is not moved, and moves the next time.
+pub(crate) async fn what_changes_while_it_is_read_is_not_damaged<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(filled(database).await, folder.archive());
+    // Between the segment, which is kept when it is made, and the rows.
+    database.on_insert(
+        "segments",
+        "UPDATE commits SET frame = (SELECT frame FROM commits WHERE first = 1001) WHERE first = 1;
+         UPDATE logs SET revision = revision + 1",
+    );
+    let refused = archive(&store, "a", Wanted::Keeping(0)).await;
+    let refused = refused.expect_err("another by now");
+    assert!(
+        matches!(refused, StoreError::Unavailable { .. }),
+        "{refused:?}"
+    );
+    assert_eq!(folder.objects(), BTreeSet::new());
+    // The same without an erasure is damage.
+    database.on_insert_no_more("segments");
+    let refused = archive(&store, "a", Wanted::Keeping(0)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Damaged { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(folder.objects(), BTreeSet::new());
+}
+
+/// Before an erasure is answered, what was announced of its log and not recorded is gone; what somebody slow puts even so goes at the next.
+pub(crate) async fn what_is_erased_is_in_no_stray_object<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(filled(database).await, folder.archive());
+    let epoch = store.state(&log("a")).await.expect("a state").epoch;
+    // Made so late that they may come for ever.
+    let of_the_log = |what: &str| format!("{epoch}/0000000001/1-9999999999999-{what}.gz");
+    let (put, late, other) = (of_the_log("put"), of_the_log("late"), "other/put.gz");
+    let path = |name: &str| folder.0.path().join(name);
+    let come = |name: &str| {
+        let path = path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, "erased by then").expect("an object");
+    };
+    come(&put);
+    come(other);
+    database.announce(&[&put, &late, other]);
+    let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
+    let without = database.open().await.erase(one.clone()).await;
+    assert!(
+        matches!(without, Err(StoreError::ArchiveUnavailable { .. })),
+        "{without:?}"
+    );
+    store.erase(one.clone()).await.expect("erased");
+    assert_eq!(folder.objects(), BTreeSet::from([path(other)]));
+    come(&late);
+    store.erase(one.clone()).await.expect("erased before");
+    assert_eq!(folder.objects(), BTreeSet::from([path(other)]));
+    // A folder cannot be removed as a file is.
+    std::fs::create_dir(path(&late)).expect("a folder");
+    let error = store.erase(one).await.expect_err("something is there");
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+}
+
 /// Registers every case as a test of a [`Database`].
 macro_rules! archive_suite {
     ($database:ty: $($case:ident)*) => {
@@ -576,6 +679,9 @@ macro_rules! archive_suite {
             damage_in_the_archive_is_named
             archiving_at_once_loses_nothing
             what_an_ended_run_left_is_removed
+            what_is_not_recorded_is_removed
+            what_changes_while_it_is_read_is_not_damaged
+            what_is_erased_is_in_no_stray_object
             what_is_erased_leaves_the_archive
             an_erasure_waits_for_its_object_to_go
         }

@@ -9,8 +9,7 @@ use std::time::Duration;
 use tidelog_core::erasure::VersionRange;
 use tidelog_core::{Position, Version};
 use tidelog_server::store::{
-    After, Archive, Direction, LogStore, Moved, PostgresStore, StoreError, StreamRange, Versions,
-    Wanted,
+    After, Direction, LogStore, PostgresStore, StoreError, StreamRange, Versions,
 };
 
 /// A database in the cluster of this test process. Each handle has connections of its own, as another process would.
@@ -29,33 +28,22 @@ impl Database for Fresh {
             .expect("a store")
     }
 
-    fn shelved(store: PostgresStore, archive: Archive) -> PostgresStore {
-        store.with_archive(archive)
+    fn rows(&self, table: &str) -> u64 {
+        let count = self.0.sql(&format!("SELECT count(*) FROM tidelog.{table}"));
+        count.parse().expect("a number")
     }
 
-    async fn archive(
-        store: &PostgresStore,
-        name: &str,
-        wanted: Wanted,
-    ) -> Result<Moved, StoreError> {
-        store.archive(&log(name), wanted, |_| ()).await
+    fn on_insert(&self, table: &str, sql: &str) {
+        self.0.sql(&format!(
+            "CREATE FUNCTION tidelog.on_{table}() RETURNS trigger LANGUAGE plpgsql SET search_path = tidelog
+             AS $$ BEGIN {sql}; RETURN NULL; END $$;
+             CREATE TRIGGER on_{table} AFTER INSERT ON tidelog.{table} FOR EACH ROW EXECUTE FUNCTION tidelog.on_{table}()"
+        ));
     }
 
-    async fn recall(
-        store: &PostgresStore,
-        name: &str,
-        position: Position,
-    ) -> Result<(), StoreError> {
-        store.recall(&log(name), position).await
-    }
-
-    async fn shrink(store: &PostgresStore) {
-        store.shrink().await.expect("vacuumed");
-    }
-
-    fn runs(&self) -> u64 {
-        let runs = self.0.sql("SELECT count(*) FROM tidelog.archived");
-        runs.parse().expect("a number")
+    fn on_insert_no_more(&self, table: &str) {
+        let sql = format!("DROP FUNCTION tidelog.on_{table} CASCADE");
+        self.0.sql(&sql);
     }
 
     fn announce(&self, names: &[&str]) {

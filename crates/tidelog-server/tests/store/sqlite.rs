@@ -4,9 +4,7 @@ use crate::commits::{commit, event, log, push};
 use crate::suite::{Database, erase};
 use tempfile::TempDir;
 use tidelog_core::{Payload, Position};
-use tidelog_server::store::{
-    Archive, LogStore, Moved, Options, SqliteStore, StoreError, Versions, Wanted,
-};
+use tidelog_server::store::{LogStore, Options, SqliteStore, StoreError, Versions};
 
 /// A file in a folder of its own. Each handle has a writer of its own, as another process would.
 struct File(TempDir);
@@ -22,27 +20,20 @@ impl Database for File {
         SqliteStore::open(self.0.path().join("a.db")).expect("a store")
     }
 
-    fn shelved(store: SqliteStore, archive: Archive) -> SqliteStore {
-        store.with_archive(archive)
-    }
-
-    async fn archive(store: &SqliteStore, name: &str, wanted: Wanted) -> Result<Moved, StoreError> {
-        store.archive(&log(name), wanted, |_| ()).await
-    }
-
-    async fn recall(store: &SqliteStore, name: &str, position: Position) -> Result<(), StoreError> {
-        store.recall(&log(name), position).await
-    }
-
-    async fn shrink(store: &SqliteStore) {
-        store.shrink().await.expect("smaller");
-    }
-
-    fn runs(&self) -> u64 {
-        let count = self
-            .file()
-            .query_row("SELECT count(*) FROM archived", [], |row| row.get(0));
+    fn rows(&self, table: &str) -> u64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let count = self.file().query_row(&sql, [], |row| row.get(0));
         count.map(i64::cast_unsigned).expect("a number")
+    }
+
+    fn on_insert(&self, table: &str, sql: &str) {
+        let sql = format!("CREATE TRIGGER on_{table} AFTER INSERT ON {table} BEGIN {sql}; END");
+        self.file().execute_batch(&sql).expect("a trigger");
+    }
+
+    fn on_insert_no_more(&self, table: &str) {
+        let sql = format!("DROP TRIGGER on_{table}");
+        self.file().execute_batch(&sql).expect("no trigger");
     }
 
     fn announce(&self, names: &[&str]) {

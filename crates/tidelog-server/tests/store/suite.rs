@@ -20,8 +20,8 @@ use tidelog_core::{
     Seq, Version, frame,
 };
 use tidelog_server::store::{
-    After, Archive, Candidate, Direction, Erase, LogStore, Moved, Numbering, Page, PageCap, Push,
-    SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Versions, Wanted,
+    After, Archiving, Candidate, Direction, Erase, LogStore, Numbering, Page, PageCap, Push,
+    SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Versions,
 };
 
 pub(crate) fn ranges(of: &[(u64, u64)]) -> Vec<VersionRange> {
@@ -60,7 +60,7 @@ fn erased_places(commits: &[Recorded]) -> Vec<(usize, usize)> {
 /// A database that nobody else uses.
 pub(crate) trait Database: Send + Sync + Sized + 'static {
     /// The implementation under test.
-    type Store: LogStore + Clone;
+    type Store: LogStore + Archiving + Clone;
 
     /// An empty one.
     fn fresh() -> impl Future<Output = Self> + Send;
@@ -68,28 +68,15 @@ pub(crate) trait Database: Send + Sync + Sized + 'static {
     /// Another handle on it.
     fn open(&self) -> impl Future<Output = Self::Store> + Send;
 
-    /// A handle that has this archive.
-    fn shelved(store: Self::Store, archive: Archive) -> Self::Store;
+    /// How many rows a table has.
+    fn rows(&self, table: &str) -> u64;
 
-    /// Moves runs of a log to the archive of the handle.
-    fn archive(
-        store: &Self::Store,
-        name: &str,
-        wanted: Wanted,
-    ) -> impl Future<Output = Result<Moved, StoreError>>;
+    /// Runs SQL that every database understands whenever a row has come into a table, which it knows as `NEW`: what another process might
+    /// do just then.
+    fn on_insert(&self, table: &str, sql: &str);
 
-    /// Brings a run back.
-    fn recall(
-        store: &Self::Store,
-        name: &str,
-        position: Position,
-    ) -> impl Future<Output = Result<(), StoreError>>;
-
-    /// Gives the space of what was moved back.
-    fn shrink(store: &Self::Store) -> impl Future<Output = ()>;
-
-    /// How many objects are recorded.
-    fn runs(&self) -> u64;
+    /// No more of that.
+    fn on_insert_no_more(&self, table: &str);
 
     /// Notes objects as a run does that puts them and ends before they are recorded.
     fn announce(&self, names: &[&str]);

@@ -1,10 +1,9 @@
 //! Moving runs from a database into the archive.
 
-use super::reading::demand;
-use super::{Archive, Part, Row, Run, Shelf, Unread};
-use crate::clock;
+use super::strays::{self, Comes};
+use super::{Archive, Part, Row, Run, Shelf, Unread, unavailable};
 use crate::store::segment::{self, MOST_BYTES};
-use crate::store::{After, PageCap, StoreError, sealed};
+use crate::store::{After, PageCap, StoreError, sealed, stored};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tidelog_core::{Epoch, LogName, Position, Timestamp, frame};
@@ -33,7 +32,7 @@ pub struct Moved {
     pub put: u64,
     /// Up to where the log is archived now.
     pub through: Position,
-    /// How many objects that belong to nothing were removed: of runs of this command that ended in the middle.
+    /// How many objects that belong to no run were removed: of commands that ended in the middle.
     pub strays: u64,
 }
 
@@ -43,7 +42,7 @@ pub(in crate::store) async fn archive<S: Shelf>(
     store: &S,
     log: &LogName,
     wanted: Wanted,
-    mut done: impl FnMut(Position),
+    mut done: impl FnMut(Position) + Send,
 ) -> Result<Moved, StoreError> {
     let Some(archive) = store.shelf() else {
         return Err(StoreError::ArchiveUnavailable {
@@ -64,7 +63,7 @@ pub(in crate::store) async fn archive<S: Shelf>(
         mover.demand_there(run).await?;
     }
     let mut moved = Moved {
-        strays: clean(store, archive, store.strays().await?).await?,
+        strays: strays::clean(store, log, None).await?,
         ..Moved::default()
     };
     let mut runs = runs.into_iter().peekable();
@@ -97,52 +96,18 @@ pub(in crate::store) async fn archive<S: Shelf>(
     Ok(moved)
 }
 
-/// Brings the run that holds a position back into the database, and removes its object. Nothing is done if there is none.
-pub(in crate::store) async fn recall<S: Shelf>(
-    store: &S,
-    log: &LogName,
-    position: Position,
-) -> Result<(), StoreError> {
-    while let Some(run) = store.run_at(log, position).await? {
-        let archive = demand(store.shelf(), log, &run)?;
-        let part = match archive.part(log, &run).await {
-            Ok(part) => part,
-            Err(unread) if store.run_at(log, position).await?.as_ref() == Some(&run) => {
-                return Err(unread.of(log, &run));
-            }
-            Err(_replaced) => continue,
-        };
-        store.recall(log, run, part).await?;
-    }
-    remove_doomed(store).await
+/// What was read was archived, brought back or erased meanwhile.
+fn changed() -> StoreError {
+    unavailable("the log was changed while it was archived; run it again".into())
 }
 
-/// Removes objects whose runs came back. Until that is done they hold what is in the database.
-pub(in crate::store) async fn remove_doomed<S: Shelf>(store: &S) -> Result<(), StoreError> {
-    let doomed = store.doomed().await?;
-    match (store.shelf(), doomed.is_empty()) {
-        (_, true) => Ok(()),
-        (Some(archive), false) => clean(store, archive, doomed).await.map(|_| ()),
-        (None, false) => Err(unavailable(super::NOT_CONFIGURED.into())),
-    }
-}
-
-/// Removes objects that belong to no run.
-async fn clean<S: Shelf>(
-    store: &S,
-    archive: &Archive,
-    strays: Vec<String>,
-) -> Result<u64, StoreError> {
-    for name in &strays {
-        archive.forget(name);
-        archive.objects.remove(name).await.map_err(unavailable)?;
-        store.removed(name).await?;
-    }
-    Ok(strays.len() as u64)
-}
-
-fn unavailable(detail: String) -> StoreError {
-    StoreError::Unavailable { detail }
+/// A run that was moved.
+struct Shelved {
+    last: Position,
+    /// How many bytes of frames have left the database.
+    freed: u64,
+    /// How many bytes the object has.
+    put: u64,
 }
 
 struct Mover<'a, S> {
@@ -157,7 +122,10 @@ impl<S: Shelf> Mover<'_, S> {
     async fn demand_there(&self, run: &Run) -> Result<(), StoreError> {
         match self.archive.objects.has(&run.name).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Unread::Missing.of(self.log, run)),
+            Ok(false) => match self.store.run_at(self.log, run.first).await? {
+                Some(now) if now == *run => Err(Unread::Missing.of(self.log, run)),
+                _ => Err(changed()),
+            },
             Err(detail) => Err(unavailable(detail)),
         }
     }
@@ -185,7 +153,38 @@ impl<S: Shelf> Mover<'_, S> {
 
     /// Moves the next run: the segment, or as much of one as may be an object.
     async fn next(&self, number: u64, end: Position, moved: &mut Moved) -> Result<(), StoreError> {
+        let revision = self.store.revision(self.log).await?;
         let from = moved.through.next();
+        let name = strays::name(self.epoch, number, from)?;
+        // Before anything is read: what is erased from now on is looked for under this name, and what was erased is not read.
+        self.store.announce(&name).await?;
+        let mut comes = Comes::NoMore;
+        let shelved = self.shelve(number, from, end, &name, &mut comes).await;
+        match shelved {
+            Ok(shelved) => {
+                moved.runs += 1;
+                moved.events += shelved.last.value().saturating_sub(moved.through.value());
+                moved.freed += shelved.freed;
+                moved.put += shelved.put;
+                moved.through = shelved.last;
+                Ok(())
+            }
+            Err(error) => {
+                strays::withdraw(self.store, self.archive, &name, comes).await;
+                Err(self.unless_changed(revision, error).await)
+            }
+        }
+    }
+
+    /// Puts the run under this name and records it. `comes` says of an error whether the object may come yet.
+    async fn shelve(
+        &self,
+        number: u64,
+        from: Position,
+        end: Position,
+        name: &str,
+        comes: &mut Comes,
+    ) -> Result<Shelved, StoreError> {
         let segment = self.store.segment(self.log, number).await?;
         let segment = segment.filter(|segment| segment.first == from);
         let most = match &segment {
@@ -196,31 +195,50 @@ impl<S: Shelf> Mover<'_, S> {
         let Some(last) = rows.last().map(|row| row.last) else {
             return Err(super::reading::lost(self.log, from));
         };
+        if rows.iter().any(|row| stored::is_stub(&row.frame)) {
+            return Err(changed());
+        }
         let segment = segment.filter(|segment| segment.last == last);
         let (gzip, is_segment) = match segment {
             Some(segment) => (segment.gzip, true),
             None => (self.encode(&rows).await?, false),
         };
-        let sha256 = Sha256::digest(&gzip).into();
         let run = Run {
             number,
             first: from,
             last,
-            name: self.name(number, from, sha256)?,
-            sha256,
+            name: name.to_owned(),
+            sha256: Sha256::digest(&gzip).into(),
             bytes: gzip.len() as u64,
             is_segment,
         };
-        self.store.announce(&run.name).await?;
-        let put = self.archive.objects.put(&run.name, gzip).await;
+        *comes = Comes::Perhaps;
+        let put = self.archive.objects.put(name, gzip).await;
         put.map_err(unavailable)?;
+        *comes = Comes::NoMore;
         self.demand_same(&run, &rows).await?;
-        moved.runs += 1;
-        moved.events += last.value().saturating_sub(moved.through.value());
-        moved.freed += rows.iter().map(|row| row.frame.len() as u64).sum::<u64>();
-        moved.put += run.bytes;
-        moved.through = last;
-        self.store.shelve(self.log, self.epoch, run, rows).await
+        let shelved = Shelved {
+            last,
+            freed: rows.iter().map(|row| row.frame.len() as u64).sum(),
+            put: run.bytes,
+        };
+        self.store.shelve(self.log, self.epoch, run, rows).await?;
+        Ok(shelved)
+    }
+
+    /// What looks damaged may be of two moments: before something was erased, and after it.
+    async fn unless_changed(&self, revision: u64, error: StoreError) -> StoreError {
+        if !matches!(error, StoreError::Damaged { .. }) {
+            return error;
+        }
+        let now = (
+            self.store.state(self.log).await,
+            self.store.revision(self.log).await,
+        );
+        match now {
+            (Ok(state), Ok(now)) if state.epoch == self.epoch && now == revision => error,
+            _ => changed(),
+        }
     }
 
     async fn encode(&self, rows: &Arc<[Row]>) -> Result<Arc<[u8]>, StoreError> {
@@ -229,17 +247,6 @@ impl<S: Shelf> Mover<'_, S> {
         encoded
             .await
             .map_err(|error| unavailable(error.to_string()))?
-    }
-
-    /// A name that nothing ever had: one that was removed may be removed again by somebody slow.
-    fn name(&self, number: u64, first: Position, sha256: [u8; 32]) -> Result<String, StoreError> {
-        let random: [u8; 4] = clock::random().map_err(|error| unavailable(error.to_string()))?;
-        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
-        let (sum, once) = (hex(&sha256), hex(&random));
-        Ok(format!(
-            "{}/{number:010}/{first}-{sum}-{once}.gz",
-            self.epoch
-        ))
     }
 
     /// What was put is read back, and gives each row's frame byte for byte, and its chain hash.

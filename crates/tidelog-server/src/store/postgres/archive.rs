@@ -2,11 +2,12 @@
 
 use super::failure::{Failure, Patience};
 use super::held::{bytes, number, state, to_sql};
-use super::{PostgresStore, reader};
+use super::{PostgresStore, reader, verify};
 use crate::store::archive::{
-    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost,
+    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost, names,
 };
-use crate::store::{After, PageCap, StoreError, StreamRange, stored};
+use crate::store::erase::InRows;
+use crate::store::{After, Erase, PageCap, StoreError, StreamRange, Verified, stored};
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgExecutor, PgPool, PgRow};
 use std::sync::Arc;
@@ -107,7 +108,9 @@ async fn shelve(
         .execute(&mut *connection)
         .await?;
     if announced.rows_affected() != 1 {
-        return Err(changed("another `tidelog archive` began"));
+        return Err(changed(
+            "something was erased, or another `tidelog archive` began,",
+        ));
     }
     let stubs = rows.iter().map(|row| {
         let versions = stored::versions(row.first, &row.frame)?;
@@ -188,7 +191,7 @@ async fn runs(pool: &PgPool, log: &LogName) -> Result<Vec<Run>, Failure> {
     found.iter().map(run).collect()
 }
 
-async fn recall(
+async fn unshelve(
     connection: &mut PgConnection,
     log: &LogName,
     run: &Run,
@@ -232,6 +235,30 @@ WHERE c.log = $1 AND c.first = back.first";
         true => Ok(()),
         false => Err(lost(log, run.first).into()),
     }
+}
+
+/// In two statements: the first waits for a transaction that records it, of which the second then knows.
+async fn withdraw(pool: &PgPool, name: &str) -> Result<bool, Failure> {
+    for sql in [
+        "UPDATE tidelog.strays SET doomed = true WHERE name = $1",
+        "INSERT INTO tidelog.strays (name, doomed)
+         SELECT $1, true WHERE NOT EXISTS (SELECT FROM tidelog.archived WHERE name = $1)
+         ON CONFLICT (name) DO UPDATE SET doomed = true",
+    ] {
+        let done = sqlx::query(sql).bind(name).execute(pool).await?;
+        if done.rows_affected() == 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn doom(pool: &PgPool, of: Option<Epoch>) -> Result<Vec<String>, Failure> {
+    let (from, to) = of.map(names).unzip();
+    let sql = "UPDATE tidelog.strays SET doomed = true
+               WHERE $1 IS NULL OR (name >= $1 AND name < $2) RETURNING name";
+    let doomed = sqlx::query_scalar(sql).bind(from).bind(to).fetch_all(pool);
+    Ok(doomed.await?)
 }
 
 async fn find(pool: &PgPool, log: &LogName, position: Position) -> Result<Option<Run>, Failure> {
@@ -278,6 +305,19 @@ impl Source for PostgresStore {
 }
 
 impl Shelf for PostgresStore {
+    fn with(self, archive: Archive) -> Self {
+        let archive = Some(archive);
+        Self { archive, ..self }
+    }
+
+    async fn erase_in_rows(&self, erase: &Erase) -> Result<InRows, StoreError> {
+        self.erase_and_clean(erase).await
+    }
+
+    async fn walk(&self, log: &LogName) -> Result<Verified, StoreError> {
+        Ok(verify::verify(&self.readers, log, self.archive.as_ref()).await?)
+    }
+
     async fn runs(&self, log: &LogName) -> Result<Vec<Run>, StoreError> {
         patiently!(runs(&self.readers, log))
     }
@@ -302,6 +342,10 @@ impl Shelf for PostgresStore {
         patiently!(announced()).map(|_| ())
     }
 
+    async fn withdraw(&self, name: &str) -> Result<bool, StoreError> {
+        patiently!(withdraw(&self.writers, name))
+    }
+
     async fn shelve(
         &self,
         log: &LogName,
@@ -315,29 +359,15 @@ impl Shelf for PostgresStore {
         transaction.commit().await.map_err(failed)
     }
 
-    async fn strays(&self) -> Result<Vec<String>, StoreError> {
-        let sql = "UPDATE tidelog.strays SET doomed = true RETURNING name";
-        let strays = || async {
-            let query = sqlx::query_scalar(sql);
-            query.fetch_all(&self.writers).await.map_err(Failure::from)
-        };
-        patiently!(strays())
-    }
-
-    async fn recall(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
+    async fn unshelve(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
         let failed = |error: sqlx::Error| Failure::from(error).error;
         let mut transaction = self.writers.begin().await.map_err(failed)?;
-        recall(&mut transaction, log, &run, &part).await?;
+        unshelve(&mut transaction, log, &run, &part).await?;
         transaction.commit().await.map_err(failed)
     }
 
-    async fn doomed(&self) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT name FROM tidelog.strays WHERE doomed ORDER BY name";
-        let doomed = || async {
-            let query = sqlx::query_scalar(sql);
-            query.fetch_all(&self.readers).await.map_err(Failure::from)
-        };
-        patiently!(doomed())
+    async fn doom(&self, of: Option<Epoch>) -> Result<Vec<String>, StoreError> {
+        patiently!(doom(&self.writers, of))
     }
 
     async fn removed(&self, name: &str) -> Result<(), StoreError> {
@@ -349,7 +379,7 @@ impl Shelf for PostgresStore {
         patiently!(removed()).map(|_| ())
     }
 
-    async fn shrink(&self) -> Result<(), StoreError> {
+    async fn vacuum(&self) -> Result<(), StoreError> {
         let failed = |error: sqlx::Error| Failure::from(error).error;
         let mut connection = self.writers.acquire().await.map_err(failed)?;
         for sql in [

@@ -5,7 +5,7 @@ use super::failure::{Failure, Patience};
 use super::held::{Held, bytes, number, to_sql};
 use crate::clock;
 use crate::store::audit::Columns;
-use crate::store::erase::{Work, skeleton};
+use crate::store::erase::{InRows, Rewritten, Work, skeleton};
 use crate::store::ledger::Ledger;
 use crate::store::{Audited, Candidate, Erase, Erased, Numbering, Push, StoreError};
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
@@ -21,18 +21,21 @@ const CLEANING: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
     /// Erases, and lets PostgreSQL use the space of what was there for something else.
-    pub(super) async fn erase_and_clean(&self, erase: &Erase) -> Result<Erased, StoreError> {
+    pub(super) async fn erase_and_clean(&self, erase: &Erase) -> Result<InRows, StoreError> {
         let random = clock::random().map_err(|error| StoreError::Unavailable {
             detail: error.to_string(),
         })?;
         let now = clock::now();
         let id = CommitId::mint(now, random);
         let mut patience = Patience::default();
-        let (erased, touched) = loop {
+        let (done, touched) = loop {
             match transaction(&self.writers, erase, id, now).await {
                 Ok(done) => break done,
                 Err(failure) => patience.after(failure).await?,
             }
+        };
+        let InRows::Erased(erased) = &done else {
+            return Ok(done);
         };
         if erased.record.is_some() {
             self.groups
@@ -41,7 +44,7 @@ impl PostgresStore {
         if !touched.is_empty() {
             clean(&self.writers, touched).await;
         }
-        Ok(erased)
+        Ok(done)
     }
 }
 
@@ -51,7 +54,7 @@ async fn transaction(
     erase: &Erase,
     id: CommitId,
     now: Timestamp,
-) -> Result<(Erased, Vec<String>), Failure> {
+) -> Result<(InRows, Vec<String>), Failure> {
     let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
     let mut transaction = pool.begin_with(begin).await?;
     let mut held = Held::lock(&mut transaction, &erase.log).await?;
@@ -63,7 +66,7 @@ async fn transaction(
         let record = written_down(&mut transaction, &erase.log, Some(id)).await?;
         let record = record.into_iter().next().map(|one| one.record);
         let state = held.state();
-        return Ok((Erased { state, record }, Vec::new()));
+        return Ok((InRows::Erased(Erased { state, record }), Vec::new()));
     }
     let stream = held.stream(&erase.stream);
     let closed = held.is_tombstoned(&erase.stream);
@@ -71,7 +74,7 @@ async fn transaction(
     let mut tables = Vec::new();
     for range in work.wanted() {
         let place = (held.id, stream.map_or(0, |(id, _)| id));
-        rewrite(
+        let archived = rewrite(
             &mut transaction,
             &held,
             &mut work,
@@ -80,12 +83,15 @@ async fn transaction(
             &mut tables,
         )
         .await?;
+        if let Some(position) = archived {
+            return Ok((InRows::Archived(position), Vec::new()));
+        }
     }
     let segments: Vec<i64> = work.segments().into_iter().map(to_sql).collect();
     let Some(audited) = work.store(&mut held, id, now)? else {
         let state = held.state();
         let record = None;
-        return Ok((Erased { state, record }, Vec::new()));
+        return Ok((InRows::Erased(Erased { state, record }), Vec::new()));
     };
     held.write(&mut transaction).await?;
     if !audited.record.versions.is_empty() {
@@ -114,7 +120,7 @@ async fn transaction(
         state: held.state(),
         record: Some(audited.record),
     };
-    Ok((erased, tables))
+    Ok((InRows::Erased(erased), tables))
 }
 
 /// The erasure as a push, by which a log that is held knows what it has to look up.
@@ -135,7 +141,8 @@ fn asked(erase: &Erase, id: CommitId, now: Timestamp) -> Push {
     }
 }
 
-/// Writes back the commits of these versions without what is to go.
+/// Writes back the commits of these versions without what is to go. Gives where one begins that is in the archive, and then has not
+/// done all of it.
 async fn rewrite(
     connection: &mut PgConnection,
     held: &Held,
@@ -143,7 +150,7 @@ async fn rewrite(
     (log, stream): (i64, i64),
     range: VersionRange,
     tables: &mut Vec<String>,
-) -> Result<(), Failure> {
+) -> Result<Option<Position>, Failure> {
     let sql = "
 SELECT found.first AS version, position, chain, frame, stored.tableoid::regclass::text AS stored_in
 FROM (
@@ -163,7 +170,7 @@ FROM (
             .fetch_all(&mut *connection)
             .await?;
         let Some(last) = rows.last() else {
-            return Ok(());
+            return Ok(None);
         };
         from = last.try_get::<i64, _>("version")? + 1;
         let (mut firsts, mut frames) = (Vec::new(), Vec::new());
@@ -171,7 +178,12 @@ FROM (
             let position = Position::new(number(row, "position")?);
             let chain = ChainHash::from_bytes(bytes(row, "chain")?);
             let epoch = held.state().epoch;
-            if let Some(frame) = work.commit(epoch, position, chain, row.try_get("frame")?)? {
+            let frame = match work.commit(epoch, position, chain, row.try_get("frame")?)? {
+                Rewritten::Same => None,
+                Rewritten::Frame(frame) => Some(frame),
+                Rewritten::Archived => return Ok(Some(position)),
+            };
+            if let Some(frame) = frame {
                 firsts.push(to_sql(position.value()));
                 frames.push(frame);
                 let table: String = row.try_get("stored_in")?;

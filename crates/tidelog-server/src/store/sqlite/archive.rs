@@ -1,11 +1,12 @@
 //! Runs that have left the file, and those on their way.
 
 use super::rows::{self, blob, from_sql, to_sql};
-use super::{SqliteStore, reader};
+use super::{SqliteStore, reader, verify};
 use crate::store::archive::{
-    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost,
+    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost, names,
 };
-use crate::store::{After, PageCap, StoreError, StreamRange, stored};
+use crate::store::erase::InRows;
+use crate::store::{After, Erase, PageCap, StoreError, StreamRange, Verified, stored};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::sync::Arc;
 use tidelog_core::{ChainHash, Epoch, LogName, Position, StreamId, Version};
@@ -87,7 +88,9 @@ fn shelve(
         [&run.name],
     )?;
     if announced != 1 {
-        return Err(changed("another `tidelog archive` began"));
+        return Err(changed(
+            "something was erased, or another `tidelog archive` began,",
+        ));
     }
     let sql = "UPDATE commits SET frame = ?4 WHERE log = ?1 AND first = ?2 AND frame = ?3";
     let mut statement = transaction.prepare_cached(sql)?;
@@ -119,7 +122,7 @@ fn shelve(
     Ok(())
 }
 
-fn recall(
+fn unshelve(
     transaction: &Transaction<'_>,
     log: &LogName,
     run: &Run,
@@ -177,6 +180,23 @@ impl Source for SqliteStore {
 }
 
 impl Shelf for SqliteStore {
+    fn with(self, archive: Archive) -> Self {
+        let archive = Some(archive);
+        Self { archive, ..self }
+    }
+
+    async fn erase_in_rows(&self, erase: &Erase) -> Result<InRows, StoreError> {
+        self.erase_and_fold(erase).await
+    }
+
+    async fn walk(&self, log: &LogName) -> Result<Verified, StoreError> {
+        let (log, archive) = (log.clone(), self.archive.clone());
+        // The walk waits for runs of the archive on its own thread.
+        let waits = tokio::runtime::Handle::current();
+        self.read(move |connection| verify::verify(connection, &log, archive.as_ref(), &waits))
+            .await
+    }
+
     async fn runs(&self, log: &LogName) -> Result<Vec<Run>, StoreError> {
         let log = log.clone();
         self.read(move |connection| {
@@ -235,6 +255,18 @@ impl Shelf for SqliteStore {
             .await
     }
 
+    async fn withdraw(&self, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |connection| {
+                let sql = "INSERT INTO strays (name, doomed)
+                           SELECT ?1, 1 WHERE NOT EXISTS (SELECT 1 FROM archived WHERE name = ?1)
+                           ON CONFLICT (name) DO UPDATE SET doomed = 1";
+                Ok(connection.execute(sql, [name])? == 1)
+            })
+            .await
+    }
+
     async fn shelve(
         &self,
         log: &LogName,
@@ -253,37 +285,29 @@ impl Shelf for SqliteStore {
             .await
     }
 
-    async fn strays(&self) -> Result<Vec<String>, StoreError> {
-        self.writer
-            .run(|connection| {
-                connection.execute("UPDATE strays SET doomed = 1", [])?;
-                let mut statement = connection.prepare("SELECT name FROM strays ORDER BY name")?;
-                let names = statement.query_map([], |row| row.get(0))?;
-                Ok(names.collect::<Result<_, _>>()?)
-            })
-            .await
-    }
-
-    async fn recall(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
+    async fn unshelve(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
             .run(move |connection| {
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                recall(&transaction, &log, &run, &part)?;
+                unshelve(&transaction, &log, &run, &part)?;
                 Ok(transaction.commit()?)
             })
             .await
     }
 
-    async fn doomed(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|connection| {
-            let sql = "SELECT name FROM strays WHERE doomed = 1 ORDER BY name";
-            let mut statement = connection.prepare_cached(sql)?;
-            let names = statement.query_map([], |row| row.get(0))?;
-            Ok(names.collect::<Result<_, _>>()?)
-        })
-        .await
+    async fn doom(&self, of: Option<Epoch>) -> Result<Vec<String>, StoreError> {
+        let (from, to) = of.map(names).unzip();
+        self.writer
+            .run(move |connection| {
+                let sql = "UPDATE strays SET doomed = 1
+                           WHERE ?1 IS NULL OR (name >= ?1 AND name < ?2) RETURNING name";
+                let mut statement = connection.prepare_cached(sql)?;
+                let names = statement.query_map(params![from, to], |row| row.get(0))?;
+                Ok(names.collect::<Result<_, _>>()?)
+            })
+            .await
     }
 
     async fn removed(&self, name: &str) -> Result<(), StoreError> {
@@ -296,7 +320,7 @@ impl Shelf for SqliteStore {
             .await
     }
 
-    async fn shrink(&self) -> Result<(), StoreError> {
+    async fn vacuum(&self) -> Result<(), StoreError> {
         self.writer
             .run(|connection| {
                 Ok(connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?)

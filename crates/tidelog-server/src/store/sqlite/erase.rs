@@ -1,21 +1,54 @@
 //! Erasing, and what is written down of it.
 
+use super::SqliteStore;
 use super::ledger::Log;
 use super::rows::{self, blob, from_sql, to_sql};
+use crate::clock;
 use crate::store::audit::Columns;
-use crate::store::erase::Work;
+use crate::store::erase::{InRows, Rewritten, Work};
 use crate::store::{Audited, Erase, Erased, StoreError};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tidelog_core::erasure::VersionRange;
 use tidelog_core::{ChainHash, CommitId, LogName, Position, Subject, Timestamp};
 
-/// Erases in the transaction. After an error the caller rolls it back.
-pub(super) fn erase(
+impl SqliteStore {
+    /// Erases, and empties the write-ahead log of what was there.
+    pub(super) async fn erase_and_fold(&self, erase: &Erase) -> Result<InRows, StoreError> {
+        let random = clock::random().map_err(|error| StoreError::Unavailable {
+            detail: error.to_string(),
+        })?;
+        let asked = erase.clone();
+        let done = self
+            .writer
+            .run(move |connection| {
+                let now = clock::now();
+                let id = CommitId::mint(now, random);
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let done = rewrite(&transaction, &asked, id, now)?;
+                if matches!(done, InRows::Erased(_)) {
+                    transaction.commit()?;
+                }
+                Ok(done)
+            })
+            .await?;
+        if let InRows::Erased(erased) = &done
+            && erased.record.is_some()
+        {
+            self.writer.fold().await;
+            self.heads.moved(&erase.log, erased.state.head.position);
+        }
+        Ok(done)
+    }
+}
+
+/// Erases in the transaction. What is in the archive, or an error, leaves it half done: then the caller rolls it back.
+fn rewrite(
     transaction: &Transaction<'_>,
     erase: &Erase,
     id: CommitId,
     now: Timestamp,
-) -> Result<Erased, StoreError> {
+) -> Result<InRows, StoreError> {
     let mut log = Log::of(transaction, &erase.log)?;
     let (log_id, epoch) = (log.row.id, log.row.state.epoch);
     let stream = rows::stream(transaction, log_id, &erase.stream)?;
@@ -31,10 +64,14 @@ pub(super) fn erase(
                 })?;
             let position = Position::new(from_sql(first));
             let chain = ChainHash::from_bytes(chain);
-            if let Some(frame) = work.commit(epoch, position, chain, &frame)? {
-                let sql = "UPDATE commits SET frame = ?3 WHERE log = ?1 AND first = ?2";
-                let mut statement = transaction.prepare_cached(sql)?;
-                statement.execute(params![log_id, first, frame])?;
+            match work.commit(epoch, position, chain, &frame)? {
+                Rewritten::Same => {}
+                Rewritten::Frame(frame) => {
+                    let sql = "UPDATE commits SET frame = ?3 WHERE log = ?1 AND first = ?2";
+                    let mut statement = transaction.prepare_cached(sql)?;
+                    statement.execute(params![log_id, first, frame])?;
+                }
+                Rewritten::Archived => return Ok(InRows::Archived(position)),
             }
         }
     }
@@ -42,10 +79,8 @@ pub(super) fn erase(
     let audited = work.store(&mut log, id, now)?;
     let state = log.row.state;
     let Some(audited) = audited else {
-        return Ok(Erased {
-            state,
-            record: None,
-        });
+        let record = None;
+        return Ok(InRows::Erased(Erased { state, record }));
     };
     log.save_head()?;
     if !audited.record.versions.is_empty() {
@@ -57,10 +92,8 @@ pub(super) fn erase(
         transaction.execute(sql, params![log_id, to_sql(number)])?;
     }
     remember(transaction, log_id, &erase.log, &audited)?;
-    Ok(Erased {
-        state,
-        record: Some(audited.record),
-    })
+    let record = Some(audited.record);
+    Ok(InRows::Erased(Erased { state, record }))
 }
 
 /// Where the commits begin that hold these versions.
