@@ -10,7 +10,7 @@ use tidelog_core::protocol::LogHead;
 use tidelog_core::protocol::json::Instant;
 use tidelog_core::{Epoch, LogName};
 
-/// Count what logs hold: events, commits, streams, devices, bytes, and from when to when.
+/// Count what logs hold: events, commits, streams, devices, bytes, here and in the archive, and from when to when.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,12 +41,16 @@ struct Line {
     commits: u64,
     streams: u64,
     replicas: u64,
-    /// Of the stored frames, without the database's own.
+    /// Of what the database holds of commits, without what is archived and without its own.
     bytes: u64,
     /// Sealed runs that are there, those of them that are kept encoded, and what these take.
     segments: u64,
     segments_kept: u64,
     segment_bytes: u64,
+    /// Events whose content is in the archive, in so many objects, and what these take there.
+    archived_events: u64,
+    archived_objects: u64,
+    archived_bytes: u64,
     oldest: Option<Instant>,
     newest: Option<Instant>,
 }
@@ -67,6 +71,9 @@ impl Line {
             segments: sealed(head.position),
             segments_kept: counted.segments,
             segment_bytes: counted.segment_bytes,
+            archived_events: counted.archived_events,
+            archived_objects: counted.archived,
+            archived_bytes: counted.archived_bytes,
             oldest: counted.oldest.map(Instant),
             newest: counted.newest.map(Instant),
         }
@@ -94,6 +101,13 @@ impl Line {
                 format!(
                     "{}, {} of them kept in {} bytes",
                     self.segments, self.segments_kept, self.segment_bytes
+                ),
+            ),
+            (
+                "archived",
+                format!(
+                    "{} events in {} objects of {} bytes",
+                    self.archived_events, self.archived_objects, self.archived_bytes
                 ),
             ),
             (

@@ -13,11 +13,15 @@ pub(crate) struct Stats {
     pub(crate) commits: u64,
     pub(crate) streams: u64,
     pub(crate) replicas: u64,
-    /// Of the stored frames.
+    /// Of what is in the place of frames.
     pub(crate) bytes: u64,
     /// Sealed runs that are kept, and their bytes.
     pub(crate) segments: u64,
     pub(crate) segment_bytes: u64,
+    /// Objects of the archive, the events that are there, and their bytes.
+    pub(crate) archived: u64,
+    pub(crate) archived_events: u64,
+    pub(crate) archived_bytes: u64,
     /// When the first and the last commit were recorded.
     pub(crate) oldest: Option<Timestamp>,
     pub(crate) newest: Option<Timestamp>,

@@ -95,6 +95,16 @@ fn a_server_goes_on_while_history_is_moved_from_under_it() {
     let stats = of(&["stats", "--log", "todos", "--json"]);
     let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
     assert_eq!(stats["events"], 40_001);
+    let moved = objects(folder.path()).into_iter();
+    let moved = moved.filter(|path| !path.starts_with(&other));
+    let moved: Vec<u64> = moved
+        .map(|path| path.metadata().expect("an object").len())
+        .collect();
+    assert_eq!(stats["archivedObjects"], moved.len());
+    assert_eq!(stats["archivedBytes"], moved.iter().sum::<u64>());
+    let events = stats["archivedEvents"].as_u64().expect("a number");
+    assert!((32_768..40_000).contains(&events), "{stats}");
+    assert!(of(&["stats"]).contains(&format!("{events} events in 2 objects")));
 }
 
 #[test]

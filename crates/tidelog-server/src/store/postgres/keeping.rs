@@ -44,7 +44,10 @@ SELECT l.id, epoch, head, chain, commits, bytes, oldest, newest,
   (SELECT count(*) FROM tidelog.streams WHERE log = l.id) AS streams,
   (SELECT count(*) FROM tidelog.replicas WHERE log = l.id) AS replicas,
   (SELECT count(gzip) FROM tidelog.segments WHERE log = l.id) AS segments,
-  (SELECT coalesce(sum(length(gzip)), 0)::int8 FROM tidelog.segments WHERE log = l.id) AS segment_bytes
+  (SELECT coalesce(sum(length(gzip)), 0)::int8 FROM tidelog.segments WHERE log = l.id) AS segment_bytes,
+  (SELECT count(*) FROM tidelog.archived WHERE log = l.id) AS archived,
+  (SELECT coalesce(sum(last - first + 1), 0)::int8 FROM tidelog.archived WHERE log = l.id) AS archived_events,
+  (SELECT coalesce(sum(a.bytes), 0)::int8 FROM tidelog.archived AS a WHERE log = l.id) AS archived_bytes
 FROM tidelog.logs AS l CROSS JOIN LATERAL (
   SELECT count(*) AS commits, coalesce(sum(length(frame)), 0)::int8 AS bytes,
     min(c.recorded_at) AS oldest, max(c.recorded_at) AS newest
@@ -67,6 +70,9 @@ FROM tidelog.logs AS l CROSS JOIN LATERAL (
             bytes: number(&row, "bytes")?,
             segments: number(&row, "segments")?,
             segment_bytes: number(&row, "segment_bytes")?,
+            archived: number(&row, "archived")?,
+            archived_events: number(&row, "archived_events")?,
+            archived_bytes: number(&row, "archived_bytes")?,
             oldest: time("oldest")?,
             newest: time("newest")?,
         })

@@ -44,6 +44,13 @@ impl SqliteStore {
                 segment_bytes: count(
                     "SELECT coalesce(sum(length(gzip)), 0) FROM segments WHERE log = ?1",
                 )?,
+                archived: count("SELECT count(*) FROM archived WHERE log = ?1")?,
+                archived_events: count(
+                    "SELECT coalesce(sum(last - first + 1), 0) FROM archived WHERE log = ?1",
+                )?,
+                archived_bytes: count(
+                    "SELECT coalesce(sum(bytes), 0) FROM archived WHERE log = ?1",
+                )?,
             })
         })
         .await
