@@ -28,6 +28,9 @@ use std::process::ExitCode;
 ///
 /// A log is a named database of events. Replicas in browsers push commits to it and pull everybody's commits from it in
 /// one order; a commit built on a version that is no longer the newest is answered with a conflict, never lost.
+///
+/// Some releases change a database's layout. The first command of a new one that writes (serve, import, restore, archive, redact, tombstone) does
+/// so, and servers of the older release take no pushes from then on; commands that only read leave it as it is and say so.
 #[derive(Debug, Parser)]
 #[command(
     name = "tidelog",

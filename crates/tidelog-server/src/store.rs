@@ -10,6 +10,7 @@ mod erasures;
 mod error;
 mod heads;
 mod keeping;
+mod layout;
 mod ledger;
 mod load;
 mod place;

@@ -53,7 +53,7 @@ impl Backup {
     pub(super) fn run(self) -> Result<(), Failure> {
         files::demand_new(&self.output)?;
         let runtime = super::runtime()?;
-        let store = runtime.block_on(self.target.open_existing())?;
+        let store = runtime.block_on(self.target.open_to_read())?;
         let states = runtime.block_on(chosen(&store, &self.logs))?;
         let events = states
             .iter()

@@ -32,7 +32,7 @@ pub(super) struct Erasures {
 impl Erasures {
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = super::runtime()?;
-        let store = runtime.block_on(self.target.open_existing())?;
+        let store = runtime.block_on(self.target.open_to_read())?;
         for record in runtime.block_on(store.erasures(&self.log))? {
             if self.json {
                 let line = ErasureJson::from(record);

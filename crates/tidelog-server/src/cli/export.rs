@@ -52,7 +52,7 @@ const PAGE: PageCap = PageCap {
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = super::runtime()?;
-        let store = runtime.block_on(self.target.open_existing())?;
+        let store = runtime.block_on(self.target.open_to_read())?;
         let head = runtime.block_on(store.state(&self.log))?.head.position;
         let progress = Progress::of_events(head.value());
         let mut target = BufWriter::new(Output::open(self.output.as_deref())?);

@@ -130,7 +130,7 @@ impl Stats {
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = super::runtime()?;
         runtime.block_on(async {
-            let store = self.target.open_existing().await?;
+            let store = self.target.open_to_read().await?;
             let logs = match &self.logs[..] {
                 [] => store.logs().await?,
                 asked => asked.to_vec(),

@@ -30,23 +30,37 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Opens the database; makes it if it is missing.
+    /// Opens the database; makes it if it is missing, and changes the layout of one of an older build.
     pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
-        let store = AnyStore::open(&self.address()?).await?;
+        self.with_archive(AnyStore::open(&self.address()?).await?)
+    }
+
+    /// Opens the database to write there if it exists: only `serve`, `import` and `restore` make one.
+    pub(super) async fn open_existing(&self) -> Result<AnyStore, Failure> {
+        self.demand_there()?;
+        self.open().await
+    }
+
+    /// Opens the database to read it. One of an older build is refused and stays as it is: its servers go on.
+    pub(super) async fn open_to_read(&self) -> Result<AnyStore, Failure> {
+        self.demand_there()?;
+        self.with_archive(AnyStore::open_to_read(&self.address()?).await?)
+    }
+
+    fn with_archive(&self, store: AnyStore) -> Result<AnyStore, Failure> {
         match &self.archive {
             None => Ok(store),
             Some(address) => Ok(store.with_archive(archive(address)?)),
         }
     }
 
-    /// Opens the database if it is there: only `serve` and `import` make one.
-    pub(super) async fn open_existing(&self) -> Result<AnyStore, Failure> {
+    fn demand_there(&self) -> Result<(), Failure> {
         match self.address()? {
             StoreAddress::Sqlite(path) if !path.is_file() => Err(Failure::Refused(format!(
                 "there is no database {}",
                 path.display()
             ))),
-            _ => self.open().await,
+            _ => Ok(()),
         }
     }
 

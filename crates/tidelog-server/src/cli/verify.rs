@@ -28,7 +28,7 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = super::runtime()?;
-        let store = runtime.block_on(self.target.open_existing())?;
+        let store = runtime.block_on(self.target.open_to_read())?;
         let logs = match &self.logs[..] {
             [] => runtime.block_on(store.logs())?,
             asked => asked.to_vec(),

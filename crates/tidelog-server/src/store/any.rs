@@ -4,11 +4,11 @@
 use super::PostgresStore;
 use super::{
     After, Archive, Archiving, Audited, Erase, Erased, ErasureRecord, Load, LogState, LogStore,
-    Moved, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError, StreamPage, StreamRange,
-    Verified, Wanted,
+    Moved, Options, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError, StreamPage,
+    StreamRange, Verified, Wanted,
 };
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{LogName, Position, Recorded, StreamId};
@@ -72,10 +72,27 @@ impl AnyStore {
     /// As [`SqliteStore::open`] and `PostgresStore::connect`; [`StoreError::NotOurs`] for a PostgreSQL database if this
     /// build cannot use any.
     pub async fn open(address: &StoreAddress) -> Result<Self, StoreError> {
+        Self::open_with(address, false).await
+    }
+
+    /// Opens a database that is there and has the layout of this build: neither is changed.
+    pub(crate) async fn open_to_read(address: &StoreAddress) -> Result<Self, StoreError> {
+        Self::open_with(address, true).await
+    }
+
+    async fn open_with(address: &StoreAddress, keep_layout: bool) -> Result<Self, StoreError> {
         match address {
-            StoreAddress::Sqlite(path) => Ok(Self::Sqlite(SqliteStore::open(Path::new(path))?)),
+            StoreAddress::Sqlite(path) => {
+                let options = Options {
+                    keep_layout,
+                    ..Options::default()
+                };
+                Ok(Self::Sqlite(SqliteStore::open_with(path, &options)?))
+            }
             #[cfg(feature = "postgres")]
-            StoreAddress::Postgres(url) => Ok(Self::Postgres(PostgresStore::connect(url).await?)),
+            StoreAddress::Postgres(url) => Ok(Self::Postgres(
+                PostgresStore::connect_with(url, keep_layout).await?,
+            )),
             #[cfg(not(feature = "postgres"))]
             StoreAddress::Postgres(_) => Err(StoreError::NotOurs {
                 detail: "this tidelog was built without PostgreSQL (the feature `postgres`)".into(),

@@ -92,6 +92,11 @@ impl PostgresStore {
     /// [`StoreError::NotOurs`] for an address that cannot be read, a database that is not in UTF-8 or one of a newer
     /// build; [`StoreError::Unavailable`] if it cannot be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::connect_with(url, false).await
+    }
+
+    /// Connects; if it shall `keep` the layout that the database has, one without tables or of an older build is refused.
+    pub(super) async fn connect_with(url: &str, keep: bool) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse().map_err(|error| {
             // An error of the parser may repeat what it could not read, which may be a password.
             let _: sqlx::Error = error;
@@ -100,7 +105,7 @@ impl PostgresStore {
             }
         })?;
         let options = options.application_name("tidelog");
-        schema::prepare(&options).await?;
+        schema::prepare(&options, keep).await?;
         let writers = pool(options.clone(), CONNECTIONS);
         let heads = Heads::default();
         let news = News::start(options.clone(), heads.clone());

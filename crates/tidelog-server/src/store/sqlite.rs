@@ -37,6 +37,9 @@ use writer::Writer;
 pub struct Options {
     /// The most pages (of 4 KiB) that the file may have; a push that needs more is answered as on a full disk.
     pub max_pages: Option<u32>,
+    /// Leaves the layout as it is: a file that has none, or that of an older build, is refused. To write there an older layout has to be
+    /// changed, and the server of that build takes no pushes from then on.
+    pub keep_layout: bool,
 }
 
 /// Logs in one SQLite file. Cheap to clone; the writer ends when the last clone is dropped.
@@ -66,7 +69,7 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let connection = schema::open_writer(path)?;
+        let connection = schema::open_writer(path, options.keep_layout)?;
         if let Some(pages) = options.max_pages {
             connection.pragma_update(None, "max_page_count", pages)?;
         }

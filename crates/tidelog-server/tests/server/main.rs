@@ -28,6 +28,7 @@ mod harness;
 mod jwks;
 mod jwt;
 mod keeping;
+mod layouts;
 mod live;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -63,7 +63,7 @@ pub(super) enum Source {
 impl Source {
     pub(super) fn database(target: &Target, log: &LogName) -> Result<Self, Failure> {
         let runtime = crate::cli::runtime()?;
-        let store = runtime.block_on(target.open_existing())?;
+        let store = runtime.block_on(target.open_to_read())?;
         let log = log.clone();
         Ok(Self::Database {
             runtime,

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::guard;
-use crate::store::StoreError;
+use crate::store::{StoreError, layout as layouts};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::{ConnectOptions, Connection, Row};
 use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
@@ -138,8 +138,8 @@ CREATE TABLE tidelog.erasures (
 );
 "#;
 
-/// Makes the tables that a database does not have yet; refuses one of a newer build.
-pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError> {
+/// Makes the tables that a database does not have yet, unless it shall `keep` its layout; refuses one of a newer build.
+pub(super) async fn prepare(options: &PgConnectOptions, keep: bool) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| Failure::from(error).error;
     let mut connection = options.connect().await.map_err(failed)?;
     let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
@@ -150,9 +150,12 @@ pub(super) async fn prepare(options: &PgConnectOptions) -> Result<(), StoreError
         let detail = format!("the database is in {encoding}; make one with ENCODING 'UTF8'");
         return Err(StoreError::NotOurs { detail });
     }
-    let is_made = layout(&mut connection).await.map_err(failed)? == Some(LAYOUT);
-    if !is_made || !guard::is_set(&mut connection).await.map_err(failed)? {
-        make(&mut connection).await?;
+    match (layout(&mut connection).await.map_err(failed)?, keep) {
+        (None, true) => return Err(layouts::none()),
+        (Some(older @ ..LAYOUT), true) => return Err(layouts::older(older, LAYOUT)),
+        (Some(LAYOUT), true) => {}
+        (Some(LAYOUT), false) if guard::is_set(&mut connection).await.map_err(failed)? => {}
+        _ => make(&mut connection).await?,
     }
     // A connection that is not closed properly leaves a line in the server's log.
     connection.close().await.map_err(failed)
@@ -174,10 +177,7 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
         // Somebody else was quicker.
         Some(LAYOUT) => &[],
         Some(found) => {
-            let detail = format!(
-                "it has layout {found}, and this build reads up to {LAYOUT}; use a newer tidelog"
-            );
-            return Err(StoreError::NotOurs { detail });
+            return Err(layouts::newer(found, LAYOUT));
         }
     };
     for tables in missing {

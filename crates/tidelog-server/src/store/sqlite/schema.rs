@@ -1,6 +1,6 @@
 //! The file's layout, and how connections to it are opened.
 
-use crate::store::StoreError;
+use crate::store::{StoreError, layout};
 use rusqlite::{Connection, OpenFlags, Transaction};
 use std::path::Path;
 use std::time::Duration;
@@ -120,8 +120,8 @@ CREATE TABLE erasures (
 ) STRICT;
 ";
 
-/// Opens the connection that writes, and makes the tables that its file does not have yet.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+/// Opens the connection that writes, and makes the tables that its file does not have yet, unless it shall `keep` its layout.
+pub(super) fn open_writer(path: &Path, keep: bool) -> Result<Connection, StoreError> {
     // Names that SQLite takes for a database that is gone when it is closed.
     if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
         let detail = "a log is kept in a file: give its path".into();
@@ -144,6 +144,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let tables: i64 =
         transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (pragma("application_id")?, pragma("user_version")?) {
+        (0, 0) if tables == 0 && keep => return Err(layout::none()),
+        (APPLICATION, older @ 1..LAYOUT) if keep => {
+            return Err(layout::older(older.into(), LAYOUT.into()));
+        }
         (0, 0) if tables == 0 => {
             lay_out(&transaction, 0)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -151,10 +155,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         (APPLICATION, LAYOUT) => {}
         (APPLICATION, older @ 1..LAYOUT) => lay_out(&transaction, older)?,
         (APPLICATION, found) => {
-            let detail = format!(
-                "it has layout {found}, and this build reads up to {LAYOUT}; use a newer tidelog"
-            );
-            return Err(StoreError::NotOurs { detail });
+            return Err(layout::newer(found.into(), LAYOUT.into()));
         }
         _ => {
             let detail = "it is an SQLite database of another program".into();
