@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+mod agent;
 pub mod check;
 pub mod cli;
 pub mod clock;

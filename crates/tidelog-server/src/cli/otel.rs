@@ -64,7 +64,7 @@ mod with {
             let Some(name) = asked() else {
                 return Ok(Self(None));
             };
-            let agent = ureq::Agent::config_builder()
+            let agent = crate::agent::config()
                 .http_status_as_error(false)
                 .timeout_global(Some(PATIENCE))
                 .build();

@@ -76,7 +76,8 @@ pub(super) struct Serve {
     #[arg(group = "jwt", long, value_name = "FILE", conflicts_with_all = ["dev", "tokens"], requires_all = ["jwt_issuer", "jwt_audience"], env = "TIDELOG_JWT_KEYS")]
     jwt_keys: Option<PathBuf>,
     /// Instead of --jwt-keys: where the issuer publishes that set, https but for this machine. Asked for at the start, every 5 minutes, and when a
-    /// token names a key that is not known. No other address is ever asked.
+    /// token names a key that is not known. No other address is ever asked. Its certificate must be of an authority that the system trusts, or
+    /// of one in the file that SSL_CERT_FILE names.
     #[arg(
         group = "jwt",
         long,

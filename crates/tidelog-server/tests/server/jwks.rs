@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What answers at the URL, and how often it was asked.
 #[derive(Clone)]
-struct Issuer {
+pub(crate) struct Issuer {
     url: String,
     says: Arc<Mutex<(String, usize)>>,
 }
@@ -47,7 +47,7 @@ impl Issuer {
         Self { url, says }
     }
 
-    fn keys(keys: &[Value]) -> String {
+    pub(crate) fn keys(keys: &[Value]) -> String {
         let body = json!({ "keys": keys }).to_string();
         format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -77,16 +77,16 @@ impl Issuer {
     }
 }
 
-fn token(algorithm: Algorithm, kid: &str, key: &EncodingKey) -> String {
+pub(crate) fn token(algorithm: Algorithm, kid: &str, key: &EncodingKey) -> String {
     encode(&header(algorithm, kid), &claims(), key).expect("a token")
 }
 
-fn read(server: &Server, token: &str) -> Answer {
+pub(crate) fn read(server: &Server, token: &str) -> Answer {
     let bearer = format!("Bearer {token}");
     server.get_with("/v1/logs/todos", &[("authorization", &bearer)])
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "{what}");

@@ -26,6 +26,7 @@ mod erasures;
 mod filter;
 mod harness;
 mod jwks;
+mod jwks_tls;
 mod jwt;
 mod keeping;
 mod layouts;

@@ -81,7 +81,7 @@ impl Source {
                 "--url {url:?} does not begin with http:// or https://"
             )));
         }
-        let agent = Agent::config_builder()
+        let agent = crate::agent::config()
             .http_status_as_error(false)
             .timeout_global(Some(WAIT + TIMEOUT))
             // A token is for the one it was given for.

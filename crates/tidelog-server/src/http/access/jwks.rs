@@ -97,7 +97,7 @@ fn check(url: &str) -> Result<(), KeysError> {
 async fn call(url: String) -> Result<Vec<Key>, KeysError> {
     let unanswered = |detail: String| KeysError::Url { detail };
     let text = tokio::task::spawn_blocking(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
+        let agent: ureq::Agent = crate::agent::config()
             .timeout_global(Some(CALL))
             .max_redirects(0)
             .max_redirects_will_error(true)
