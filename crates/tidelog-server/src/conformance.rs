@@ -11,12 +11,15 @@
     reason = "JSON: a field that is not there is null, and what is written to are objects of the suite"
 )]
 
+mod asked;
 mod case;
 mod cases;
 mod http;
+mod seen;
 mod target;
 mod writer;
 
+pub(crate) use asked::{Asked, Payloads};
 pub(crate) use case::{Case, Ended};
 pub(crate) use target::Target;
 
@@ -49,7 +52,7 @@ pub(crate) fn run(case: &Case, target: &Target) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, cases};
+    use super::{Asked, Target, cases};
     use crate::http::FEATURES;
     use std::collections::BTreeSet;
 
@@ -68,11 +71,27 @@ mod tests {
     }
 
     #[test]
+    fn every_feature_has_a_case() {
+        let cases = cases();
+        let asked: BTreeSet<&str> = cases.iter().filter_map(|case| case.feature).collect();
+        assert_eq!(asked, BTreeSet::from(FEATURES));
+    }
+
+    #[test]
     fn a_feature_that_there_is_not_is_an_error_that_names_those_there_are() {
         let log = "todos".parse().expect("a name");
-        let urls = vec!["http://127.0.0.1:1".to_owned()];
-        let asked = Target::new(urls, log, None, None, Some(&["frame".to_owned()]));
-        let error = asked.expect_err("no such feature").to_string();
+        let asked = Asked {
+            bases: vec!["http://127.0.0.1:1".to_owned()],
+            log,
+            token: None,
+            other_token: None,
+            guest_token: None,
+            features: Some(vec!["frame".to_owned()]),
+            payloads: None,
+            limited: None,
+            failing: None,
+        };
+        let error = Target::new(asked).expect_err("no such feature").to_string();
         assert!(FEATURES.iter().all(|name| error.contains(name)), "{error}");
     }
 }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tidelog_core::{LogName, Subject};
-use tidelog_server::http::{App, Authorizer, Denied, Grant, Settings, router};
+use tidelog_server::http::{App, Authorizer, Denied, Grant, Kinds, Settings, router};
 use tidelog_server::store::{LogStore, SqliteStore};
 use tower::ServiceExt;
 
@@ -205,6 +205,7 @@ struct Changing(Arc<AtomicU8>);
 const KNOWN: u8 = 0;
 const UNAVAILABLE: u8 = 1;
 const LOCKED_OUT: u8 = 2;
+const BROKEN: u8 = 3;
 
 impl Authorizer for Changing {
     type Caller = Subject;
@@ -212,26 +213,71 @@ impl Authorizer for Changing {
     async fn identify(&self, _: &Parts) -> Result<Subject, Denied> {
         match self.0.load(Ordering::SeqCst) {
             UNAVAILABLE => Err(Denied::unavailable("the directory of users is away")),
+            BROKEN => panic!("a bug of the surrounding app"),
             _ => Subject::new("ann").map_err(|error| Denied::unknown(error.to_string())),
         }
     }
 
     async fn grant(&self, caller: &Subject, _: &LogName) -> Result<Option<Grant>, Denied> {
         let is_out = self.0.load(Ordering::SeqCst) == LOCKED_OUT;
-        Ok((!is_out).then(|| Grant::append(caller.clone())))
+        let grant = || Grant::append(caller.clone()).erasing(Kinds::All);
+        Ok((!is_out).then(grant))
+    }
+}
+
+/// A server with the log `todos`, whose only caller is as this says.
+async fn changing(state: &Arc<AtomicU8>) -> (tempfile::TempDir, Router) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(directory.path().join("a.db")).expect("a store");
+    let todos = LogName::new("todos").expect("a name");
+    store.create(&todos).await.expect("a log");
+    let settings = Settings::new(Changing(Arc::clone(state)));
+    (directory, router(App::new(store, settings)))
+}
+
+#[tokio::test]
+async fn a_bug_is_said_to_be_one_and_nothing_of_it_is_told() {
+    let state = Arc::new(AtomicU8::new(BROKEN));
+    let (_directory, app) = changing(&state).await;
+    let answer = ask(&app, "GET", "/v1/logs/todos", "", None).await;
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let problem = answer.json();
+    assert_eq!(
+        (answer.status, problem["code"].clone()),
+        (500, json!("internal"))
+    );
+    assert!(!problem.to_string().contains("surrounding"), "{problem}");
+    state.store(KNOWN, Ordering::SeqCst);
+    let answer = ask(&app, "GET", "/v1/logs/todos", "", None).await;
+    assert_eq!(answer.status, 200, "others are served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let state = Arc::new(AtomicU8::new(KNOWN));
+    let (_directory, app) = changing(&state).await;
+    for path in ["commits", "streams/todo%2F1", "erasures"] {
+        let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("{"))]);
+        let never = futures_util::StreamExt::chain(begun, futures_util::stream::pending());
+        let request = Request::post(format!("/v1/logs/todos/{path}"))
+            .header("content-type", "application/json")
+            .body(Body::from_stream(never));
+        let answer = app.clone().oneshot(request.expect("a request"));
+        let (head, body) = answer.await.expect("an answer").into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await;
+        let problem: Value = serde_json::from_slice(&body.expect("a body")).expect("JSON");
+        assert_eq!(
+            (head.status.as_u16(), problem["code"].clone()),
+            (408, json!("request_timeout")),
+            "{path}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_open_ends_with_its_grant_and_outlasts_a_directory_that_is_away() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(directory.path().join("a.db")).expect("a store");
-    store
-        .create(&LogName::new("todos").expect("a name"))
-        .await
-        .expect("a log");
     let state = Arc::new(AtomicU8::new(KNOWN));
-    let app = router(App::new(store, Settings::new(Changing(Arc::clone(&state)))));
+    let (_directory, app) = changing(&state).await;
     let request = Request::post("/v1/live")
         .header("content-type", "application/json")
         .body(Body::from(

@@ -1,7 +1,7 @@
 //! `tidelog conformance`.
 
 use super::{Failure, output};
-use crate::conformance::{self, Outcome, Target};
+use crate::conformance::{self, Asked, Outcome, Payloads, Target};
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -10,7 +10,8 @@ use tidelog_core::LogName;
 /// Check an endpoint, of whatever make, against the protocol: every verdict, rule and refusal that a client may rely on.
 ///
 /// It appends to the log, in streams of its own; nobody else may append to it meanwhile. What a server may leave out
-/// is asked only of one whose description names it. Exits with 1 if anything is not as the protocol says.
+/// is asked only of one whose description names it; what takes more than an address and a token is asked if it is given, and is
+/// skipped otherwise, by the name of the option. Exits with 1 if anything is not as the protocol says.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -36,6 +37,19 @@ pub(super) struct Conformance {
     /// The token of another subject with the same rights, for the cases between two.
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     other_token: Option<String>,
+    /// The token of a third subject, who may append to streams of the kind `open`, read those of the kind `shown` beside them, and
+    /// nothing else.
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    guest_token: Option<String>,
+    /// Payloads of an event type that the server checks, as JSON: {"type": …, "schema": 1, "taken": …, "refused": …}.
+    #[arg(long, value_name = "JSON")]
+    payloads: Option<Payloads>,
+    /// Where another server of the same make, with the log and the tokens, lets a subject make only few requests at once.
+    #[arg(long, value_name = "URL")]
+    limited: Option<String>,
+    /// Where another server of the same make, with the log and the tokens, cannot store anything: its database is stopped, or read-only.
+    #[arg(long, value_name = "URL")]
+    failing: Option<String>,
     /// Of the features that the server names, check only these.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     features: Option<Vec<String>>,
@@ -61,8 +75,17 @@ impl Conformance {
             }
             cases.retain(|case| case.group == group);
         }
-        let features = self.features.as_deref();
-        let target = Target::new(self.urls, self.log, self.token, self.other_token, features);
+        let target = Target::new(Asked {
+            bases: self.urls,
+            log: self.log,
+            token: self.token,
+            other_token: self.other_token,
+            guest_token: self.guest_token,
+            features: self.features,
+            payloads: self.payloads,
+            limited: self.limited,
+            failing: self.failing,
+        });
         let target = target.map_err(|error| Failure::Refused(error.to_string()))?;
         let (mut passed, mut failed, mut skipped) = (0_u32, 0_u32, 0_u32);
         let mut reasons = BTreeSet::new();
@@ -79,9 +102,13 @@ impl Conformance {
                 Outcome::Failed(mismatch) => ("FAILED", json!(mismatch)),
                 Outcome::Skipped(why) => ("skipped", json!({ "for_want_of": why })),
             };
-            report.push(json!({ "group": case.group, "case": case.name, "outcome": word.to_lowercase(), "detail": detail }));
+            report.push(json!({ "group": case.group, "case": case.name, "feature": case.feature, "outcome": word.to_lowercase(), "detail": detail }));
             if !self.json {
-                output::line(format_args!("  {word:<8} {}", case.name));
+                let why = match &outcome {
+                    Outcome::Skipped(why) => format!(" ({why})"),
+                    _ => String::new(),
+                };
+                output::line(format_args!("  {word:<8} {}{why}", case.name));
             }
             match outcome {
                 Outcome::Passed => passed += 1,
@@ -101,7 +128,7 @@ impl Conformance {
         }
         if self.json {
             let counts = json!({ "passed": passed, "failed": failed, "skipped": skipped });
-            output::line(json!({ "counts": counts, "cases": report }));
+            output::line(json!({ "counts": counts, "cases": report, "shown": target.shown() }));
         } else {
             let reasons: Vec<String> = reasons.into_iter().collect();
             let reasons = match reasons.is_empty() {

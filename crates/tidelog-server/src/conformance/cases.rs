@@ -8,10 +8,14 @@ mod erasure;
 mod expected;
 mod filter;
 mod frames;
+mod kinds;
 mod news;
 mod packed;
+mod payloads;
 mod pull;
 mod push;
+mod refusals;
+mod segments;
 mod subjects;
 
 use super::Case;
@@ -22,15 +26,19 @@ pub(super) fn all() -> Vec<Case> {
         push::all(),
         packed::all(),
         expected::all(),
+        payloads::all(),
         pull::all(),
         caps::all(),
         chain::all(),
         frames::all(),
+        segments::all(),
         filter::all(),
         append::all(),
         erasure::all(),
         news::all(),
         subjects::all(),
+        kinds::all(),
+        refusals::all(),
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,7 @@
 //! Requests to the endpoint, and what of an answer a case looks at.
 
 use super::case::{Done, Ended, Mismatch, same};
+use super::seen::Seen;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tidelog_core::protocol::PROBLEM;
@@ -26,6 +27,7 @@ pub(crate) struct Call {
 /// An answer, read to its end, and the request that it is to.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    seen: Seen,
     pub(super) sent: String,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -77,7 +79,7 @@ impl Call {
             .to_owned()
     }
 
-    fn exchange(self, agent: &Agent, base: &str) -> Result<(String, Response<ureq::Body>), Ended> {
+    fn exchange(&self, agent: &Agent, base: &str) -> Result<(String, Response<ureq::Body>), Ended> {
         let sent = self.shown();
         let failed = |error: &dyn std::fmt::Display| Mismatch::ended(&sent, "an answer", error);
         let mut request = Request::builder()
@@ -86,7 +88,11 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let response = match self.body {
+        // A server may refuse a request before it has read the body, and close the connection: nothing else may be on its way there.
+        if self.body.is_some() {
+            request = request.header("connection", "close");
+        }
+        let response = match self.body.as_deref() {
             Some(body) => agent.run(request.body(body).map_err(|error| failed(&error))?),
             None => agent.run(request.body(()).map_err(|error| failed(&error))?),
         };
@@ -94,13 +100,17 @@ impl Call {
         Ok((sent, response))
     }
 
-    pub(super) fn send(self, agent: &Agent, base: &str) -> Result<Answer, Ended> {
+    pub(super) fn send(&self, agent: &Agent, base: &str, seen: &Seen) -> Result<Answer, Ended> {
         let (sent, mut response) = self.exchange(agent, base)?;
         let body = response.body_mut().with_config().limit(ANSWER_BYTES);
         let body = body
             .read_to_vec()
             .map_err(|error| Mismatch::ended(&sent, "a whole answer", error))?;
+        if response.status().is_success() {
+            seen.call(self.method, &self.path);
+        }
         Ok(Answer {
+            seen: seen.clone(),
             sent,
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -108,11 +118,12 @@ impl Call {
         })
     }
 
-    pub(super) fn open(self, agent: &Agent, base: &str) -> Result<Lines, Ended> {
+    pub(super) fn open(self, agent: &Agent, base: &str, seen: &Seen) -> Result<Lines, Ended> {
         let (sent, response) = self.exchange(agent, base)?;
         if response.status() != 200 {
             return Err(Mismatch::ended(sent, "status 200", response.status()));
         }
+        seen.call(self.method, &self.path);
         let reader = std::io::BufReader::new(response.into_body().into_reader());
         Ok(Lines { sent, reader })
     }
@@ -182,7 +193,27 @@ impl Answer {
         {
             return Err(self.unlike(expected));
         }
+        self.seen.problem(code);
         Ok(problem)
+    }
+
+    /// Demands that a commit of the push was rejected with this code.
+    pub(crate) fn rejected(&self, index: usize, code: &str) -> Done {
+        self.at(&format!("/results/{index}/verdict"), &json!("rejected"))?;
+        self.at(&format!("/results/{index}/code"), &json!(code))?;
+        self.seen.rejection(code);
+        Ok(())
+    }
+
+    /// Demands that the caller is told when to come again: in so many seconds, one at least.
+    pub(crate) fn retry_after(&self) -> Result<Duration, Ended> {
+        let seconds = self
+            .header("retry-after")
+            .and_then(|text| text.parse().ok());
+        match seconds {
+            Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+            _ => Err(self.unlike("the header retry-after: a number of seconds, from 1")),
+        }
     }
 
     /// Demands that a part of the body (by its JSON pointer) has this value.
@@ -201,7 +232,7 @@ impl Answer {
 }
 
 pub(super) fn agent() -> Agent {
-    Agent::config_builder()
+    crate::agent::config()
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_global(Some(TIMEOUT))

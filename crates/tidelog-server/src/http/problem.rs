@@ -58,6 +58,16 @@ impl Problem {
         .field("log", shown)
     }
 
+    /// It cannot be done now. Says when to come again, as every problem of this status does.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::later("unavailable", detail)
+    }
+
+    fn later(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     pub(crate) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.into(), value.into());
         self
@@ -106,10 +116,6 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let unavailable = |code, detail: String| {
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
-                .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-        };
         match &error {
             StoreError::UnknownLog { log } => Self::unknown_log(LogName::as_str(log)),
             StoreError::ReplicaBound { replica } => {
@@ -146,21 +152,21 @@ impl From<StoreError> for Problem {
             StoreError::Damaged { position, .. } => {
                 tracing::error!(%error, "stored data is damaged");
                 let detail = format!("what is stored at position {position} is damaged");
-                unavailable("unavailable", detail).field("position", position.value())
+                Self::unavailable(detail).field("position", position.value())
             }
             StoreError::ArchiveUnavailable { position, .. } => {
                 tracing::error!(%error, "the archive cannot be used");
                 let detail = format!(
                     "the log's history from position {position} is in an archive that cannot be read now"
                 );
-                unavailable("archive_unavailable", detail).field("position", position.value())
+                Self::later("archive_unavailable", detail).field("position", position.value())
             }
             StoreError::Unavailable { detail } => {
                 tracing::error!(detail, "the database cannot be used");
-                unavailable("unavailable", error.to_string())
+                Self::unavailable(error.to_string())
             }
             StoreError::Busy | StoreError::Outdated | StoreError::NotOurs { .. } => {
-                unavailable("unavailable", error.to_string())
+                Self::unavailable(error.to_string())
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Backends that are broken on purpose: the suite has to fail each of them, or it does not see.
 
-use crate::servers::{self, Suite};
+use crate::servers;
+use crate::suite::Suite;
 
 /// What is changed in the minimal backend, and in which group of cases that must show.
 const FAULTS: &[(&str, &str, &str, &str)] = &[

@@ -244,6 +244,7 @@ fn before_it_ends_it_says_that_it_is_not_ready_and_serves_on() {
         Some(server.get("/readyz")).filter(|answer| answer.status != 200)
     });
     answer.is_problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(server.get("/healthz").status, 200);
     let pushed = server.push(&uuid(), &[commit(1, "todo/1", &json!("any"))]);
     assert_eq!(pushed[0]["verdict"], "accepted");

@@ -1,6 +1,6 @@
 //! What a server takes at most: what it advertises is taken, and one more is not.
 
-use crate::conformance::case::{Done, cases};
+use crate::conformance::case::{Done, Mismatch, cases, same};
 use crate::conformance::http::{Answer, Call};
 use crate::conformance::target::Target;
 use crate::conformance::writer::{condition, event, stream};
@@ -107,6 +107,62 @@ cases! { "caps":
     target.nothing_stored_since(head, &answer)
 };
 
+"pullBytes" => |target| {
+    // Roughly, and a commit is never cut: so commits of a quarter of it do not come ten at once.
+    let (writer, cap, head) = (target.writer()?, target.cap("pullBytes")?, target.head()?);
+    let size = cap / 4;
+    for _ in 0..10 {
+        writer.accepted(&writer.commit(&[], &[event(&stream()?, "x".repeat(size))])?)?;
+    }
+    let answer = target.get(&format!("/commits?after={head}"))?.is(200)?;
+    let commits = answer.json()?["commits"].as_array().map_or(0, Vec::len);
+    match (1..=6).contains(&commits) {
+        true => Ok(()),
+        false => Err(Mismatch::ended(&answer.sent, format_args!("about {cap} bytes: 4 commits of {size}"), commits)),
+    }
+};
+
+["append"] "streamEvents" => |target| {
+    // A larger limit is cut, not refused.
+    let (writer, a, cap) = (target.writer()?, stream()?, target.cap("streamEvents")?);
+    let per_commit = target.cap("commitEvents")?;
+    for from in (0..=cap).step_by(per_commit.max(1)) {
+        let numbers = from..(from + per_commit).min(cap + 1);
+        let events: Vec<Value> = numbers.map(|number| event(&a, number)).collect();
+        writer.accepted(&writer.commit(&[], &events)?)?;
+    }
+    for limit in ["", "?limit=1000000000"] {
+        let answer = target.get(&format!("/streams/{}{limit}", a.replace('/', "%2F")))?.is(200)?;
+        let events = answer.json()?["events"].as_array().map_or(0, Vec::len);
+        same(&answer.sent, "so many events:", &json!(cap), &json!(events))?;
+    }
+    Ok(())
+};
+
+["filter"] "filterTerms" => |target| {
+    let cap = target.cap("filterTerms")?;
+    let ask = |count: usize| {
+        let terms: String = (0..count).map(|number| format!("&kind=k{number}")).collect();
+        target.get(&format!("/commits?after=0&limit=1{terms}"))
+    };
+    ask(cap)?.is(200)?;
+    ask(cap + 1)?.problem(400, "invalid_filter").map(drop)
+};
+
+["filter"] "filterBytes" => |target| {
+    let (cap, longest) = (target.cap("filterBytes")?, target.cap("idBytes")?);
+    let ask = |bytes: usize| {
+        let names = (0..bytes.div_ceil(longest)).map(|number| {
+            let length = (bytes - number * longest).min(longest);
+            format!("&kind={number:k<length$}")
+        });
+        target.get(&format!("/commits?after=0&limit=1{}", names.collect::<String>()))
+    };
+    // What stands between names counts too.
+    ask(cap.saturating_sub(cap / 16))?.is(200)?;
+    ask(cap + 1)?.problem(400, "invalid_filter").map(drop)
+};
+
 "waitSeconds" => |target| {
     // A longer wait is cut, not refused.
     let seconds = target.cap("waitSeconds")? + 1_000_000;
@@ -123,8 +179,7 @@ fn refused(
 ) -> Done {
     let head = target.head()?;
     let (answer, _): (Answer, _) = writer.push(&[commit.clone(), writer.on(&stream()?, "any")?])?;
-    answer.at("/results/0/verdict", &json!("rejected"))?;
-    answer.at("/results/0/code", &json!("invalid_commit"))?;
+    answer.rejected(0, "invalid_commit")?;
     answer.at("/results/1/verdict", &json!("accepted"))?;
     target.nothing_stored_since(head + 1, &answer)
 }

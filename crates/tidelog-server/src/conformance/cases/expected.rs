@@ -146,10 +146,7 @@ fn check(target: &Target, expect: Expect, version: u64, again: Again) -> Done {
             answer.at("/results/0/verdict", &json!("conflict"))?;
             answer.at("/results/0/conflicts", &conflicts)
         }
-        (true, Again::OtherBytes) => {
-            answer.at("/results/0/verdict", &json!("rejected"))?;
-            answer.at("/results/0/code", &json!("attempt_mismatch"))
-        }
+        (true, Again::OtherBytes) => answer.rejected(0, "attempt_mismatch"),
         (true, _) => {
             answer.at("/results/0/verdict", &json!("duplicate"))?;
             for field in ["acceptedAttempt", "positions", "versions"] {

@@ -1,4 +1,4 @@
-//! The binary encoding, both ways, and segments.
+//! The binary encoding, both ways.
 
 use crate::conformance::case::{Ended, cases, same};
 use crate::conformance::http::{Answer, Call};
@@ -59,17 +59,9 @@ cases! { "frames":
     target.send(call)?.problem(406, "not_acceptable").map(drop)
 };
 
-["segments"] "a segment that there is not is unknown_segment" => |target| {
-    let described = target.get("")?.is(200)?.json()?;
-    let epoch = described["epoch"].as_str().unwrap_or_default();
-    let next = described["segments"]["count"].as_u64().unwrap_or(0) + 1;
-    target.get(&format!("/segments/{epoch}/{next}"))?.problem(404, "unknown_segment")?;
-    target.get(&format!("/segments/{}/1", crate::conformance::writer::id()?))?.problem(404, "unknown_segment").map(drop)
-};
-
 }
 
-fn decoded(answer: &Answer) -> Result<Vec<Recorded>, Ended> {
+pub(super) fn decoded(answer: &Answer) -> Result<Vec<Recorded>, Ended> {
     let wrong =
         |error: &dyn std::fmt::Display| answer.unlike(format_args!("whole frames ({error})"));
     let mut commits = Vec::new();

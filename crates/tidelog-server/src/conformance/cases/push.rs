@@ -131,8 +131,7 @@ cases! { "push":
             *field = value;
         }
         let (answer, _) = writer.verdict(&other)?;
-        answer.at("/results/0/verdict", &json!("rejected"))?;
-        answer.at("/results/0/code", &json!("attempt_mismatch"))?;
+        answer.rejected(0, "attempt_mismatch")?;
         target.nothing_stored_since(head, &answer)?;
     }
     Ok(())
@@ -165,8 +164,7 @@ cases! { "push":
     copied["seq"] = first["seq"].clone();
     let head = target.head()?;
     let (answer, _) = writer.verdict(&copied)?;
-    answer.at("/results/0/verdict", &json!("rejected"))?;
-    answer.at("/results/0/code", &json!("seq_reused"))?;
+    answer.rejected(0, "seq_reused")?;
     target.nothing_stored_since(head, &answer)
 };
 
@@ -200,8 +198,7 @@ cases! { "push":
     zero["attempt"] = json!(0);
     for commit in [writer.commit(&[condition(&a, "any")], &[])?, zero] {
         let (answer, _) = writer.verdict(&commit)?;
-        answer.at("/results/0/verdict", &json!("rejected"))?;
-        answer.at("/results/0/code", &json!("invalid_commit"))?;
+        answer.rejected(0, "invalid_commit")?;
         target.nothing_stored_since(head, &answer)?;
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use super::{Grant, Problem};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use futures_util::future::{BoxFuture, FutureExt};
 use std::fmt;
 use std::future::Future;
@@ -119,10 +118,7 @@ impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Unknown { detail } => Self::unauthorized(&detail),
-            Denied::Unavailable { detail } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-                    .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-            }
+            Denied::Unavailable { detail } => Self::unavailable(detail),
         }
     }
 }

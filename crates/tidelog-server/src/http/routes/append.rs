@@ -189,11 +189,7 @@ fn identity(asked: &Asked) -> Result<(CommitId, Timestamp), Problem> {
         (None, time) => {
             let random = clock::random().map_err(|error| {
                 tracing::error!(%error, "no randomness");
-                Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    "no id can be made now",
-                )
+                Problem::unavailable("no id can be made now")
             })?;
             Ok((
                 CommitId::mint(now, random),

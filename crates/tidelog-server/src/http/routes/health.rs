@@ -3,7 +3,6 @@
 use crate::http::{App, Problem};
 use crate::store::LogStore;
 use axum::extract::State;
-use axum::http::StatusCode;
 
 /// The process answers.
 pub(super) async fn alive() -> &'static str {
@@ -13,12 +12,7 @@ pub(super) async fn alive() -> &'static str {
 /// It takes pushes, and does not shut down.
 pub(super) async fn ready<S: LogStore>(State(app): State<App<S>>) -> Result<&'static str, Problem> {
     if app.is_draining() {
-        let detail = "the server is shutting down";
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            detail,
-        ));
+        return Err(Problem::unavailable("the server is shutting down"));
     }
     app.store().ready().await?;
     Ok("ready\n")
