@@ -24,7 +24,7 @@ mod verify;
 pub use any::{AnyStore, StoreAddress};
 pub use archive::{Archive, ArchiveAddress, ArchiveError, Archiving, Moved, Wanted};
 pub(crate) use audit::Audited;
-pub use audit::ErasureRecord;
+pub use audit::{ErasurePlace, ErasureRecord, NoErasurePlace};
 pub use candidate::Candidate;
 pub use erase::{Erase, Erased, Versions};
 pub(crate) use erasures::Erasures;
@@ -235,10 +235,12 @@ pub trait LogStore: std::fmt::Debug + Send + Sync + 'static {
     /// closed before is left alone, and if that is everything, nothing is appended.
     fn erase(&self, erase: Erase) -> impl Future<Output = Result<Erased, StoreError>> + Send;
 
-    /// What was erased in the logs of this name, oldest first, apart from what the log itself says.
+    /// What was erased in the logs of this name, oldest first, apart from what the log itself says: so many at most, after a place.
     fn erasures(
         &self,
         log: &LogName,
+        after: Option<ErasurePlace>,
+        limit: usize,
     ) -> impl Future<Output = Result<Vec<ErasureRecord>, StoreError>> + Send;
 
     /// How often payloads of a log were erased.

@@ -18,6 +18,8 @@ pub(crate) const SMALL_PUSH_BYTES: usize = 256 * 1024;
 pub(crate) const LARGE_PUSHES: usize = 8;
 /// How many events a read of a stream returns.
 pub(crate) const STREAM_EVENTS: u64 = 1_000;
+/// How many erasures one answer lists.
+pub(crate) const ERASURES: u64 = 1_000;
 /// How many logs one live call may follow.
 pub(crate) const LIVE_LOGS: usize = 64;
 /// About how many bytes of frames news carry; more are pulled.
@@ -57,6 +59,7 @@ pub(crate) struct Caps {
     wait_seconds: u64,
     stream_events: u64,
     live_logs: usize,
+    erasures: u64,
 }
 
 impl Caps {
@@ -76,6 +79,7 @@ impl Caps {
             wait_seconds: MAX_WAIT.as_secs(),
             stream_events: STREAM_EVENTS,
             live_logs: LIVE_LOGS,
+            erasures: ERASURES,
         }
     }
 }

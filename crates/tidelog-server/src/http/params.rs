@@ -96,6 +96,10 @@ pub(crate) fn after(text: Option<&str>) -> Result<After, Problem> {
 }
 
 pub(crate) fn invalid_cursor(detail: &str) -> Problem {
-    let detail = format!("{detail}; a plain position from 0 is taken too");
+    invalid_place(&format!("{detail}; a plain position from 0 is taken too"))
+}
+
+/// What says where to go on is no such thing.
+pub(crate) fn invalid_place(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
 }

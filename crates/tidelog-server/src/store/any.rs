@@ -3,9 +3,9 @@
 #[cfg(feature = "postgres")]
 use super::PostgresStore;
 use super::{
-    After, Archive, Archiving, Audited, Erase, Erased, ErasureRecord, Load, LogState, LogStore,
-    Moved, Options, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError, StreamPage,
-    StreamRange, Verified, Wanted,
+    After, Archive, Archiving, Audited, Erase, Erased, ErasurePlace, ErasureRecord, Load, LogState,
+    LogStore, Moved, Options, Page, PageCap, Push, Segment, SqliteStore, Stats, StoreError,
+    StreamPage, StreamRange, Verified, Wanted,
 };
 use std::fmt;
 use std::path::PathBuf;
@@ -215,8 +215,13 @@ impl LogStore for AnyStore {
         either!(self, it => it.erase(erase).await)
     }
 
-    async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
-        either!(self, it => it.erasures(log).await)
+    async fn erasures(
+        &self,
+        log: &LogName,
+        after: Option<ErasurePlace>,
+        limit: usize,
+    ) -> Result<Vec<ErasureRecord>, StoreError> {
+        either!(self, it => it.erasures(log, after, limit).await)
     }
 
     async fn revision(&self, log: &LogName) -> Result<u64, StoreError> {

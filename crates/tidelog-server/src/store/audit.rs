@@ -3,6 +3,8 @@
 //! The log says it too; this outlives the log's rows, so that a copy that was made before can be restored without what was
 //! erased since.
 
+use std::fmt;
+use std::str::FromStr;
 use tidelog_core::erasure::{Reason, VersionRange};
 use tidelog_core::{Attempt, CommitId, EventId, Position, StreamId, Subject, Timestamp, Version};
 
@@ -25,6 +27,55 @@ pub struct ErasureRecord {
     pub actor: Option<Subject>,
     /// When the server did.
     pub recorded_at: Timestamp,
+}
+
+impl ErasureRecord {
+    /// Where it stands in the list.
+    #[must_use]
+    pub const fn place(&self) -> ErasurePlace {
+        ErasurePlace {
+            recorded_at: self.recorded_at,
+            position: self.position,
+            commit: self.commit,
+        }
+    }
+}
+
+/// A place in the list of what was erased, which is by time. A position alone is none: the list outlives the log, and a restored
+/// log comes to the same position again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasurePlace {
+    pub(super) recorded_at: Timestamp,
+    pub(super) position: Position,
+    pub(super) commit: CommitId,
+}
+
+impl fmt::Display for ErasurePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.recorded_at.millis();
+        write!(f, "{millis}.{}.{}", self.position, self.commit)
+    }
+}
+
+/// Why a text is no place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`after` is not what an answer gave as `next`")]
+pub struct NoErasurePlace;
+
+impl FromStr for ErasurePlace {
+    type Err = NoErasurePlace;
+
+    fn from_str(text: &str) -> Result<Self, NoErasurePlace> {
+        let mut parts = text.splitn(3, '.');
+        let mut part = || parts.next().ok_or(NoErasurePlace);
+        let recorded_at: i64 = part()?.parse().map_err(|_why| NoErasurePlace)?;
+        let position: u64 = part()?.parse().map_err(|_why| NoErasurePlace)?;
+        Ok(Self {
+            recorded_at: Timestamp::from_millis(recorded_at),
+            position: Position::new(position),
+            commit: part()?.parse().map_err(|_why| NoErasurePlace)?,
+        })
+    }
 }
 
 /// A record with the events that it erased, by the identity that they have in every copy of the log.
@@ -108,4 +159,30 @@ fn event(bytes: &[u8]) -> Option<EventId> {
         attempt: Attempt::new(u32::from_be_bytes(*attempt)),
         index: u32::from_be_bytes(index.try_into().ok()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommitId, ErasurePlace, Position, Timestamp};
+
+    #[test]
+    fn a_place_is_read_as_it_was_written_and_nothing_else_is() {
+        for millis in [0, -5, i64::MAX] {
+            let place = ErasurePlace {
+                recorded_at: Timestamp::from_millis(millis),
+                position: Position::new(u64::MAX),
+                commit: CommitId::from_bytes([7; 16]),
+            };
+            assert_eq!(place.to_string().parse(), Ok(place));
+        }
+        for text in [
+            "",
+            "1",
+            "1.2",
+            "1.2.x",
+            "1.-2.01900000-0000-7000-8000-000000000001",
+        ] {
+            assert!(text.parse::<ErasurePlace>().is_err(), "{text}");
+        }
+    }
 }

@@ -32,8 +32,8 @@ use super::archive::{self as shelved, Archive};
 use super::heads::Heads;
 use super::segment::Sealed;
 use super::{
-    After, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Page, PageCap, Push, Segment,
-    StoreError, StreamPage, StreamRange, Verified, segment,
+    After, Erase, Erased, ErasurePlace, ErasureRecord, Load, LogState, LogStore, Page, PageCap,
+    Push, Segment, StoreError, StreamPage, StreamRange, Verified, segment,
 };
 use crate::clock;
 use failure::Patience;
@@ -237,9 +237,19 @@ impl LogStore for PostgresStore {
         shelved::erase(self, &erase).await
     }
 
-    async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
-        let audited = self.audited(log).await?;
-        Ok(audited.into_iter().map(|one| one.record).collect())
+    async fn erasures(
+        &self,
+        log: &LogName,
+        after: Option<ErasurePlace>,
+        limit: usize,
+    ) -> Result<Vec<ErasureRecord>, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            match erase::listed(&self.readers, log, after, limit).await {
+                Ok(records) => return Ok(records),
+                Err(failure) => patience.after(failure).await?,
+            }
+        }
     }
 
     async fn revision(&self, log: &LogName) -> Result<u64, StoreError> {

@@ -20,8 +20,8 @@ mod writer;
 use super::archive::{self as shelved, Archive};
 use super::heads::Heads;
 use super::{
-    After, Erase, Erased, ErasureRecord, Load, LogState, LogStore, Page, PageCap, Push, Segment,
-    StoreError, StreamPage, StreamRange, Verified, segment,
+    After, Erase, Erased, ErasurePlace, ErasureRecord, Load, LogState, LogStore, Page, PageCap,
+    Push, Segment, StoreError, StreamPage, StreamRange, Verified, segment,
 };
 use reader::Readers;
 use std::path::Path;
@@ -165,8 +165,16 @@ impl LogStore for SqliteStore {
         shelved::erase(self, &erase).await
     }
 
-    async fn erasures(&self, log: &LogName) -> Result<Vec<ErasureRecord>, StoreError> {
-        let audited = self.audited(log).await?;
+    async fn erasures(
+        &self,
+        log: &LogName,
+        after: Option<ErasurePlace>,
+        limit: usize,
+    ) -> Result<Vec<ErasureRecord>, StoreError> {
+        let log = log.clone();
+        let audited = self
+            .read(move |connection| erase::audited(connection, &log, after, limit))
+            .await?;
         Ok(audited.into_iter().map(|one| one.record).collect())
     }
 

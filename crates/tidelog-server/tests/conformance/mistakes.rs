@@ -114,6 +114,16 @@ const MISTAKES: &[(&str, &str, Wrong)] = &[
         Wrong::Saying(r#""events":16384,"#, r#""events":16385,"#),
     ),
     (
+        "the list of erasures does not say where it goes on",
+        "erasure",
+        Wrong::Saying(r#""next":"#, r#""further":"#),
+    ),
+    (
+        "more erasures are listed than it says",
+        "caps",
+        Wrong::Saying(r#""erasures":1000"#, r#""erasures":0"#),
+    ),
+    (
         "a pull has more bytes than it says",
         "caps",
         Wrong::Saying(r#""pullBytes":1048576"#, r#""pullBytes":104857"#),

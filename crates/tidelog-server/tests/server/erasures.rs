@@ -125,6 +125,47 @@ fn erasing_takes_a_right_of_its_own() {
     with(&server, OFFICER, path, Some(&append)).is_problem(403, "forbidden");
 }
 
+/// What may not be read makes no page shorter, and nothing tells that it is there.
+#[test]
+fn the_list_has_pages_of_what_the_caller_may_read() {
+    let directory = TempDir::new().expect("a directory");
+    let tokens = format!("todos {ANN} ann append erase\ntodos {BEN} ben read:open\n");
+    std::fs::write(directory.path().join("tokens"), tokens).expect("a file");
+    let server = Server::start(directory, &["--tokens", "tokens", "--log", "todos"]);
+    let streams: Vec<String> = (0..7)
+        .map(|number| format!("{}/{number}", ["open", "hidden"][number % 2]))
+        .collect();
+    let events: Vec<Value> = streams.iter().map(|name| event(name, &json!(1))).collect();
+    let commits = [json!({ "id": uuid(), "seq": 1, "events": events })];
+    let body = json!({ "replica": uuid(), "commits": commits });
+    assert_eq!(with(&server, ANN, COMMITS, Some(&body)).status, 200);
+    for name in &streams {
+        assert_eq!(with(&server, ANN, ERASURES, Some(&all(name))).status, 201);
+    }
+    for (token, sizes) in [(ANN, vec![3, 3, 1]), (BEN, vec![3, 1])] {
+        let (mut found, mut named) = (Vec::new(), Vec::new());
+        let mut next = Some(String::new());
+        while let Some(after) = next {
+            let page = with(&server, token, &format!("{ERASURES}?limit=3{after}"), None).json();
+            let listed = page["erasures"].as_array().expect("a list").clone();
+            found.push(listed.len());
+            let names = listed.iter().filter_map(|one| one["stream"].as_str());
+            named.extend(names.map(str::to_owned));
+            next = page["next"].as_str().map(|next| format!("&after={next}"));
+        }
+        assert_eq!(found, sizes);
+        let is_seen = |name: &&String| token == ANN || name.starts_with("open");
+        assert_eq!(
+            named,
+            streams.iter().filter(is_seen).cloned().collect::<Vec<_>>()
+        );
+    }
+    let refused = with(&server, ANN, &format!("{ERASURES}?after=7"), None);
+    refused.is_problem(400, "invalid_cursor");
+    let refused = with(&server, ANN, &format!("{ERASURES}?limit=0"), None);
+    refused.is_problem(400, "bad_request");
+}
+
 #[test]
 fn a_client_s_own_erasure_is_refused_and_nothing_is_stored() {
     let server = filled();

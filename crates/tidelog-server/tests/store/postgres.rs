@@ -151,7 +151,14 @@ async fn an_erasure_without_an_answer_is_found_by_its_id() {
         assert_eq!(record.versions, [range], "{cut:?}");
         assert_eq!(proxy.cuts(), 1, "the connection was cut");
     }
-    assert_eq!(other.erasures(&log("a")).await.expect("a list").len(), 2);
+    assert_eq!(
+        other
+            .erasures(&log("a"), None, 9)
+            .await
+            .expect("a list")
+            .len(),
+        2
+    );
     verify_all(&database).await;
 }
 

@@ -20,8 +20,8 @@ use tidelog_core::{
     Seq, Version, frame,
 };
 use tidelog_server::store::{
-    After, Archiving, Candidate, Direction, Erase, LogStore, Numbering, Page, PageCap, Push,
-    SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Versions,
+    After, Archiving, Candidate, Direction, Erase, ErasureRecord, LogStore, Numbering, Page,
+    PageCap, Push, SEGMENT_EVENTS, Segment, StoreError, StreamPage, StreamRange, Versions,
 };
 
 pub(crate) fn ranges(of: &[(u64, u64)]) -> Vec<VersionRange> {
@@ -784,8 +784,8 @@ suite! { $
             }).collect();
             assert_eq!((found.version, texts), (Version::new(7), vec![true, true, false]));
             assert!(erased_places(&recorded(&everything(store, "b").await)).is_empty());
-            assert_eq!(store.erasures(&log("a")).await, Ok(vec![record.clone()]));
-            assert_eq!(store.erasures(&log("b")).await, Ok(vec![]));
+            assert_eq!(store.erasures(&log("a"), None, 9).await, Ok(vec![record.clone()]));
+            assert_eq!(store.erasures(&log("b"), None, 9).await, Ok(vec![]));
             assert_eq!(store.revision(&log("a")).await, Ok(1));
         }
         let mut again = commit(1, 1, &["person/1", "todo/1", "person/1"]);
@@ -795,6 +795,35 @@ suite! { $
         assert_eq!(verdicts(&pushed(&store, push("a", vec![stale])).await), "c");
         let next = expecting(commit(2, 2, &["person/1"]), "person/1", exact(7));
         assert_eq!(verdicts(&pushed(&store, push("a", vec![next])).await), "a");
+    }
+
+    /// What was erased is listed page by page, each thing once, in the same order by every handle; of one log and no other.
+    async fn erasures_are_listed_in_pages(database) {
+        let store = opened(database, &["a", "b"]).await;
+        let streams: Vec<String> = (0..5).map(|number| format!("person/{number}")).collect();
+        for (at, name) in (1..).zip(&streams) {
+            pushed(&store, push("a", vec![commit(at, at, &[name.as_str()])])).await;
+        }
+        for name in &streams {
+            let erased = store.erase(erase(name, Versions::All, false)).await;
+            assert!(erased.expect("erased").record.is_some());
+        }
+        let all = store.erasures(&log("a"), None, 9).await.expect("a list");
+        let named: Vec<&str> = all.iter().map(|one| one.stream.as_str()).collect();
+        assert_eq!(named, streams);
+        for limit in 1..=6 {
+            let (mut paged, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.erasures(&log("a"), after, limit).await.expect("a page");
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { break };
+                after = Some(last.place());
+                paged.extend(page);
+            }
+            assert_eq!(paged, all, "in pages of {limit}");
+        }
+        let after = all.first().map(ErasureRecord::place);
+        assert_eq!(store.erasures(&log("b"), after, 9).await, Ok(vec![]));
     }
 
     /// Erasing again says nothing twice, and names only what it erased itself.
@@ -810,7 +839,7 @@ suite! { $
         assert_eq!((all.versions, all.tombstoned), (ranges(&[(1, 1), (3, 4)]), true));
         let again = one(Versions::All, true).await.expect("an answer");
         assert_eq!((again.record, again.state.head.position), (None, Position::new(7)));
-        assert_eq!(store.erasures(&log("a")).await.expect("a list").len(), 2);
+        assert_eq!(store.erasures(&log("a"), None, 9).await.expect("a list").len(), 2);
         // Each is of a replica of its own, so nobody can take that before.
         let commits = recorded(&everything(&store, "a").await);
         let replicas: BTreeSet<_> = commits.iter().map(|one| one.commit.replica).collect();

@@ -163,6 +163,19 @@ cases! { "caps":
     ask(cap + 1)?.problem(400, "invalid_filter").map(drop)
 };
 
+["erasure"] "erasures" => |target| {
+    // A larger limit is cut, not refused.
+    let (writer, a, cap) = (target.writer()?, stream()?, target.cap("erasures")?);
+    writer.fill(&a, 1)?;
+    let erase = json!({ "stream": a, "versions": "all", "reason": "asked" });
+    target.send(Call::new("POST", target.path("/erasures")).json(&erase))?.is(201)?;
+    let answer = target.get(&format!("/erasures?limit={}", cap + 1_000_000))?.is(200)?;
+    match answer.json()?["erasures"].as_array().is_some_and(|all| all.len() <= cap) {
+        true => Ok(()),
+        false => Err(answer.unlike(format_args!("{cap} erasures at most"))),
+    }
+};
+
 "waitSeconds" => |target| {
     // A longer wait is cut, not refused.
     let seconds = target.cap("waitSeconds")? + 1_000_000;

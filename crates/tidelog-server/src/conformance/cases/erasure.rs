@@ -41,6 +41,32 @@ cases! { "erasure":
     same("GET …/erasures to its end", "the newest erasure", &answer.json()?["erasure"], &listed)
 };
 
+["erasure"] "the list comes in pages, each from where the one before ended" => |target| {
+    let (writer, a) = (target.writer()?, stream()?);
+    writer.fill(&a, 3)?;
+    for version in 1..=3 {
+        erase(target, &json!({ "stream": a, "versions": [[version, version]], "reason": "asked" }))?.is(201)?;
+    }
+    let all = erasures(|of| target.get(of))?;
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    while paged.len() < all.len() {
+        let answer = target.get(&format!("/erasures?limit=2{after}"))?.is(200)?;
+        let body = answer.json()?;
+        let page = body["erasures"].as_array().cloned().unwrap_or_default();
+        let left = all.len() - paged.len();
+        same(&answer.sent, "so many:", &json!(left.min(2)), &json!(page.len()))?;
+        paged.extend(page);
+        match body["next"].as_str() {
+            Some(next) if left > 2 => after = format!("&after={next}"),
+            None if left <= 2 => {}
+            _ => return Err(answer.unlike(format_args!("`next` if there is more: {left} were left"))),
+        }
+    }
+    same("pages of two", "the whole list", &json!(all), &json!(paged))?;
+    target.get("/erasures?after=nothing")?.problem(400, "invalid_cursor")?;
+    target.get("/erasures?limit=0")?.problem(400, "bad_request").map(drop)
+};
+
 ["erasure"] "erasing again stores nothing" => |target| {
     let (writer, a) = (target.writer()?, stream()?);
     writer.fill(&a, 3)?;

@@ -97,6 +97,7 @@ pub(super) fn problems(id: &str, is_protocol: bool) -> impl Iterator<Item = &'st
             "cursor_ahead",
             "archive_unavailable",
         ],
+        "erasures" => &["invalid_cursor"],
         "read_stream" => &["archive_unavailable"],
         "append" => &["version_conflict", "rejected", "replica_bound"],
         "erase" => &[
@@ -215,7 +216,7 @@ fn append() {}
 fn erase() {}
 
 /// What was erased, oldest first
-#[utoipa::path(get, path = "/v1/logs/{log}/erasures", tag = "stream", params(LogPath),
+#[utoipa::path(get, path = "/v1/logs/{log}/erasures", tag = "stream", params(LogPath, ErasuresQuery),
     responses((status = 200, description = "What the caller may read of it.", body = Erasures)))]
 fn erasures() {}
 

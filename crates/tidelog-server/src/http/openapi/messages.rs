@@ -124,6 +124,16 @@ pub(super) struct StreamQuery {
     direction: Option<Direction>,
 }
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ErasuresQuery {
+    /// What the answer before gave as `next`; the beginning of the list if it is left out.
+    after: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+}
+
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 enum Direction {
@@ -187,6 +197,8 @@ struct Caps {
     stream_events: u64,
     /// Of one live connection.
     live_logs: u64,
+    /// Of one answer about what was erased.
+    erasures: u64,
 }
 
 /// The end of a log.
@@ -471,6 +483,8 @@ struct Erasure {
 #[derive(ToSchema)]
 pub(super) struct Erasures {
     erasures: Vec<Erasure>,
+    /// Where to go on: given as `after` in the next call. None at the end of the list.
+    next: Option<String>,
 }
 
 /// The answer to a pull.

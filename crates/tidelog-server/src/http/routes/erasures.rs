@@ -1,11 +1,15 @@
 //! `POST /v1/logs/{log}/erasures`: payloads of a stream are erased, or it is closed. `GET` of the same: what was erased.
 
 use crate::http::access::{Erasing, Reading, refused};
-use crate::http::{App, Problem, body, negotiation};
-use crate::store::{Erase, Erased, ErasureRecord, LogStore, Versions};
+use crate::http::caps::ERASURES;
+use crate::http::{App, Problem, body, negotiation, params};
+use crate::store::{
+    Erase, Erased, ErasurePlace, ErasureRecord, LogStore, NoErasurePlace, Versions,
+};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,6 +17,9 @@ use tidelog_core::erasure::{Reason, VersionRange};
 use tidelog_core::protocol::LogHead;
 use tidelog_core::protocol::json::Instant;
 use tidelog_core::{CommitId, Epoch, Position, StreamId, Subject, Version};
+
+/// How many records are read at once.
+const ERASURES_READ: usize = 256;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -79,9 +86,18 @@ impl From<ErasureRecord> for ErasureJson {
     }
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct Part {
+    after: Option<String>,
+    limit: Option<String>,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct List {
     erasures: Vec<ErasureJson>,
+    /// Where to go on; none at the end of the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 pub(super) async fn erase<S: LogStore>(
@@ -145,13 +161,36 @@ fn checked(ranges: &[(Version, Version)]) -> Result<Vec<VersionRange>, Problem> 
 pub(super) async fn list<S: LogStore>(
     State(app): State<App<S>>,
     Reading(log, grant): Reading,
+    query: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<List>, Problem> {
+    let Part { after, limit } = params::query(query)?;
+    let mut after: Option<ErasurePlace> = after
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|error: NoErasurePlace| params::invalid_place(&error.to_string()))?;
+    let limit = params::count("limit", limit.as_deref(), ERASURES)?.min(ERASURES);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // The log must be there, whatever was written down of an earlier one of its name.
     app.store().state(&log).await?;
-    let records = app.store().erasures(&log).await?;
-    let seen = records
-        .into_iter()
-        .filter(|record| grant.may_read(&record.stream));
-    let erasures = seen.map(Into::into).collect();
-    Ok(Json(List { erasures }))
+    let mut shown: Vec<ErasureRecord> = Vec::new();
+    // One more than asked for tells whether there is more. What the caller may not read makes no page shorter: neither its
+    // length nor `next` tells of it.
+    while shown.len() <= limit {
+        let records = app.store().erasures(&log, after, ERASURES_READ).await?;
+        let Some(last) = records.last() else {
+            break;
+        };
+        after = Some(last.place());
+        let seen = records
+            .into_iter()
+            .filter(|record| grant.may_read(&record.stream));
+        shown.extend(seen);
+    }
+    let is_more = shown.len() > limit;
+    shown.truncate(limit);
+    let last = shown.last().filter(|_| is_more);
+    Ok(Json(List {
+        next: last.map(|record| record.place().to_string()),
+        erasures: shown.into_iter().map(Into::into).collect(),
+    }))
 }

@@ -7,7 +7,9 @@ use crate::clock;
 use crate::store::audit::Columns;
 use crate::store::erase::{InRows, Rewritten, Work, skeleton};
 use crate::store::ledger::Ledger;
-use crate::store::{Audited, Candidate, Erase, Erased, Numbering, Push, StoreError};
+use crate::store::{
+    Audited, Candidate, Erase, Erased, ErasurePlace, ErasureRecord, Numbering, Push, StoreError,
+};
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row};
 use std::time::Duration;
@@ -274,6 +276,30 @@ pub(super) async fn written_down(
     let mut audited: Vec<Audited> = columns.into_iter().filter_map(Columns::read).collect();
     audited.sort_by_key(|one| (one.record.recorded_at, one.record.position));
     Ok(audited)
+}
+
+/// So many records of the logs of a name, oldest first, after a place.
+pub(super) async fn listed(
+    pool: &PgPool,
+    log: &LogName,
+    after: Option<ErasurePlace>,
+    limit: usize,
+) -> Result<Vec<ErasureRecord>, Failure> {
+    let sql = "
+SELECT * FROM tidelog.erasures
+WHERE log = $1 AND ($2::bigint IS NULL OR (recorded_at, position, commit_id) > ($2, $3::bigint, $4::bytea))
+ORDER BY recorded_at, position, commit_id LIMIT $5";
+    let rows = sqlx::query(sql)
+        .bind(log.as_str())
+        .bind(after.map(|place| place.recorded_at.millis()))
+        .bind(after.map(|place| to_sql(place.position.value())))
+        .bind(after.map(|place| place.commit.as_bytes().to_vec()))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    let columns: Vec<Columns> = rows.iter().map(columns).collect::<Result<_, _>>()?;
+    let audited = columns.into_iter().filter_map(Columns::read);
+    Ok(audited.map(|one| one.record).collect())
 }
 
 fn columns(row: &PgRow) -> Result<Columns, Failure> {

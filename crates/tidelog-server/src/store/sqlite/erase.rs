@@ -6,7 +6,7 @@ use super::rows::{self, blob, from_sql, to_sql};
 use crate::clock;
 use crate::store::audit::Columns;
 use crate::store::erase::{InRows, Rewritten, Work};
-use crate::store::{Audited, Erase, Erased, StoreError};
+use crate::store::{Audited, Erase, Erased, ErasurePlace, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tidelog_core::erasure::VersionRange;
 use tidelog_core::{ChainHash, CommitId, LogName, Position, Subject, Timestamp};
@@ -144,12 +144,26 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// What was written down of the logs of a name, oldest first.
-pub(super) fn audited(connection: &Connection, log: &LogName) -> Result<Vec<Audited>, StoreError> {
+/// What was written down of the logs of a name, oldest first: so many at most, after a place.
+pub(super) fn audited(
+    connection: &Connection,
+    log: &LogName,
+    after: Option<ErasurePlace>,
+    limit: usize,
+) -> Result<Vec<Audited>, StoreError> {
     let sql = "SELECT stream, commit_id, position, versions, tombstoned, reason, actor, recorded_at, events
-               FROM erasures WHERE log = ?1 ORDER BY recorded_at, position";
+               FROM erasures
+               WHERE log = ?1 AND (?2 IS NULL OR (recorded_at, position, commit_id) > (?2, ?3, ?4))
+               ORDER BY recorded_at, position, commit_id LIMIT ?5";
     let mut statement = connection.prepare_cached(sql)?;
-    let records = statement.query_map([log.as_str()], |row| {
+    let part = params![
+        log.as_str(),
+        after.map(|place| place.recorded_at.millis()),
+        after.map(|place| to_sql(place.position.value())),
+        after.map(|place| place.commit.as_bytes().to_vec()),
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    ];
+    let records = statement.query_map(part, |row| {
         Ok(Columns {
             stream: row.get(0)?,
             commit: blob(row, 1)?,
