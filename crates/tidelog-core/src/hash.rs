@@ -3,18 +3,29 @@
 use crate::commit::{Commit, Recorded};
 use crate::expected::Expected;
 use crate::text::TextError;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+
+/// Gives the lower-case hexadecimal digits of a hash, without the detour of formatting each byte: every answer holds one.
+fn with_hex<T>(bytes: &[u8; 32], take: impl FnOnce(&str) -> T) -> T {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let mut text = [b'0'; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    // It is ASCII.
+    take(core::str::from_utf8(&text).unwrap_or_default())
+}
 
 macro_rules! hash_newtype {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name([u8; 32]);
 
         impl $name {
@@ -33,7 +44,13 @@ macro_rules! hash_newtype {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                with_hex(&self.0, |text| f.write_str(text))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                with_hex(&self.0, |text| serializer.serialize_str(text))
             }
         }
 
@@ -72,7 +89,7 @@ macro_rules! hash_newtype {
 
         impl From<$name> for String {
             fn from(hash: $name) -> Self {
-                hash.to_string()
+                with_hex(&hash.0, |text| text.into())
             }
         }
     };

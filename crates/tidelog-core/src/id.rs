@@ -5,7 +5,7 @@ use crate::text::{TextError, decimal};
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 /// The bytes of a UUID in its one form: lower case, with hyphens. In one loop, since every call from a page brings an id.
@@ -37,8 +37,8 @@ fn lower_uuid(text: &[u8]) -> Option<[u8; 16]> {
 macro_rules! uuid_newtype {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name([u8; 16]);
 
         impl $name {
@@ -74,6 +74,13 @@ macro_rules! uuid_newtype {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let id = Uuid::from_bytes(self.0).hyphenated();
+                serializer.serialize_str(id.encode_lower(&mut Uuid::encode_buffer()))
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -101,7 +108,9 @@ macro_rules! uuid_newtype {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.to_string()
+                let mut text = Self::new();
+                id.push_to(&mut text);
+                text
             }
         }
     };
