@@ -5,6 +5,7 @@
 //! a log that does not exist from one that is not theirs.
 
 mod access;
+mod around;
 mod body;
 mod caps;
 mod connections;
@@ -35,6 +36,7 @@ pub use rate::Rate;
 pub use routes::router;
 
 use crate::check::{AnyCheck, CommitCheck, PayloadCheck, commits, payloads};
+use crate::clock;
 use crate::store::{Candidate, LogStore, Push, StoreError};
 use access::AnyAuthorizer;
 use feed::Feeds;
@@ -43,6 +45,7 @@ use rate::{Held, Limiter, Open};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::{Commit, Subject};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -104,6 +107,8 @@ struct Shared<S> {
     feeds: Feeds,
     open: Arc<Open>,
     metrics: Metrics,
+    /// The number of the last request; the first is random.
+    requests: AtomicU64,
 }
 
 /// Where a server is in its life.
@@ -130,6 +135,8 @@ impl<S: LogStore> App<S> {
         let open = Arc::new(Open::new(settings.live));
         let limiter = settings.rate.map(Limiter::new);
         let large_pushes = Arc::new(Semaphore::new(caps::LARGE_PUSHES));
+        // Without random bytes two servers may give the same numbers, and serve.
+        let requests = clock::random().map_or(0, u64::from_be_bytes);
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -140,6 +147,7 @@ impl<S: LogStore> App<S> {
                 feeds: Feeds::default(),
                 open,
                 metrics: Metrics::default(),
+                requests: AtomicU64::new(requests),
             }),
         }
     }
@@ -176,6 +184,11 @@ impl<S: LogStore> App<S> {
     /// Lets a subject hold one more live connection, for as long as what is returned is held.
     pub(crate) fn live(&self, subject: &Subject) -> Result<Held, Problem> {
         Open::hold(&self.shared.open, subject, self.metrics().live())
+    }
+
+    /// A number for a request that no other request has.
+    fn next_request(&self) -> u64 {
+        self.shared.requests.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -93,11 +93,7 @@ fn too_large() -> Problem {
 
 fn panicked(error: &tokio::task::JoinError) -> Problem {
     tracing::error!(%error, "decoding a body panicked");
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "the server failed; this is a bug",
-    )
+    Problem::bug()
 }
 
 async fn collect(body: Body) -> Result<Vec<u8>, Problem> {

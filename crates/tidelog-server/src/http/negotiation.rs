@@ -11,7 +11,7 @@ pub(crate) enum Encoding {
     Frames,
 }
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 /// The encoding of a request's body.
 pub(crate) fn content(headers: &HeaderMap) -> Result<Encoding, Problem> {

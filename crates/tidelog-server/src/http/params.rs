@@ -2,10 +2,9 @@
 
 use super::Problem;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Query, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use std::collections::BTreeMap;
 use tidelog_core::{Cursor, Filter, Position, StreamId};
 
 use crate::store::After;
@@ -15,11 +14,11 @@ pub(crate) async fn text_param(parts: &mut Parts, name: &str) -> Result<String, 
     let wrong = |error: &dyn std::fmt::Display| {
         Problem::bad_request(format!("the path is not valid: {error}"))
     };
-    let Path(mut params) = Path::<BTreeMap<String, String>>::from_request_parts(parts, &())
-        .await
-        .map_err(|error| wrong(&error))?;
-    params
-        .remove(name)
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let params = params.map_err(|error| wrong(&error))?;
+    let found = params.iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, value)| value.to_owned())
         .ok_or_else(|| wrong(&"a part is missing"))
 }
 

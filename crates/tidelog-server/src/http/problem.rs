@@ -47,6 +47,12 @@ impl Problem {
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// What nobody but us can mend.
+    pub(crate) fn bug() -> Self {
+        let detail = "the server failed; this is a bug";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
     pub(crate) fn unknown_log(log: &str) -> Self {
         // The same words whether it is missing or somebody else's.
         let shown: String = log.chars().take(64).collect();

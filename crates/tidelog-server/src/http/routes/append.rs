@@ -87,11 +87,7 @@ pub(super) async fn append<S: LogStore>(
     });
     match response.await?.results.pop() {
         Some(result) => answer(result),
-        None => Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "no verdict",
-        )),
+        None => Err(Problem::bug()),
     }
 }
 
