@@ -4,7 +4,8 @@
 //! transaction, and answers when `COMMIT` has returned: in WAL mode with `synchronous=FULL` that is when the bytes are on
 //! disk. So one fsync serves everybody who waited for it, of whatever log.
 //!
-//! Nothing is kept in memory between transactions, so other processes (`tidelog import`) may write to the same file.
+//! What the writer keeps in memory between transactions it forgets when another connection has written, so other processes
+//! (`tidelog import`) may write to the same file.
 
 mod archive;
 mod erase;
@@ -13,6 +14,7 @@ mod ledger;
 mod reader;
 mod rows;
 mod schema;
+mod seen;
 mod segments;
 mod verify;
 mod writer;

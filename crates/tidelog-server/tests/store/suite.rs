@@ -579,6 +579,22 @@ suite! { $
         assert_eq!(head(&handles[0], "a").await, 1);
     }
 
+    /// What a handle has seen of a log is not what it decides on when another one has written.
+    async fn a_handle_decides_on_what_another_one_has_stored(database) {
+        let [ours, theirs] = [opened(database, &["a"]).await, database.open().await];
+        let one = |seq, versions| expecting(commit(1, seq, &["todo/1"]), "todo/1", exact(versions));
+        assert_eq!(verdicts(&pushed(&ours, push("a", vec![commit(1, 1, &["todo/1"])])).await), "a");
+        assert_eq!(verdicts(&pushed(&theirs, push("a", vec![commit(2, 1, &["todo/1"])])).await), "a");
+        assert_eq!(verdicts(&pushed(&ours, push("a", vec![one(2, 1)])).await), "c");
+        assert_eq!(verdicts(&pushed(&theirs, push("a", vec![one(2, 2)])).await), "a");
+        assert_eq!(verdicts(&pushed(&ours, push("a", vec![one(2, 2), one(3, 3)])).await), "da");
+        theirs.erase(erase("todo/1", Versions::All, true)).await.expect("closed");
+        assert_eq!(verdicts(&pushed(&ours, push("a", vec![commit(1, 4, &["todo/1"])])).await), "r");
+        assert_eq!(verdicts(&pushed(&ours, push("a", vec![commit(1, 4, &["todo/2"])])).await), "a");
+        ours.erase(erase("todo/2", Versions::All, true)).await.expect("closed");
+        assert_eq!(verdicts(&pushed(&ours, push("a", vec![commit(1, 5, &["todo/2"])])).await), "r");
+    }
+
     /// Writers on several logs and two handles, and readers that read on meanwhile: positions are given once, and nobody
     /// ever sees an event appear below a position already read.
     async fn nothing_appears_below_a_position_already_read(database) {

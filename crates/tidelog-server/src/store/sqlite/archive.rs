@@ -7,7 +7,7 @@ use crate::store::archive::{
 };
 use crate::store::erase::InRows;
 use crate::store::{After, Erase, PageCap, StoreError, StreamRange, Verified, stored};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
 use tidelog_core::{ChainHash, Epoch, LogName, Position, StreamId, Version};
 
@@ -276,24 +276,14 @@ impl Shelf for SqliteStore {
     ) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
-            .run(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                shelve(&transaction, &log, epoch, &run, &rows)?;
-                Ok(transaction.commit()?)
-            })
+            .transaction(move |transaction| shelve(transaction, &log, epoch, &run, &rows))
             .await
     }
 
     async fn unshelve(&self, log: &LogName, run: Run, part: Arc<Part>) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
-            .run(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                unshelve(&transaction, &log, &run, &part)?;
-                Ok(transaction.commit()?)
-            })
+            .transaction(move |transaction| unshelve(transaction, &log, &run, &part))
             .await
     }
 

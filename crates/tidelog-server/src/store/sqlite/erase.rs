@@ -1,8 +1,8 @@
 //! Erasing, and what is written down of it.
 
-use super::SqliteStore;
 use super::ledger::Log;
 use super::rows::{self, blob, from_sql, to_sql};
+use super::{SqliteStore, schema};
 use crate::clock;
 use crate::store::audit::Columns;
 use crate::store::erase::{InRows, Rewritten, Work};
@@ -25,6 +25,7 @@ impl SqliteStore {
                 let id = CommitId::mint(now, random);
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                schema::demand_layout(&transaction)?;
                 let done = rewrite(&transaction, &asked, id, now)?;
                 if matches!(done, InRows::Erased(_)) {
                     transaction.commit()?;
@@ -50,7 +51,7 @@ fn rewrite(
     now: Timestamp,
 ) -> Result<InRows, StoreError> {
     let mut log = Log::of(transaction, &erase.log)?;
-    let (log_id, epoch) = (log.row.id, log.row.state.epoch);
+    let (log_id, epoch) = (log.seen.row.id, log.seen.row.state.epoch);
     let stream = rows::stream(transaction, log_id, &erase.stream)?;
     let known = stream.map(|row| (row.head.version, row.tombstoned));
     let mut work = Work::new(erase, known)?;
@@ -77,7 +78,7 @@ fn rewrite(
     }
     let segments = work.segments();
     let audited = work.store(&mut log, id, now)?;
-    let state = log.row.state;
+    let state = log.seen.row.state;
     let Some(audited) = audited else {
         let record = None;
         return Ok(InRows::Erased(Erased { state, record }));

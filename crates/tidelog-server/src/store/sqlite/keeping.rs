@@ -4,7 +4,7 @@ use super::rows::{self, from_sql};
 use super::{SqliteStore, erase, ledger};
 use crate::store::keeping::Stats;
 use crate::store::{Audited, StoreError};
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::params;
 use tidelog_core::{LogName, Recorded, Timestamp};
 
 impl SqliteStore {
@@ -64,12 +64,7 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
-            .run(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                ledger::restore(&transaction, &log, commits)?;
-                Ok(transaction.commit()?)
-            })
+            .transaction(move |transaction| ledger::restore(transaction, &log, commits))
             .await
     }
 
@@ -81,14 +76,10 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
-            .run(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let row = rows::log(&transaction, &log)?;
-                for audited in &erasures {
-                    erase::remember(&transaction, row.id, &log, audited)?;
-                }
-                Ok(transaction.commit()?)
+            .transaction(move |transaction| {
+                let row = rows::log(transaction, &log)?;
+                let mut erasures = erasures.iter();
+                erasures.try_for_each(|audited| erase::remember(transaction, row.id, &log, audited))
             })
             .await
     }
@@ -104,9 +95,7 @@ impl SqliteStore {
     pub(crate) async fn rename(&self, log: &LogName, name: &LogName) -> Result<bool, StoreError> {
         let (log, name) = (log.clone(), name.clone());
         self.writer
-            .run(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            .transaction(move |transaction| {
                 let names = params![log.as_str(), name.as_str()];
                 let sql = "UPDATE OR IGNORE logs SET name = ?2 WHERE name = ?1";
                 if transaction.execute(sql, names)? == 0 {
@@ -115,7 +104,6 @@ impl SqliteStore {
                 // What an earlier log of that name says of the same erasure gives way.
                 let sql = "UPDATE OR REPLACE erasures SET log = ?2 WHERE log = ?1";
                 transaction.execute(sql, names)?;
-                transaction.commit()?;
                 Ok(true)
             })
             .await
@@ -125,10 +113,8 @@ impl SqliteStore {
     pub(crate) async fn forget(&self, log: &LogName) -> Result<(), StoreError> {
         let log = log.clone();
         self.writer
-            .run(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let row = match rows::log(&transaction, &log) {
+            .transaction(move |transaction| {
+                let row = match rows::log(transaction, &log) {
                     Err(StoreError::UnknownLog { .. }) => return Ok(()),
                     row => row?,
                 };
@@ -145,7 +131,7 @@ impl SqliteStore {
                     transaction.execute(sql, [row.id])?;
                 }
                 transaction.execute("DELETE FROM erasures WHERE log = ?1", [log.as_str()])?;
-                Ok(transaction.commit()?)
+                Ok(())
             })
             .await
     }

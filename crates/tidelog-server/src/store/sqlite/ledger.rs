@@ -1,6 +1,7 @@
 //! A log as the writer's transaction sees it.
 
 use super::rows::{self, LogRow, StreamRow, blob, from_sql, to_sql};
+use super::seen::{Memory, Seen};
 use crate::store::ledger::{Entry, Ledger};
 use crate::store::{LogState, Push, StoreError, admission, keeping, stored};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -12,19 +13,50 @@ use tidelog_core::{
     StreamHead, StreamId, Subject, Timestamp,
 };
 
-/// Decides on all commits of a push. After an error the caller rolls the transaction back.
-pub(super) fn push(
-    transaction: &Transaction<'_>,
-    push: &Push,
-    now: Timestamp,
-) -> Result<PushResponse, StoreError> {
-    let mut log = Log::of(transaction, &push.log)?;
-    let before = log.row.state.head.position;
-    let response = admission::push(&mut log, push, now)?;
-    if log.row.state.head.position > before {
-        log.save_head()?;
+/// The logs that a group of pushes is for: each is looked up once, and its head written once.
+pub(super) struct Logs<'a> {
+    transaction: &'a Transaction<'a>,
+    memory: &'a mut Memory,
+    logs: BTreeMap<LogName, Log<'a>>,
+}
+
+impl<'a> Logs<'a> {
+    pub(super) fn new(
+        transaction: &'a Transaction<'a>,
+        memory: &'a mut Memory,
+    ) -> Result<Self, StoreError> {
+        memory.check(transaction)?;
+        Ok(Self {
+            transaction,
+            memory,
+            logs: BTreeMap::new(),
+        })
     }
-    Ok(response)
+
+    /// Decides on all commits of a push. After [`StoreError::Full`] and [`StoreError::Unavailable`] the caller rolls the transaction
+    /// back; before any other error nothing of this push was written.
+    pub(super) fn push(&mut self, push: &Push, now: Timestamp) -> Result<PushResponse, StoreError> {
+        if !self.logs.contains_key(&push.log) {
+            let log = match self.memory.take(&push.log) {
+                Some(seen) => Log::seen(self.transaction, seen),
+                None => Log::of(self.transaction, &push.log)?,
+            };
+            self.logs.insert(push.log.clone(), log);
+        }
+        let log = self.logs.get_mut(&push.log);
+        let log = log.ok_or_else(|| StoreError::UnknownLog {
+            log: push.log.clone(),
+        })?;
+        admission::push(log, push, now)
+    }
+
+    /// Writes where the logs end now, and gives what is known of them, to be kept once the transaction is committed.
+    pub(super) fn save_heads(self) -> Result<BTreeMap<LogName, Seen>, StoreError> {
+        let mut moved = self.logs.values().filter(|log| log.moved);
+        moved.try_for_each(Log::save_head)?;
+        let logs = self.logs.into_iter();
+        Ok(logs.map(|(name, log)| (name, log.seen)).collect())
+    }
 }
 
 /// Stores commits of another database. After an error the caller rolls the transaction back.
@@ -63,28 +95,33 @@ pub(super) fn create(
 /// A log inside the transaction; its head is written at the end, once.
 pub(super) struct Log<'a> {
     transaction: &'a Transaction<'a>,
-    pub(super) row: LogRow,
-    /// The streams that this push has touched so far.
-    streams: BTreeMap<StreamId, StreamRow>,
+    pub(super) seen: Seen,
+    /// Whether anything was stored.
+    moved: bool,
 }
 
 impl<'a> Log<'a> {
     pub(super) fn of(transaction: &'a Transaction<'a>, log: &LogName) -> Result<Self, StoreError> {
-        Ok(Self {
+        let row = rows::log(transaction, log)?;
+        Ok(Self::seen(transaction, Seen::of(row)))
+    }
+
+    const fn seen(transaction: &'a Transaction<'a>, seen: Seen) -> Self {
+        Self {
             transaction,
-            row: rows::log(transaction, log)?,
-            streams: BTreeMap::new(),
-        })
+            seen,
+            moved: false,
+        }
     }
 
     pub(super) fn save_head(&self) -> Result<(), StoreError> {
         let sql = "UPDATE logs SET head = ?2, chain = ?3, recorded_at = ?4 WHERE id = ?1";
-        let head = self.row.state.head;
+        let head = self.seen.row.state.head;
         self.transaction.prepare_cached(sql)?.execute(params![
-            self.row.id,
+            self.seen.row.id,
             to_sql(head.position.value()),
             head.chain.as_bytes(),
-            self.row.recorded_at.millis()
+            self.seen.row.recorded_at.millis()
         ])?;
         Ok(())
     }
@@ -96,7 +133,7 @@ impl<'a> Log<'a> {
         let recorded = &entry.recorded;
         let commit = &recorded.commit;
         self.transaction.prepare_cached(sql)?.execute(params![
-            self.row.id,
+            self.seen.row.id,
             to_sql(recorded.position.value()),
             to_sql(recorded.last_position().value()),
             commit.id.as_bytes(),
@@ -116,7 +153,7 @@ impl<'a> Log<'a> {
     fn store_stream(&self, stream: &StreamId, head: StreamHead) -> Result<i64, StoreError> {
         let (version, last) = (to_sql(head.version.value()), head.last);
         let (id, attempt) = (last.commit.as_bytes(), last.attempt.value());
-        match self.streams.get(stream) {
+        match self.seen.streams.get(stream) {
             Some(row) => {
                 let sql = "UPDATE streams SET version = ?2, last_commit = ?3, last_attempt = ?4,
                            last_index = ?5 WHERE id = ?1";
@@ -128,7 +165,7 @@ impl<'a> Log<'a> {
                 let sql = "INSERT INTO streams
                              (log, name, version, last_commit, last_attempt, last_index)
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                let (log, name) = (self.row.id, stream.as_str());
+                let (log, name) = (self.seen.row.id, stream.as_str());
                 let mut statement = self.transaction.prepare_cached(sql)?;
                 Ok(statement.insert(params![log, name, version, id, attempt, last.index])?)
             }
@@ -138,40 +175,55 @@ impl<'a> Log<'a> {
 
 impl Ledger for Log<'_> {
     fn state(&self) -> LogState {
-        self.row.state
+        self.seen.row.state
     }
 
     fn recorded_at(&self) -> Timestamp {
-        self.row.recorded_at
+        self.seen.row.recorded_at
     }
 
     fn chain_at(&mut self, position: Position) -> Result<Option<ChainHash>, StoreError> {
-        rows::chain_at(self.transaction, self.row.id, position)
+        rows::chain_at(self.transaction, self.seen.row.id, position)
     }
 
     fn owner(&mut self, replica: ReplicaId) -> Result<Option<Option<Subject>>, StoreError> {
+        if let Some(owner) = self.seen.owners.get(&replica) {
+            return Ok(Some(owner.clone()));
+        }
         let sql = "SELECT subject FROM replicas WHERE log = ?1 AND replica = ?2";
         let mut statement = self.transaction.prepare_cached(sql)?;
         let subject: Option<Option<String>> = statement
-            .query_row(params![self.row.id, replica.as_bytes()], |row| row.get(0))
+            .query_row(params![self.seen.row.id, replica.as_bytes()], |row| {
+                row.get(0)
+            })
             .optional()?;
-        Ok(subject.map(|subject| subject.and_then(|subject| Subject::new(subject).ok())))
+        let owner = subject.map(|subject| subject.and_then(|subject| Subject::new(subject).ok()));
+        if let Some(owner) = &owner {
+            self.seen.owners.insert(replica, owner.clone());
+        }
+        Ok(owner)
     }
 
     fn bind(&mut self, replica: ReplicaId, subject: Option<&Subject>) -> Result<(), StoreError> {
         let sql = "INSERT INTO replicas (log, replica, subject) VALUES (?1, ?2, ?3)";
-        let (log, subject) = (self.row.id, subject.map(Subject::as_str));
+        let (log, name) = (self.seen.row.id, subject.map(Subject::as_str));
         let mut statement = self.transaction.prepare_cached(sql)?;
-        statement.execute(params![log, replica.as_bytes(), subject])?;
+        statement.execute(params![log, replica.as_bytes(), name])?;
+        self.seen.owners.insert(replica, subject.cloned());
         Ok(())
     }
 
     fn last_seq(&mut self, replica: ReplicaId) -> Result<Seq, StoreError> {
+        if let Some(seq) = self.seen.seqs.get(&replica) {
+            return Ok(*seq);
+        }
         let sql = "SELECT coalesce(max(seq), 0) FROM commits WHERE log = ?1 AND replica = ?2";
         let mut statement = self.transaction.prepare_cached(sql)?;
-        let key = params![self.row.id, replica.as_bytes()];
+        let key = params![self.seen.row.id, replica.as_bytes()];
         let last: i64 = statement.query_row(key, |row| row.get(0))?;
-        Ok(Seq::new(from_sql(last)))
+        let last = Seq::new(from_sql(last));
+        self.seen.seqs.insert(replica, last);
+        Ok(last)
     }
 
     fn seq_taken_by(
@@ -179,9 +231,17 @@ impl Ledger for Log<'_> {
         replica: ReplicaId,
         seq: Seq,
     ) -> Result<Option<CommitId>, StoreError> {
+        // Those from 2⁶³ on are stored as negative numbers, which the highest does not tell of.
+        if i64::try_from(seq.value()).is_ok() && seq > self.last_seq(replica)? {
+            return Ok(None);
+        }
         let sql = "SELECT id FROM commits WHERE log = ?1 AND replica = ?2 AND seq = ?3";
         let mut statement = self.transaction.prepare_cached(sql)?;
-        let key = params![self.row.id, replica.as_bytes(), seq.value().cast_signed()];
+        let key = params![
+            self.seen.row.id,
+            replica.as_bytes(),
+            seq.value().cast_signed()
+        ];
         let id = statement.query_row(key, |row| blob(row, 0)).optional()?;
         Ok(id.map(CommitId::from_bytes))
     }
@@ -192,7 +252,7 @@ impl Ledger for Log<'_> {
                    WHERE log = ?1 AND id = ?2";
         let mut statement = self.transaction.prepare_cached(sql)?;
         let columns: Option<Columns> = statement
-            .query_row(params![self.row.id, id.as_bytes()], |row| {
+            .query_row(params![self.seen.row.id, id.as_bytes()], |row| {
                 let attempt = Attempt::new(row.get(2)?);
                 Ok((
                     row.get(0)?,
@@ -226,12 +286,12 @@ impl Ledger for Log<'_> {
     ) -> Result<BTreeMap<StreamId, StreamHead>, StoreError> {
         let mut heads = BTreeMap::new();
         for stream in streams.iter().copied() {
-            if !self.streams.contains_key(stream)
-                && let Some(row) = rows::stream(self.transaction, self.row.id, stream)?
+            if !self.seen.streams.contains_key(stream)
+                && let Some(row) = rows::stream(self.transaction, self.seen.row.id, stream)?
             {
-                self.streams.insert(stream.clone(), row);
+                self.seen.streams.insert(stream.clone(), row);
             }
-            if let Some(row) = self.streams.get(stream) {
+            if let Some(row) = self.seen.streams.get(stream) {
                 heads.insert(stream.clone(), row.head);
             }
         }
@@ -239,7 +299,10 @@ impl Ledger for Log<'_> {
     }
 
     fn is_tombstoned(&self, stream: &StreamId) -> bool {
-        self.streams.get(stream).is_some_and(|row| row.tombstoned)
+        self.seen
+            .streams
+            .get(stream)
+            .is_some_and(|row| row.tombstoned)
     }
 
     fn store(&mut self, entry: Entry) -> Result<(), StoreError> {
@@ -251,7 +314,7 @@ impl Ledger for Log<'_> {
                 head,
                 tombstoned: self.is_tombstoned(&versions.stream),
             };
-            self.streams.insert(versions.stream.clone(), row);
+            self.seen.streams.insert(versions.stream.clone(), row);
             let sql = "INSERT INTO stream_commits (stream, first, last, position)
                        VALUES (?1, ?2, ?3, ?4)";
             let mut statement = self.transaction.prepare_cached(sql)?;
@@ -262,11 +325,18 @@ impl Ledger for Log<'_> {
                 to_sql(entry.recorded.position.value())
             ])?;
         }
-        self.row.state.head = LogHead {
+        self.seen.row.state.head = LogHead {
             position: entry.recorded.last_position(),
             chain: entry.chain,
         };
-        self.row.recorded_at = entry.recorded.recorded_at;
+        let commit = &entry.recorded.commit;
+        if let Some(last) = self.seen.seqs.get_mut(&commit.replica)
+            && i64::try_from(commit.seq.value()).is_ok()
+        {
+            *last = commit.seq.max(*last);
+        }
+        self.seen.row.recorded_at = entry.recorded.recorded_at;
+        self.moved = true;
         Ok(())
     }
 }

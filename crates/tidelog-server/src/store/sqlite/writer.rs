@@ -1,11 +1,13 @@
 //! The thread that writes.
 
-use super::{ledger, schema};
+use super::ledger::{self, Logs};
+use super::schema;
+use super::seen::Memory;
 use crate::clock;
 use crate::store::heads::Heads;
 use crate::store::load::Counted;
 use crate::store::{Load, LogState, Push, StoreError};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +57,7 @@ impl Writer {
             .spawn(move || {
                 Loop {
                     connection,
+                    memory: Memory::default(),
                     heads,
                     queue,
                     counted: counts,
@@ -96,6 +99,15 @@ impl Writer {
             }))
         })
         .await
+    }
+
+    /// As [`run`](Self::run), in a transaction that is committed if the work succeeds.
+    pub(super) async fn transaction<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(move |connection| transaction(connection, work))
+            .await
     }
 
     /// Empties the write-ahead log: it holds what was there before. Where a reader is in the way, the writer tries again until it
@@ -151,6 +163,18 @@ impl Drop for Writer {
     }
 }
 
+/// Writes in a transaction of its own, unless a newer build has changed the layout; after an error nothing is written.
+fn transaction<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    schema::demand_layout(&transaction)?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
 fn ended() -> StoreError {
     StoreError::Unavailable {
         detail: "the writer gave no answer".into(),
@@ -159,6 +183,7 @@ fn ended() -> StoreError {
 
 struct Loop {
     connection: Connection,
+    memory: Memory,
     heads: Heads,
     queue: Receiver<Job>,
     counted: Arc<Counted>,
@@ -217,7 +242,10 @@ impl Loop {
                     // Nobody waits for the answer if its receiver is gone.
                     let _ = answer.send(self.create(&log));
                 }
-                Job::Run(job) => job(&mut self.connection),
+                Job::Run(job) => {
+                    self.memory.forget();
+                    job(&mut self.connection);
+                }
                 Job::Fold(answer) => {
                     self.fold(FOLD);
                     let _ = answer.send(Ok(()));
@@ -287,22 +315,23 @@ impl Loop {
         pushes: &[Push],
     ) -> Result<Vec<Result<PushResponse, StoreError>>, StoreError> {
         let now = clock::now();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        schema::demand_layout(&transaction)?;
-        let mut results = Vec::with_capacity(pushes.len());
-        for push in pushes {
-            match ledger::push(&transaction, push, now) {
-                // The disk or the database: nothing of this transaction can be trusted.
-                Err(error @ (StoreError::Full | StoreError::Unavailable { .. })) => {
-                    return Err(error);
+        let memory = &mut self.memory;
+        let (results, seen) = transaction(&mut self.connection, |transaction| {
+            let mut logs = Logs::new(transaction, memory)?;
+            let mut results = Vec::with_capacity(pushes.len());
+            for push in pushes {
+                match logs.push(push, now) {
+                    // The disk or the database: nothing of this transaction can be trusted.
+                    Err(error @ (StoreError::Full | StoreError::Unavailable { .. })) => {
+                        return Err(error);
+                    }
+                    // Decided, or refused before anything was written.
+                    result => results.push(result),
                 }
-                // Decided, or refused before anything was written.
-                result => results.push(result),
             }
-        }
-        transaction.commit()?;
+            Ok((results, logs.save_heads()?))
+        })?;
+        self.memory.keep(seen.into_iter());
         Ok(results)
     }
 
@@ -311,13 +340,10 @@ impl Loop {
             detail: error.to_string(),
         })?;
         let now = clock::now();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        schema::demand_layout(&transaction)?;
-        let row = ledger::create(&transaction, log, now, Epoch::mint(now, random))?;
-        transaction.commit()?;
-        Ok(row.state)
+        transaction(&mut self.connection, |transaction| {
+            let row = ledger::create(transaction, log, now, Epoch::mint(now, random))?;
+            Ok(row.state)
+        })
     }
 
     /// Wakes those who wait for logs that another process has written to.
