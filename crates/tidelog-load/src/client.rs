@@ -1,6 +1,5 @@
 //! A connection to a server, and what is said over it.
 
-use crate::commits::Author;
 use crate::server::LOG;
 use crate::{Outcome, at};
 use http_body_util::{BodyExt, Full};
@@ -8,7 +7,6 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tidelog_core::protocol::{FRAMES, PushResponse, REPLICA_HEADER, Verdict};
 use tokio::net::TcpStream;
 
 #[derive(Debug)]
@@ -93,22 +91,6 @@ impl Client {
     pub(crate) async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Outcome<Bytes> {
         let response = self.send("GET", path, headers, Vec::new()).await?;
         Self::whole(path, response).await
-    }
-
-    /// The author's next commit, of one event; gives its position. Anything but an acceptance is an error.
-    pub(crate) async fn push(&mut self, author: &mut Author) -> Outcome<u64> {
-        let path = format!("/v1/logs/{LOG}/commits");
-        let replica = author.replica.to_string();
-        let headers = [("content-type", FRAMES), (REPLICA_HEADER, replica.as_str())];
-        let response = self
-            .send("POST", &path, &headers, author.next_frame())
-            .await?;
-        let bytes = Self::whole(&path, response).await?;
-        let answer: PushResponse = serde_json::from_slice(&bytes).map_err(at("a push"))?;
-        match answer.results.first().map(|result| &result.verdict) {
-            Some(Verdict::Accepted { positions, .. }) => Ok(positions.last.value()),
-            verdict => Err(format!("a push was answered {verdict:?}")),
-        }
     }
 
     /// Follows the log from a position on; each line carries commits as JSON, where it may.

@@ -21,6 +21,7 @@ mod cluster;
 mod commits;
 mod figures;
 mod plan;
+mod pusher;
 mod reference;
 mod row;
 mod server;

@@ -4,6 +4,7 @@ use super::push::push;
 use crate::client::{Client, Lines};
 use crate::commits::Author;
 use crate::plan::Plan;
+use crate::pusher::Pusher;
 use crate::row::{Row, median, quantile};
 use crate::server::{self, LOG, Server};
 use crate::{Outcome, at};
@@ -87,11 +88,10 @@ pub(super) async fn measure(plan: &Plan, files: u64) -> Outcome<Vec<Row>> {
 async fn tail(server: &Server, authors: &mut Vec<Author>, plan: &Plan) -> Outcome<f64> {
     let mut pushers = Vec::new();
     for author in authors.drain(..) {
-        let client = Client::open(&server.address).await?.with_token(OTHER);
-        pushers.push((client, author));
+        pushers.push(Pusher::open_with(&server.address, author, Some(OTHER)).await?);
     }
     let mut pushed = push(pushers, plan.round(), Some(RATE)).await?;
-    authors.extend(pushed.pushers.into_iter().map(|(_, author)| author));
+    authors.extend(pushed.pushers.into_iter().map(Pusher::into_author));
     Ok(quantile(&mut pushed.latencies, 0.99))
 }
 

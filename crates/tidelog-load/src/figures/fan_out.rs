@@ -3,6 +3,7 @@
 use crate::client::{Client, Lines};
 use crate::commits::Author;
 use crate::plan::Plan;
+use crate::pusher::Pusher;
 use crate::row::{Row, quantile};
 use crate::server::{self, LOG, Server};
 use crate::{Outcome, at};
@@ -85,8 +86,7 @@ pub(super) async fn measure(plan: &Plan) -> Outcome<Vec<Row>> {
         let (address, sent) = (server.address.clone(), Arc::clone(&sent));
         tasks.spawn(async move { listen(lines, &address, &sent, commits).await });
     }
-    let mut client = Client::open(&server.address).await?;
-    let mut author = Author::new(1);
+    let mut pusher = Pusher::open(&server.address, Author::new(1)).await?;
     let first = Instant::now();
     for n in 1..=commits {
         let due = first + Duration::from_secs(n) / u32::try_from(COMMITS_PER_SECOND).unwrap_or(1);
@@ -94,7 +94,7 @@ pub(super) async fn measure(plan: &Plan) -> Outcome<Vec<Row>> {
         if let Some(slot) = sent.slot(n) {
             slot.store(sent.now(), Ordering::Release);
         }
-        client.push(&mut author).await?;
+        pusher.push().await?;
     }
     let mut all = Heard::default();
     while let Some(listener) = tasks.join_next().await {

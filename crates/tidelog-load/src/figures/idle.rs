@@ -3,6 +3,7 @@
 use crate::client::{Client, Lines};
 use crate::commits::Author;
 use crate::plan::Plan;
+use crate::pusher::Pusher;
 use crate::row::Row;
 use crate::server::{self, Server};
 use crate::{Outcome, at};
@@ -32,8 +33,8 @@ pub(super) async fn measure(plan: &Plan, files: u64) -> Outcome<Vec<Row>> {
     let after = server.memory()?;
     let each = (after - before) / allowed as f64 / 1024.0;
     // All of them stand: they hear of a push.
-    let mut client = Client::open(&server.address).await?;
-    client.push(&mut Author::new(1)).await?;
+    let mut pusher = Pusher::open(&server.address, Author::new(1)).await?;
+    pusher.push().await?;
     let mut alive = 0_u64;
     for lines in &mut held {
         let heard = tokio::time::timeout(PATIENCE, news(lines)).await;

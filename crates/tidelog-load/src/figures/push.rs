@@ -1,9 +1,9 @@
 //! Pushes of one event from many clients, beside the same rows stored by a loop that does nothing else.
 
-use crate::client::Client;
 use crate::cluster::{Database, Fsync};
 use crate::commits::Author;
 use crate::plan::Plan;
+use crate::pusher::Pusher;
 use crate::reference::{self, group};
 use crate::row::{Row, median, quantile};
 use crate::server::{self, Server};
@@ -18,14 +18,11 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 /// No position, and what any other widens.
 const NOWHERE: RangeInclusive<u64> = RangeInclusive::new(u64::MAX, 0);
 
-/// A client and the replica that it pushes for.
-pub(super) type Pusher = (Client, Author);
-
 /// So many connected clients; each has a number from `first` on.
 pub(super) async fn pushers(server: &Server, first: u64, count: u64) -> Outcome<Vec<Pusher>> {
     let mut pushers = Vec::new();
     for number in first..first + count {
-        pushers.push((Client::open(&server.address).await?, Author::new(number)));
+        pushers.push(Pusher::open(&server.address, Author::new(number)).await?);
     }
     Ok(pushers)
 }
@@ -57,18 +54,18 @@ pub(super) async fn push(
     let pause = rate.map(|rate| Duration::from_secs_f64(pushers.len() as f64 / rate));
     let count = u32::try_from(pushers.len()).unwrap_or(u32::MAX).max(1);
     let mut tasks = JoinSet::new();
-    for (index, (mut client, mut author)) in (0..).zip(pushers) {
+    for (index, mut pusher) in (0..).zip(pushers) {
         let mut due = begun + pause.map_or(Duration::ZERO, |pause| pause * index / count);
         tasks.spawn(async move {
             let (mut positions, mut latencies) = (NOWHERE, Vec::new());
             while due.duration_since(begun) < time {
                 tokio::time::sleep_until(due.into()).await;
-                let position = client.push(&mut author).await?;
+                let position = pusher.push().await?;
                 positions = position.min(*positions.start())..=position.max(*positions.end());
                 latencies.push(due.elapsed().as_secs_f64() * 1_000.0);
                 due = pause.map_or_else(Instant::now, |pause| due + pause);
             }
-            Ok::<_, String>(((client, author), positions, latencies))
+            Ok::<_, String>((pusher, positions, latencies))
         });
     }
     let mut done = Pushed {

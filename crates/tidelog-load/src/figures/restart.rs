@@ -1,9 +1,9 @@
 //! A server that was killed starts again on a long log.
 
 use super::catch_up::import;
-use crate::client::Client;
 use crate::commits::Author;
 use crate::plan::Plan;
+use crate::pusher::Pusher;
 use crate::row::{Row, median};
 use crate::server::{self, Server};
 use crate::{Outcome, at};
@@ -30,8 +30,8 @@ pub(super) async fn measure(plan: &Plan) -> Outcome<Vec<Row>> {
         let server = Server::start(&store).await?;
         times.push(server.ready(begun).await?.as_secs_f64());
         // The next one finds what a process leaves that was killed after it had written.
-        let mut client = Client::open(&server.address).await?;
-        client.push(&mut Author::new(1 + round)).await?;
+        let author = Author::new(1 + round);
+        Pusher::open(&server.address, author).await?.push().await?;
         server.kill().await?;
     }
     let time = median(&times);

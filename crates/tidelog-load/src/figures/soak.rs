@@ -1,8 +1,9 @@
 //! Mixed load for long: does anything fail, does memory grow?
 
-use super::push::{Pusher, pushers};
+use super::push::pushers;
 use crate::client::Client;
 use crate::plan::Plan;
+use crate::pusher::Pusher;
 use crate::row::Row;
 use crate::server::{self, LOG, Server};
 use crate::{Outcome, at};
@@ -131,9 +132,9 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     }
 }
 
-async fn write((mut client, mut author): Pusher, shared: Arc<Shared>) {
+async fn write(mut pusher: Pusher, shared: Arc<Shared>) {
     while !shared.is_over() {
-        if let Some(position) = shared.count(client.push(&mut author).await) {
+        if let Some(position) = shared.count(pusher.push().await) {
             shared.head.fetch_max(position, Ordering::Relaxed);
         }
         tokio::time::sleep(PAUSE).await;
