@@ -27,6 +27,7 @@ mod reader;
 mod schema;
 mod segments;
 mod verify;
+mod ways;
 
 use super::archive::{self as shelved, Archive};
 use super::heads::Heads;

@@ -595,6 +595,63 @@ suite! { $
         assert_eq!(verdicts(&pushed(&ours, push("a", vec![commit(1, 5, &["todo/2"])])).await), "r");
     }
 
+    /// What a new handle has not asked for is not what is not there.
+    async fn what_was_stored_before_a_handle_was_opened_counts(database) {
+        let before = opened(database, &["a"]).await;
+        for n in 1..=3 {
+            assert_eq!(verdicts(&pushed(&before, push("a", vec![commit(1, n, &[&format!("todo/{n}")])])).await), "a");
+        }
+        let store = database.open().await;
+        let exactly = |n, name: &str, versions| expecting(commit(2, n, &[name]), name, exact(versions));
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![exactly(1, "todo/1", 1)])).await), "a");
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![exactly(2, "todo/2", 1)])).await), "a");
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![expecting(commit(2, 3, &["todo/3"]), "todo/3", Expected::NoStream)])).await), "c");
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![commit(1, 2, &["todo/2"]), commit(1, 4, &["todo/4"])])).await), "da");
+        assert_eq!(verdicts(&pushed(&store, push("a", vec![exactly(1, "todo/1", 1)])).await), "d");
+        assert_eq!(head(&store, "a").await, 6);
+    }
+
+    /// Those who know all of a log push together: that one was stored before the others makes none of them belong elsewhere.
+    async fn pushes_from_the_same_place_wait_together(database) {
+        let store = opened(database, &["a"]).await;
+        pushed(&store, push("a", vec![commit(100, 1, &["todo/1"])])).await;
+        for round in 1..=4 {
+            let cursor = store.state(&log("a")).await.expect("a state").cursor();
+            // While it is decided on, the others come together behind it.
+            let nothing = tokio::spawn({
+                let store = store.clone();
+                async move { store.push(push("a", vec![])).await }
+            });
+            let writers: Vec<_> = (1..=32).map(|n| {
+                let (store, own) = (store.clone(), format!("todo/{n}"));
+                let push = Push { cursor, ..push("a", vec![commit(n, round, &[&own])]) };
+                tokio::spawn(async move { store.push(push).await })
+            }).collect();
+            for writer in writers {
+                assert_eq!(verdicts(&writer.await.expect("a task").expect("an answer")), "a");
+            }
+            nothing.await.expect("a task").expect("an answer");
+        }
+        assert_eq!(head(&store, "a").await, 1 + 4 * 32);
+    }
+
+    /// No database has room for all numbers as they are.
+    async fn the_highest_sequence_numbers_are_used_once_too(database) {
+        let store = opened(database, &["a"]).await;
+        let numbered = |n, seq| {
+            let mut commit = commit(1, n, &["todo/1"]);
+            commit.seq = Seq::new(seq);
+            push("a", vec![commit])
+        };
+        for (n, seq) in [(1, 1), (2, u64::MAX), (3, 1 << 63), (4, (1 << 63) - 1)] {
+            assert_eq!(verdicts(&pushed(&store, numbered(n, seq)).await), "a", "{seq}");
+        }
+        for (n, seq) in [(5, u64::MAX), (6, 1 << 63), (7, (1 << 63) - 1), (8, 1)] {
+            assert_eq!(rejection(&pushed(&store, numbered(n, seq)).await), RejectionCode::SeqReused, "{seq}");
+        }
+        assert_eq!(verdicts(&pushed(&store, numbered(9, 7)).await), "a");
+    }
+
     /// Writers on several logs and two handles, and readers that read on meanwhile: positions are given once, and nobody
     /// ever sees an event appear below a position already read.
     async fn nothing_appears_below_a_position_already_read(database) {

@@ -1,18 +1,20 @@
 //! Group commit: every push that waits for a log is decided and stored in the log's next transaction.
 //!
 //! A group is stored *at once* where it can be: one statement looks everything up, without a lock, and one writes everything,
-//! which does nothing if the log's row is another by then. Where another process was faster, and for a while afterwards, the
-//! row is locked first: then nobody can be outrun for ever.
+//! which does nothing if the log's row is another by then. What a group has looked up and written the next one need not look
+//! up, on the same condition. Where another process was faster, and for a while afterwards, the row is locked first: then
+//! nobody can be outrun for ever.
 
 use super::failure::{Failure, Patience};
 use super::held::Held;
 use super::news::News;
+use super::ways::Ways;
 use crate::clock;
 use crate::store::heads::Heads;
 use crate::store::load::Counted;
 use crate::store::{Load, Push, StoreError, admission};
 use futures_util::FutureExt;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,11 +28,6 @@ const QUEUE: usize = 1_024;
 const GROUP_PUSHES: usize = 256;
 /// About how many bytes of commits share a transaction at most.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
-
-/// After another process was faster, so many groups of the log lock its row first.
-const LOCKED_GROUPS: u32 = 16;
-/// How many logs' ids are kept.
-const KNOWN_LOGS: usize = 10_000;
 
 type Answer = Result<PushResponse, StoreError>;
 type Answers = Vec<Answer>;
@@ -48,15 +45,6 @@ struct Queues {
     length: usize,
 }
 
-/// How groups of a log are stored.
-#[derive(Debug, Clone, Copy)]
-struct Way {
-    /// The log's id, which never changes.
-    id: i64,
-    /// How many groups still lock its row.
-    locked: u32,
-}
-
 /// Serves pushes, one group of a log after the other, logs beside each other.
 #[derive(Debug)]
 pub(super) struct Groups {
@@ -65,7 +53,7 @@ pub(super) struct Groups {
     news: News,
     queues: Mutex<Queues>,
     counted: Counted,
-    ways: Mutex<BTreeMap<LogName, Way>>,
+    ways: Mutex<Ways>,
 }
 
 impl Groups {
@@ -197,11 +185,12 @@ impl Groups {
         pushes: &[&Push],
         decided: &mut Option<Answers>,
     ) -> Result<Answers, Failure> {
-        if let Some(id) = self.at_once(log) {
+        let at_once = self.ways().at_once(log);
+        if let Some(id) = at_once {
             if let Some(results) = self.store_at_once((log, id), pushes, decided).await? {
                 return Ok(results);
             }
-            self.take_way(log, id, LOCKED_GROUPS);
+            self.ways().outrun(log);
         }
         // Not READ WRITE: a database that was set to read only, by an operator or because its disk is nearly full, stays so.
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -217,13 +206,12 @@ impl Groups {
             failure.passes |= !matches!(failure.error, StoreError::Full);
             return Err(failure);
         }
-        self.go_on(log, held.id);
-        self.tell(log, &held);
+        self.stored(log, held);
         Ok(results)
     }
 
-    /// Looks up with one statement and stores with another, which is a transaction of its own; `None` if the log has moved
-    /// between them.
+    /// Decides on what is known of the log and stores with one statement, which is a transaction of its own, or looks up with another
+    /// one before it; `None` if the log has moved between them.
     async fn store_at_once(
         &self,
         (log, id): (&LogName, i64),
@@ -231,13 +219,36 @@ impl Groups {
         decided: &mut Option<Answers>,
     ) -> Result<Option<Answers>, Failure> {
         let mut connection = self.pool.acquire().await?;
+        let mut kept = self.ways().take(log);
+        if let Some(held) = kept.take_if(|kept| kept.is_sure && kept.held.guess(pushes)) {
+            let known = (log, held.held);
+            if let Some(results) = self.write(known, pushes, decided, &mut connection).await? {
+                return Ok(Some(results));
+            }
+            self.ways().was_wrong(log);
+        }
         let Some(mut held) = Held::look(&mut connection, (log, id), pushes).await? else {
             return Ok(None);
         };
+        if let Some(kept) = kept {
+            held.remember(kept.held);
+        }
+        self.write((log, held), pushes, decided, &mut connection)
+            .await
+    }
+
+    /// `None` if it was decided on what is not so.
+    async fn write(
+        &self,
+        (log, mut held): (&LogName, Held),
+        pushes: &[&Push],
+        decided: &mut Option<Answers>,
+        connection: &mut PgConnection,
+    ) -> Result<Option<Answers>, Failure> {
         let results = decide(&mut held, pushes, decided.as_deref())?;
-        match held.write_at_once(&mut connection).await {
+        match held.write_at_once(connection).await {
             Ok(true) => {
-                self.tell(log, &held);
+                self.stored(log, held);
                 Ok(Some(results))
             }
             Ok(false) => Ok(None),
@@ -249,40 +260,20 @@ impl Groups {
         }
     }
 
-    fn tell(&self, log: &LogName, held: &Held) {
+    fn stored(&self, log: &LogName, held: Held) {
         if let Some(head) = held.moved() {
             self.tell_moved(log, head);
         }
+        self.ways().stored(log, held);
     }
-
     /// Tells those who watch the log, here and in other processes, where it ends.
     pub(super) fn tell_moved(&self, log: &LogName, head: Position) {
         self.heads.moved(log, head);
         self.news.tell(log, head);
     }
 
-    fn ways(&self) -> MutexGuard<'_, BTreeMap<LogName, Way>> {
+    fn ways(&self) -> MutexGuard<'_, Ways> {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The log's id, if its next group may go without a lock.
-    fn at_once(&self, log: &LogName) -> Option<i64> {
-        let way = *self.ways().get(log)?;
-        (way.locked == 0).then_some(way.id)
-    }
-
-    fn take_way(&self, log: &LogName, id: i64, locked: u32) {
-        let mut ways = self.ways();
-        if ways.len() >= KNOWN_LOGS {
-            ways.clear();
-        }
-        ways.insert(log.clone(), Way { id, locked });
-    }
-
-    /// A group was stored under the lock.
-    fn go_on(&self, log: &LogName, id: i64) {
-        let locked = self.ways().get(log).map_or(0, |way| way.locked);
-        self.take_way(log, id, locked.saturating_sub(1));
     }
 }
 
