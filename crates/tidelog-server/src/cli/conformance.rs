@@ -18,7 +18,12 @@ Examples:
   tidelog conformance http://127.0.0.1:8080 --log todos
   tidelog conformance https://sync.example.com --log test --token T1 --other-token T2
   tidelog conformance http://127.0.0.1:8080 http://127.0.0.1:8081 --log todos --features frames,chain
-  tidelog conformance http://127.0.0.1:8080 --log todos --group push --json")]
+  tidelog conformance http://127.0.0.1:8080 --log todos --group push --json
+  tidelog conformance http://127.0.0.1:8080 --payloads '{\"type\": \"todo.added\", \"taken\": {\"title\": \"Milk\"}, \"refused\": {}}'
+      The server was started with --schemas, and a schema in which todo.added needs a title.
+  tidelog conformance http://127.0.0.1:8080 --token T1 --other-token T2 --guest-token T3 --limited http://127.0.0.1:8081
+      With --tokens, and a second server with --rate-limit 1. The file of tokens has the lines
+      `conformance T1 ann append erase`, `conformance T2 bob` and `conformance T3 guest append:open read:shown`.")]
 pub(super) struct Conformance {
     /// Where the server is, without /v1. Several, of processes that serve the same logs, are asked in turn.
     #[arg(value_name = "URL", required = true)]
@@ -26,7 +31,7 @@ pub(super) struct Conformance {
     /// A log that is there for it.
     #[arg(long, value_name = "NAME", default_value = "conformance")]
     log: LogName,
-    /// Who asks, where the server wants to know: a token that may read and append.
+    /// Who asks, where the server wants to know: a token that may read, append and, if the server erases, erase.
     #[arg(
         long,
         value_name = "TOKEN",
