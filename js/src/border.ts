@@ -104,6 +104,8 @@ export interface Batch {
   readonly extras?: readonly EventExtras[];
   /** The events whose payloads were erased, in order; absent if there are none. */
   readonly erased?: Uint32Array;
+  /** With it, for each of them: the digest of what was erased, as 64 hexadecimal digits. */
+  readonly digests?: string;
   /** Where there are holes. */
   readonly positions?: Float64Array;
   /** With `positions` of the log: the last one that the batch covers, of an event or of what is left out behind it. */
@@ -175,7 +177,13 @@ export interface ImportBatch {
   /** For each commit: the index behind its last event. */
   readonly commitEnd: Uint32Array;
   /** Only of the events that have some, in order. */
-  readonly extras?: readonly EventExtras[];
+  readonly extras?: readonly ImportExtras[];
+}
+
+/** What few imported events have. */
+export interface ImportExtras extends EventExtras {
+  /** The digest of what was erased. */
+  readonly erased?: string;
 }
 
 export interface Imported {

@@ -84,6 +84,11 @@ export class Engine {
     });
   }
 
+  /** Has the log a server? */
+  get isSynced(): boolean {
+    return this.#options.url !== undefined;
+  }
+
   /** Opens the log in the background if nobody has; a failure shows in `status`. */
   readonly use = (): void => {
     if (this.#phase === "idle") this.ready().catch(() => undefined);

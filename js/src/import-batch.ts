@@ -1,5 +1,6 @@
 /** Lines become columns: up to a hundred of them a commit, some thousands a batch. */
-import type { EventExtras, ImportBatch } from "./border.js";
+import type { ImportBatch, ImportExtras } from "./border.js";
+import { isReserved } from "./fold.js";
 import type { Line } from "./ndjson.js";
 
 /** So many lines, or about so many characters of payload, are one commit. */
@@ -18,6 +19,7 @@ export interface Known {
   readonly time: number;
   readonly schema: number;
   readonly data: string;
+  readonly erased?: string;
 }
 
 interface StreamState {
@@ -48,14 +50,21 @@ export class LineBatch {
   #ends: number[] = [];
   #commitEnd: number[] = [];
   #payloads: string[] = [];
-  #extras: EventExtras[] = [];
+  #extras: ImportExtras[] = [];
   #chars = 0;
   #commitStart = 0;
   #commitChars = 0;
+  /** Is the commit that is being filled one of events that only a server records? */
+  #isErasing = false;
+  readonly #takesErased: boolean;
 
-  /** @param versionOf version of a stream as it is shown now */
-  constructor(versionOf: (stream: string) => number) {
+  /**
+   * @param versionOf version of a stream as it is shown now
+   * @param takesErased whether new events may be erased, or say what was erased: a log that is synced takes them from its server alone
+   */
+  constructor(versionOf: (stream: string) => number, takesErased: boolean) {
     this.#versionOf = versionOf;
+    this.#takesErased = takesErased;
   }
 
   get isFull(): boolean {
@@ -66,11 +75,12 @@ export class LineBatch {
   /** Throws an `Error` that says what is wrong with the line; nothing of it is taken then. */
   add(line: Line, number: number): void {
     const state = this.#stateOf(line.stream);
-    const { version = state.version + 1, type, time, schema, data } = line;
+    const { version = state.version + 1, type, time, schema, data, erased } = line;
     if (version <= state.version) {
       checkType(type);
       const { stream } = state;
-      this.#known.push({ line: number, stream, version, type, time, schema, data });
+      const known = { line: number, stream, version, type, time, schema, data };
+      this.#known.push(erased === undefined ? known : { ...known, erased });
       return;
     }
     if (version > state.version + 1) {
@@ -78,8 +88,19 @@ export class LineBatch {
         `stream ${state.stream} has version ${state.version} before this line, so it cannot have version ${version} next`,
       );
     }
+    const isErasing = erased !== undefined || isReserved(type);
+    if (isErasing && !this.#takesErased) {
+      throw new Error(
+        "it was erased, or says what was erased, and this log is synced: only its server records that (`tidelog backup` and `tidelog restore` bring such a log over)",
+      );
+    }
     const typeIndex = this.#typeIndex.get(type) ?? this.#addType(type);
     state.version = version;
+    // In commits of their own: should a server be added to this log later, it takes all others.
+    if (isErasing !== this.#isErasing && this.#commitStart < this.#payloads.length) {
+      this.#endCommit();
+    }
+    this.#isErasing = isErasing;
     this.#push(state, typeIndex, line);
   }
 
@@ -113,7 +134,8 @@ export class LineBatch {
     return index;
   }
 
-  #push(state: StreamState, typeIndex: number, { time, data, schema, tags, meta }: Line): void {
+  #push(state: StreamState, typeIndex: number, line: Line): void {
+    const { time, data, schema, tags, meta, erased } = line;
     const event = this.#payloads.length;
     if (state.batch !== this.#batch) {
       state.batch = this.#batch;
@@ -128,8 +150,13 @@ export class LineBatch {
     // The comma behind it.
     this.#chars++;
     this.#payloads.push(data);
-    if (tags || meta) {
-      this.#extras.push({ event, ...(tags ? { tags } : {}), ...(meta ? { meta } : {}) });
+    if (tags || meta || erased) {
+      this.#extras.push({
+        event,
+        ...(tags ? { tags } : {}),
+        ...(meta ? { meta } : {}),
+        ...(erased ? { erased } : {}),
+      });
     }
     this.#commitChars += data.length;
     if (event + 1 - this.#commitStart >= COMMIT_LINES || this.#commitChars >= COMMIT_CHARS) {

@@ -67,7 +67,8 @@ class Import {
 
   async lines(first: Piece, rest: AsyncIterable<Piece>): Promise<void> {
     const core = await this.#engine.opened();
-    const batch = new LineBatch((stream) => shownVersion(this.#engine, core, stream));
+    const versionOf = (stream: string) => shownVersion(this.#engine, core, stream);
+    const batch = new LineBatch(versionOf, !this.#engine.isSynced);
     // Bytes may end within a character.
     const decoder = new TextDecoder("utf-8", { fatal: true });
     let tail = "";

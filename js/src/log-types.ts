@@ -321,7 +321,7 @@ export interface LogMembers {
   export(options?: ExportOptions): ReadableStream<Uint8Array>;
   /**
    * Appends what `export` wrote, here or elsewhere, in commits of up to 100 lines. Resolves when it is stored and
-   * shown. Rejects with `invalid_import`
+   * shown. What was erased stays so; only a log without `sync` takes new lines of that. Rejects with `invalid_import`
    * (with the `line` and how much was `imported` before it), `import_mismatch` and what appending rejects with. What
    * was imported before stays; the same import again leaves it out, for lines that name their `version`.
    */

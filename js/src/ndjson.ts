@@ -1,7 +1,7 @@
 /**
  * Events as lines of JSON, the same as `tidelog export` and `tidelog import` of the server:
  * `{"stream","version","type","time","data","schema"?,"tags"?,"meta"?}`. A line of an event whose payload was
- * erased has `"erased":true` in place of `data`; it is for people and programs that read, and no import takes it.
+ * erased has `erased` in place of `data`: the digest of what is gone, which the log's chain counts.
  */
 import { payloadText } from "./batch.js";
 import type { Batch, ParkedEvent, QueuedEvent } from "./border.js";
@@ -18,8 +18,10 @@ export interface Line {
   readonly type: string;
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** JSON, as it was written. */
+  /** JSON, as it was written; `null` if it was erased. */
   readonly data: string;
+  /** The digest of what was erased. */
+  readonly erased?: string;
   readonly schema: number;
   readonly tags?: readonly string[];
   readonly meta?: EventMeta;
@@ -29,7 +31,7 @@ export interface Line {
 export function batchToLines(batch: Batch, from: number, to: number): string {
   const names = batch.names.split("\n").map((name) => JSON.stringify(name));
   const extras = new Map(batch.extras?.map((each) => [each.event, each]));
-  const erased = new Set(batch.erased);
+  const erased = new Map(Array.from(batch.erased ?? [], (event, i) => [event, digestOf(batch, i)]));
   let lines = "";
   for (let event = from; event < to; event++) {
     lines += toLine({
@@ -37,13 +39,23 @@ export function batchToLines(batch: Batch, from: number, to: number): string {
       version: batch.version[event],
       type: names[batch.type[event] ?? 0] ?? "",
       occurredAt: batch.occurredAt[event] ?? 0,
-      data: erased.has(event) ? undefined : payloadText(batch, event, event + 1),
+      payload:
+        erased.get(event) === undefined
+          ? `"data":${payloadText(batch, event, event + 1)}`
+          : `"erased":"${erased.get(event)}"`,
       schema: batch.schema[event] ?? 1,
       tags: extras.get(event)?.tags,
       meta: extras.get(event)?.meta,
     });
   }
   return lines;
+}
+
+/** Characters of a digest. */
+const DIGEST = 64;
+
+function digestOf({ digests = "" }: Batch, erased: number): string {
+  return digests.slice(erased * DIGEST, (erased + 1) * DIGEST);
 }
 
 /** The line of an event that is not confirmed. A parked one has no version: nobody knows where it will go. */
@@ -59,7 +71,7 @@ export function unconfirmedToLine(
     version,
     type: typeText,
     occurredAt,
-    data,
+    payload: `"data":${data}`,
     schema,
     tags,
     meta,
@@ -70,8 +82,8 @@ interface LineParts {
   /** As JSON. */
   readonly stream: string;
   readonly type: string;
-  /** `undefined`: it was erased. */
-  readonly data: string | undefined;
+  /** The field of the payload, or of what says that it was erased. */
+  readonly payload: string;
   readonly version: number | undefined;
   readonly occurredAt: number;
   readonly schema: number;
@@ -84,13 +96,12 @@ function toLine({
   version,
   type,
   occurredAt,
-  data,
+  payload,
   schema,
   tags,
   meta,
 }: LineParts): string {
   const place = version === undefined ? "" : `,"version":${version}`;
-  const payload = data === undefined ? '"erased":true' : `"data":${data}`;
   const rest =
     (schema === 1 ? "" : `,"schema":${schema}`) +
     (tags && tags.length > 0 ? `,"tags":${JSON.stringify(tags)}` : "") +
@@ -162,7 +173,7 @@ function isJson(text: string): boolean {
   }
 }
 
-const FIELDS = new Set(["stream", "version", "type", "time", "data", "schema", "tags", "meta"]);
+const FIELDS = new Set("stream version type time data erased schema tags meta".split(" "));
 
 function parseAny(text: string): Line {
   let fields: unknown;
@@ -174,15 +185,25 @@ function parseAny(text: string): Line {
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw new Error("it is not an object");
   }
-  const { stream, version, type, time, schema = 1, tags, meta } = fields as Record<string, unknown>;
-  if ("erased" in fields) throw new Error("its payload was erased, so it cannot be imported");
+  const {
+    stream,
+    version,
+    type,
+    time,
+    erased,
+    schema = 1,
+    tags,
+    meta,
+  } = fields as Record<string, unknown>;
   for (const name of Object.keys(fields)) {
     if (!FIELDS.has(name)) throw new Error(`${name} is not a field of an event`);
   }
-  const data = objectTexts(text).get("data");
+  const data = erased === undefined ? objectTexts(text).get("data") : "null";
   if (typeof stream !== "string") throw new Error("stream is not a text");
   if (typeof type !== "string") throw new Error("type is not a text");
   if (data === undefined) throw new Error("it has no data");
+  if (erased !== undefined && "data" in fields) throw new Error("it has data, and it was erased");
+  if (erased !== undefined && !isDigest(erased)) throw new Error("erased is not a digest");
   const millis = typeof time === "string" ? textToTime(time) : Number.NaN;
   if (Number.isNaN(millis)) throw new Error("time is not a time of RFC 3339");
   if (version !== undefined && !isCount(version)) throw new Error("version is not a number from 1");
@@ -195,6 +216,7 @@ function parseAny(text: string): Line {
     time: millis,
     data,
     schema,
+    ...(erased === undefined ? {} : { erased }),
     ...(version === undefined ? {} : { version }),
     ...(tags === undefined ? {} : { tags }),
     ...(meta === undefined ? {} : { meta }),
@@ -284,6 +306,10 @@ function digit(text: string, at: number): number {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+function isDigest(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 }
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -17,7 +17,7 @@ export interface Recorded {
     tags?: readonly string[];
     meta?: EventMeta;
     occurredAt?: number;
-    erased?: true;
+    erased?: string;
   }[];
 }
 
@@ -53,7 +53,12 @@ export function toBatch(commits: readonly Recorded[], skip = 0): Batch {
     version: Float64Array.from(rows, (row) => row.version),
     occurredAt: Float64Array.from(rows, (row) => row.occurredAt ?? row.commit.occurredAt),
     ...toPayloads(rows.map((row) => (row.erased ? "null" : row.data))),
-    ...(erased.length > 0 ? { erased: Uint32Array.from(erased) } : {}),
+    ...(erased.length > 0
+      ? {
+          erased: Uint32Array.from(erased),
+          digests: rows.map((row) => row.erased ?? "").join(""),
+        }
+      : {}),
     ...(extras.length > 0 ? { extras } : {}),
   };
 }

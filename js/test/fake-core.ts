@@ -36,6 +36,9 @@ import type { Expected, ParkedReason } from "../src/types.js";
 import { type Recorded, toBatch, toStreamBatch } from "./columns.js";
 import { framesOf, parseFrames } from "./fake-frames.js";
 
+/** Of whatever the fake device has erased. */
+export const DIGEST = "0a".repeat(32);
+
 export interface FakeEvent {
   readonly stream: string;
   readonly type: string;
@@ -126,7 +129,7 @@ export class FakeDevice {
     ]);
     for (const { events } of this.log) {
       for (const event of events) {
-        if (event.stream === stream && versions.includes(event.version)) event.erased = true;
+        if (event.stream === stream && versions.includes(event.version)) event.erased = DIGEST;
       }
     }
     this.snapshots.clear();
@@ -461,6 +464,7 @@ export class FakeCore implements LogCore {
           occurredAt: batch.occurredAt[event] ?? 0,
           ...(extras?.tags && { tags: extras.tags }),
           ...(extras?.meta && { meta: extras.meta }),
+          ...(extras?.erased && { erased: extras.erased }),
         });
       }
       return this.device.record(newId(), 0, events);

@@ -70,14 +70,15 @@ export const loan = stream("loan", {
 });
 
 /** A log over a fresh fake device, not opened yet. */
-export function fakeLog(device = new FakeDevice()) {
-  const log = createLogWith({ name: "test", streams: { todo, note, loan } }, device.factory);
+export function fakeLog(device = new FakeDevice(), sync?: { readonly url: string }) {
+  const streams = { todo, note, loan };
+  const log = createLogWith({ name: "test", streams, ...(sync ? { sync } : {}) }, device.factory);
   return { device, log };
 }
 
 /** The same, opened. */
-export async function openLog(device = new FakeDevice()) {
-  const { log } = fakeLog(device);
+export async function openLog(device = new FakeDevice(), sync?: { readonly url: string }) {
+  const { log } = fakeLog(device, sync);
   await log.ready();
   const { core } = device;
   if (core === undefined) throw new Error("the log opened without a core");

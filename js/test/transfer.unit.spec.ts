@@ -238,8 +238,58 @@ describe("an import", () => {
     });
   });
 
+  describe("of lines that were erased, as the server writes them", () => {
+    const gone = "5f".repeat(32);
+    const time = "1970-01-01T00:00:09.000Z";
+    const lines = [
+      ...LINES,
+      `{"stream":"todo/b","version":2,"type":"todo.renamed","time":"${time}","erased":"${gone}"}`,
+      `{"stream":"todo/b","version":3,"type":"tidelog.redacted","time":"${time}","data":{"versions":[[2,2]],"reason":"asked for"}}`,
+      `{"stream":"todo/b","version":4,"type":"todo.completed","time":"${time}","data":{}}`,
+    ];
+    const text = `${lines.join("\n")}\n`;
+
+    it("keeps them erased, in commits of their own, and exports them as they were", async () => {
+      const { log, device } = await openLog();
+      await expect(log.import(text)).resolves.toEqual({ events: 6, commits: 3, skipped: 0 });
+      expect(device.log.map(({ events }) => events.length)).toEqual([3, 2, 1]);
+      expect(log.todo("b")).toMatchObject({ version: 4, state: { title: "é", done: true } });
+      expect(await textOf(log.export())).toBe(text);
+      await expect(log.import(text)).resolves.toEqual({ events: 0, commits: 0, skipped: 6 });
+    });
+
+    it("takes those that are here with their payload for the same, and the other way round", async () => {
+      const { log } = await openLog();
+      const before = text.replace(`"erased":"${gone}"`, '"data":{"title":"Call Ada"}');
+      await log.import(before);
+      await expect(log.import(text)).resolves.toMatchObject({ skipped: 6 });
+      const { log: other } = await openLog();
+      await other.import(text);
+      await expect(other.import(before)).resolves.toMatchObject({ skipped: 6 });
+    });
+
+    it("leaves them to the server where the log has one", async () => {
+      const { log } = await openLog(new FakeDevice(), { url: "https://example.com" });
+      const problem = expect.stringContaining("only its server records that");
+      await expect(log.import(text)).rejects.toMatchObject({
+        code: "invalid_import",
+        fields: { line: 4, imported: 3, problem },
+      });
+    });
+  });
+
   it.each<[string, string, RegExp]>([
     ["is no JSON", "nonsense", /not JSON/],
+    [
+      "was erased and says not what",
+      '{"stream":"todo/a","type":"t","time":"1970-01-01T00:00:01Z","erased":true}',
+      /not a digest/,
+    ],
+    [
+      "was erased and has data",
+      `{"stream":"todo/a","type":"t","time":"1970-01-01T00:00:01Z","erased":"${"5f".repeat(32)}","data":1}`,
+      /has data/,
+    ],
     ["is no object", "[1]", /not an object/],
     [
       "has a payload that is no JSON",

@@ -44,7 +44,8 @@ pub(crate) struct Known {
 impl Log {
     /// Takes in events that are facts already, each list as one commit, behind everything that is here and without any
     /// condition. They are durable when this returns. On a log of this device they go right into the confirmed log; on a synced
-    /// one they are pending until the server has taken them.
+    /// one they are pending until the server has taken them. Events that are erased, or say what was, only a log of this device takes:
+    /// a server records its own.
     ///
     /// # Errors
     /// [`ClientError::Append`] if a commit is not valid; [`ClientError::Store`] if it cannot be written. What earlier
@@ -70,7 +71,7 @@ impl Log {
             return Ok(imported);
         }
         for commit in &minted {
-            commit.check().map_err(AppendError::Commit)?;
+            commit.check_recorded().map_err(AppendError::Commit)?;
         }
         let last = minted.last().and_then(|commit| {
             let stream = commit.events.last()?.stream.clone();

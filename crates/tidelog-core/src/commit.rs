@@ -123,11 +123,27 @@ impl Commit {
         events.chain(conditions).sum()
     }
 
-    /// Checks all that can be checked of a commit by itself.
+    /// Checks all that can be checked of a commit by itself before it is appended.
     ///
     /// # Errors
     /// The first [`CommitError`] found.
     pub fn check(&self) -> Result<(), CommitError> {
+        for (index, event) in self.events.iter().enumerate() {
+            if event.data.text().is_none() {
+                return Err(CommitError::ErasedPayload { index });
+            }
+            if is_reserved(&event.event_type) {
+                return Err(CommitError::ReservedType { index });
+            }
+        }
+        self.check_recorded()
+    }
+
+    /// The same of one that a log has recorded, here or elsewhere: it may be erased, and say what was erased.
+    ///
+    /// # Errors
+    /// The first [`CommitError`] found.
+    pub fn check_recorded(&self) -> Result<(), CommitError> {
         if self.events.is_empty() {
             return Err(CommitError::Empty);
         }
@@ -157,12 +173,6 @@ impl Commit {
             }
             if event.schema.value() == 0 {
                 return Err(CommitError::SchemaZero { index });
-            }
-            if event.data.text().is_none() {
-                return Err(CommitError::ErasedPayload { index });
-            }
-            if is_reserved(&event.event_type) {
-                return Err(CommitError::ReservedType { index });
             }
         }
         for (at, condition) in self.conditions.iter().enumerate() {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use tidelog_client::RecordedEvent;
 use tidelog_core::frame::Columns;
 use tidelog_core::map::Map;
-use tidelog_core::{Event, Filter, StreamId};
+use tidelog_core::{Digest, Event, Filter, StreamId};
 use wasm_bindgen::JsValue;
 
 /// A time as JavaScript counts it.
@@ -60,8 +60,9 @@ pub(crate) fn of_frame(frame: &Columns, skip: usize, filter: &Filter) -> JsValue
     if extras.length() > 0 {
         set(&batch, "extras", &extras);
     }
-    let erased: Vec<u32> = frame.erased_events().collect();
-    set_erased(&batch, &erased);
+    let erased = frame.erased_events();
+    let erased = erased.filter_map(|event| Some((event, frame.erased(event as usize)?)));
+    set_erased(&batch, erased);
     if !filter.is_everything() {
         let outside =
             |stream: &str| StreamId::new(stream).is_ok_and(|stream| !filter.wants(&stream));
@@ -177,7 +178,8 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
         }
         payload_at.push(u32::try_from(payloads.len()).unwrap_or(u32::MAX));
         payloads.push_str(event.data.text().unwrap_or_else(|| {
-            erased.push(u32::try_from(index).unwrap_or(u32::MAX));
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            erased.push((index, event.data.digest()));
             "null"
         }));
         if let Some(extra) = extra_of_event(index, event) {
@@ -210,14 +212,20 @@ pub(crate) fn of_events(events: &[RecordedEvent]) -> JsValue {
     if extras.length() > 0 {
         set(&batch, "extras", &extras);
     }
-    set_erased(&batch, &erased);
+    set_erased(&batch, erased.into_iter());
     batch.into()
 }
 
-/// Which events have no payload any more; nothing if all have.
-fn set_erased(batch: &Object, erased: &[u32]) {
-    if !erased.is_empty() {
-        set(batch, "erased", &Uint32Array::from(erased).into());
+/// Which events have no payload any more, and the digests of what they had; nothing if all have.
+fn set_erased(batch: &Object, erased: impl Iterator<Item = (u32, Digest)>) {
+    let (mut events, mut digests) = (Vec::new(), String::new());
+    for (event, digest) in erased {
+        events.push(event);
+        let _written = write!(digests, "{digest}");
+    }
+    if !events.is_empty() {
+        set(batch, "erased", &Uint32Array::from(&events[..]).into());
+        set(batch, "digests", &JsValue::from_str(&digests));
     }
 }
 

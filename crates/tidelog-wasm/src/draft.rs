@@ -257,6 +257,9 @@ pub(crate) fn import(batch: &JsValue) -> Result<Vec<Vec<Event>>, DraftError> {
         let event = all.get_mut(extra.small("event")? as usize);
         let event = event.ok_or(wrong("extras"))?;
         (event.tags, event.meta) = labels(extra)?;
+        if let Some(digest) = extra.optional_text("erased")? {
+            event.data = Payload::Erased(digest.parse()?);
+        }
     }
     let mut commits = Vec::new();
     let mut all = all.into_iter();

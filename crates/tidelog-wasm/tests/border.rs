@@ -295,6 +295,9 @@ async fn imported_columns_keep_text_tags_and_commits() {
             "data":"{\"t\":\"Größe 🎈\"},{\"t\":2},null",
             "extras":[{"event":1,"tags":["red"],"meta":{"device":"phone"}}]}"#,
     );
+    let digest = "0a".repeat(32);
+    let erased = parse(&format!(r#"{{"event":2,"erased":"{digest}"}}"#));
+    Array::from(&get(&batch, "extras")).push(&erased);
     let ends: Vec<u32> = [r#"{"t":"Größe 🎈"}"#, r#"{"t":2}"#, "null"]
         .iter()
         .scan(0, |end, part| {
@@ -327,6 +330,8 @@ async fn imported_columns_keep_text_tags_and_commits() {
     assert_eq!(get(&extra, "event").as_f64(), Some(1.0));
     assert_eq!(Array::from(&get(&extra, "tags")).get(0), "red");
     assert_eq!(text(&get(&extra, "meta"), "device"), "phone");
+    assert_eq!(floats(&read, "erased"), [2.0]);
+    assert_eq!(text(&read, "digests"), digest);
 
     Reflect::set(&batch, &"commitEnd".into(), &Uint32Array::from(&[2][..])).unwrap();
     let error = JsFuture::from(core.import_events(batch)).await.unwrap_err();

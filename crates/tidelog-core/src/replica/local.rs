@@ -58,14 +58,17 @@ impl Replica {
         Ok(())
     }
 
-    /// Takes commits into a log of this device, behind all that is confirmed; their conditions are not looked at. They are
-    /// durable when the write that [`Replica::poll_store`] gives next is done.
+    /// Takes commits into a log of this device, behind all that is confirmed; their conditions are not looked at. What another
+    /// log had erased stays so, and what says so is followed here. They are durable when the write that [`Replica::poll_store`] gives next is done.
     ///
     /// # Errors
     /// [`ImportError`]; nothing has changed.
     pub fn record(&mut self, now: Timestamp, commits: Vec<Commit>) -> Result<(), ImportError> {
         self.check_import()?;
-        if commits.iter().any(|commit| commit.check().is_err()) {
+        if commits
+            .iter()
+            .any(|commit| commit.check_recorded().is_err())
+        {
             return Err(ImportError::Mismatch(InconsistentLog::Invalid {
                 detail: String::from("a commit is not valid"),
             }));

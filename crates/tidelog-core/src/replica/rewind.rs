@@ -109,12 +109,10 @@ impl Replica {
                         .any(|entry| entry.id() == recorded.commit.id);
                     #[cfg(feature = "canaries")]
                     let known = known || self.config.canary == Some(Canary::RewindForgetsOwn);
-                    // Without its payload it is no commit that could be sent; it stays among what was lost.
-                    let events = recorded.commit.events.iter();
-                    let whole = events
-                        .map(|event| &event.data)
-                        .all(|data| data.text().is_some());
-                    if recorded.commit.replica == self.id && whole && !known {
+                    // Without its payload it is no commit that could be sent, and what was erased elsewhere and imported here a
+                    // server does not take from a device; it stays among what was lost.
+                    let sendable = recorded.commit.check().is_ok();
+                    if recorded.commit.replica == self.id && sendable && !known {
                         let mut commit = recorded.commit;
                         commit.seq = head.next_seq;
                         // Its command is gone, so a conflict is for a person to decide.

@@ -1,19 +1,21 @@
 //! A log without a server: the tab that leads confirms what is durable.
 
 use super::app::{any_command, command, event};
-use super::bench::stream;
+use super::bench::{Bench, stream};
 use super::dice::Dice;
 use super::disk::{Disk, Fault};
 use super::oracle::{Oracle, Origin};
 use super::tab::Tab;
 use std::collections::{BTreeMap, BTreeSet};
+use tidelog_core::erasure::{Erasure, Reason, version_ranges};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::hash::ChainHash;
 use tidelog_core::replica::{
     AppendError, Decision, Draft, ImportError, InconsistentLog, Phase, ReceiptState,
 };
 use tidelog_core::{
-    Commit, CommitId, Condition, Epoch, Expected, Policy, Position, Recorded, ReplicaId, Timestamp,
+    Commit, CommitId, Condition, Digest, Epoch, Expected, Payload, Policy, Position, Recorded,
+    ReplicaId, Timestamp, Version,
 };
 
 /// A device whose log has no server.
@@ -273,8 +275,53 @@ fn commits_are_recorded_in_one_write_and_frames_of_another_log_go_on_where_they_
 }
 
 #[test]
+fn what_another_log_had_erased_stays_erased_and_what_says_so_is_followed() {
+    let mut device = Device::new(9);
+    device.open();
+    device.rest();
+    device.fact(0, "facts/a", "\"a secret\"");
+    let kept = device.fact(0, "facts/b", "\"kept\"");
+    device.rest();
+    let on = stream("facts/a");
+    let mut erased = event(&on, "facts.learnt", "null");
+    let digest = Digest::of(b"gone before");
+    erased.data = Payload::Erased(digest);
+    let named = version_ranges([1, 2].map(Version::new));
+    let reason = Reason::new("asked for").unwrap();
+    let said = Erasure::Redacted(named).event(&on, &reason, device.time());
+    let mut imported = commits(&mut device, 2);
+    imported[0].events = vec![erased];
+    imported[1].events = vec![said];
+    let time = device.time();
+    device.tabs[0].replica.record(time, imported).unwrap();
+    device.rest();
+    assert!(device.tabs[0].replica.is_to_erase());
+    assert!(device.tabs[0].erase(&mut device.disk, Fault::None));
+    device.rest();
+    let log = device.log();
+    let of_a = log.iter().map(|recorded| &recorded.commit.events[0]);
+    let of_a: Vec<_> = of_a.filter(|event| event.stream == on).collect();
+    let secret = Digest::of(b"\"a secret\"");
+    assert_eq!(of_a[0].data, Payload::Erased(secret));
+    assert_eq!(of_a[1].data, Payload::Erased(digest));
+
+    // A server that is added later is sent what it can take, and nothing else.
+    let mut bench = Bench::new(1);
+    let local = (Epoch::from_bytes([0xee; 16]), device.chains());
+    bench.oracle.histories.insert(local.0, local.1);
+    bench.disk = device.disk;
+    bench.tabs[0] = Tab::open(99, 0, &bench.disk);
+    bench.tabs[0].replica.handle_leadership(true);
+    bench.hang_up(0);
+    bench.sync(0);
+    let server = bench.server.log.iter().map(|recorded| recorded.commit.id);
+    assert_eq!(server.collect::<Vec<_>>(), [kept]);
+    assert!(bench.replica(0).parked().is_empty());
+}
+
+#[test]
 fn a_log_with_a_server_takes_no_positions_from_here() {
-    let mut bench = super::bench::Bench::new(1);
+    let mut bench = Bench::new(1);
     let time = bench.time();
     let refused = bench.replica(0).record(time, Vec::new());
     assert_eq!(refused, Err(ImportError::Synced));
