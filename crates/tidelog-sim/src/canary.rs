@@ -63,6 +63,10 @@ canaries! {
     FilterDropsCommit "filter-drops-commit";
     /// A gap hides the commit behind it.
     GapHidesOne "gap-hides-one";
+    /// A device says that it has erased and keeps the payloads.
+    ErasedStays "erased-stays";
+    /// A device erases in its log and not in what lost histories held.
+    ErasedStaysLost "erased-stays-lost";
     /// A transaction of the server that was killed leaves a part of itself.
     HalfCommitted "half-committed";
 }

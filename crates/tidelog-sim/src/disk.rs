@@ -305,7 +305,17 @@ impl Disk {
                 through,
                 frames,
                 lost,
-            } => content.erase(*from, *through, frames, lost),
+            } => {
+                let frames: &[_] = match self.canary {
+                    Some(Canary::ErasedStays) => &[],
+                    _ => frames,
+                };
+                let lost: &[_] = match self.canary {
+                    Some(Canary::ErasedStaysLost) => &[],
+                    _ => lost,
+                };
+                content.erase(*from, *through, frames, lost);
+            }
             StoreOp::Quarantine { first } => content.leave_log(*first),
             StoreOp::PutParked { .. } if self.canary == Some(Canary::ParkingNotStored) => {}
             StoreOp::PutParked { id, record } => {

@@ -142,6 +142,8 @@ pub struct Options {
     /// Percent of openings of tabs that ask for another part of the log than their device does; with 1, none does. 0: all ask
     /// for everything.
     pub filtered: u32,
+    /// In so many steps of a thousand the server erases.
+    pub erased: u32,
     /// Rates by hazard, in percent.
     pub rates: Vec<u32>,
     /// A planted bug.
@@ -177,6 +179,7 @@ impl Options {
             skewed: some(50, 1),
             told: some(60, 90),
             filtered: some(25, 40),
+            erased: some(30, 30),
             rates,
             canary: None,
         };
@@ -207,6 +210,7 @@ impl Options {
             skewed: 0,
             told: 0,
             filtered: 0,
+            erased: 0,
             rates: vec![0; HAZARDS.len()],
             canary: None,
         }
@@ -224,7 +228,7 @@ impl Options {
     }
 
     /// The numbers that are not rates, by name.
-    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 12] {
+    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 13] {
         [
             ("steps", &mut self.steps),
             ("devices", &mut self.devices),
@@ -238,6 +242,7 @@ impl Options {
             ("skewed", &mut self.skewed),
             ("told", &mut self.told),
             ("filtered", &mut self.filtered),
+            ("erased", &mut self.erased),
         ]
     }
 }

@@ -35,6 +35,8 @@ pub struct Oracle {
     pub parked_ever: BTreeSet<CommitId>,
     /// In the memory of a tab that was killed, or on a disk that was wiped or put back: it may be gone.
     pub excused: BTreeSet<CommitId>,
+    /// The server erased in them: a history that lost them does not get them again.
+    pub erased: BTreeSet<CommitId>,
     /// Every history that a server ever had.
     pub histories: BTreeMap<Epoch, BTreeMap<Position, ChainHash>>,
     /// Order is not promised: a history, a disk or a profile was replaced.
@@ -319,6 +321,7 @@ impl Oracle {
                     || confirmed
                     || aside.contains(id)
                     || self.failed.contains(id)
+                    || (self.histories.len() > 1 && self.erased.contains(id))
                     || self.is_accounted_for(*id),
                 "{id} of {origin:?} is nowhere"
             );

@@ -46,4 +46,8 @@ pub const RARE: &[&str] = &[
     "told by another tab",
     "left out",
     "another part",
+    "redacted",
+    "closed for good",
+    "erased on disk",
+    "erased",
 ];

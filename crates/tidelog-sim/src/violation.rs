@@ -1,7 +1,7 @@
 //! How a world says that an invariant is broken.
 //!
-//! It panics with a message that names the invariant by its number in the design (section 9), or `0` for the contract of
-//! a model. A panic of the code under test ends a world the same way, so both are caught in one place.
+//! It panics with a message that names the invariant by its number in the design (section 9), `17` where something is left of
+//! what was erased, or `0` for the contract of a model. A panic of the code under test ends a world the same way, so both are caught in one place.
 
 use core::fmt;
 

@@ -3,6 +3,7 @@
 mod checks;
 mod deliver;
 mod disasters;
+mod erasing;
 mod heal;
 mod work;
 
@@ -17,6 +18,7 @@ use crate::reading;
 use crate::server::Server;
 use crate::tab::Tab;
 use crate::trace::Trace;
+use erasing::Erasures;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::protocol::PushResponse;
 use tidelog_core::replica::Appended;
@@ -60,6 +62,7 @@ pub struct World {
     words: Vec<(u64, Appended)>,
     /// Of its own, so that a world whose tabs say nothing makes the same choices.
     talk: Dice,
+    erasures: Erasures,
     old_answers: Vec<(u64, PushResponse)>,
     cache: Vec<((Cursor, Filter), Page)>,
     /// What was promised.
@@ -96,6 +99,7 @@ impl World {
             hints: BTreeSet::new(),
             words: Vec::new(),
             talk: Dice::new(options.seed ^ 0x746f_6c64),
+            erasures: Erasures::new(options.seed),
             old_answers: Vec::new(),
             cache: Vec::new(),
             oracle: Oracle::new(Trace::telling(lines)),
@@ -227,6 +231,7 @@ impl World {
         self.steps += 1;
         self.now += self.dice.below(40) as i64;
         self.hear();
+        self.erase_sometimes();
         if self.tabs.is_empty() {
             return self.open(0);
         }

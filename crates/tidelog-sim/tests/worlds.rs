@@ -6,6 +6,7 @@
     reason = "a test may stop at what it did not expect, and says which known failures it left out"
 )]
 
+use std::collections::BTreeMap;
 use tidelog_sim::canary::Canary;
 use tidelog_sim::options::{Hazard, Options};
 use tidelog_sim::run::{play, play_twice};
@@ -23,6 +24,37 @@ fn worlds_keep_the_invariants_and_come_to_rest() {
             "{:?} in\n{options}",
             ending.violation
         );
+    }
+}
+
+/// Also where servers are put back, which is how what was erased could come back.
+#[test]
+fn worlds_whose_server_erases_leave_nothing_of_it() {
+    let mut sometimes: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..16 {
+        let mut options = Options::draw(1_000 + seed, 400);
+        options.erased = 60;
+        if seed % 2 == 0 {
+            options.set(Hazard::Restore, 40);
+            options.set(Hazard::Damage, 0);
+            options.set(Hazard::Prune, 0);
+            options.filtered = options.filtered.min(1);
+        }
+        let ending = play(&options, 0);
+        let violation = &ending.violation;
+        assert!(violation.is_none(), "{violation:?} in\n{options}");
+        for (what, count) in ending.sometimes {
+            *sometimes.entry(what).or_default() += count;
+        }
+    }
+    for what in [
+        "redacted",
+        "closed for good",
+        "erased on disk",
+        "erased",
+        "restored",
+    ] {
+        assert!(sometimes.contains_key(what), "nothing was {what}");
     }
 }
 

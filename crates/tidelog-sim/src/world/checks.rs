@@ -87,6 +87,7 @@ impl World {
             let same = pair[0].rows().streams().eq(pair[1].rows().streams());
             hold!(10, same, "two tabs that have caught up show other streams");
         }
+        self.check_erased();
         self.oracle.check_end(&self.server, self.disks());
     }
 

@@ -82,6 +82,7 @@ impl World {
         }
         self.say(|| format!("device {device} loses power"));
         let disk = &self.devices[device].disk;
+        self.erasures.heard(device, disk);
         self.oracle.check_disk(device, disk);
         self.open(device);
     }
@@ -91,6 +92,7 @@ impl World {
         self.oracle.saw("wiped");
         self.excuse(device);
         let replica = ReplicaId::from_bytes(self.dice.id());
+        self.erasures.replace(device, None);
         let disk = &mut self.devices[device].disk;
         disk.wipe(replica);
         // A tab that was behind may hold the only copy, and decide an attempt anew.
@@ -108,6 +110,8 @@ impl World {
             device.disk.rolled_back = true;
         }
         self.devices[device].disk.put_back(copy);
+        self.erasures.replace(device, None);
+        self.erasures.heard(device, &self.devices[device].disk);
     }
 
     fn copy(&mut self, device: usize) {
@@ -123,6 +127,7 @@ impl World {
             copy: None,
             ..*original
         };
+        self.erasures.replace(self.devices.len(), Some(device));
         self.devices.push(copy);
         self.open(self.devices.len() - 1);
         let last = self.tabs.len() - 1;
@@ -152,6 +157,7 @@ impl World {
         self.oracle.unordered = true;
         let backup = self.backup.min(self.server.log.len());
         self.server = self.server.restored(epoch, backup);
+        self.erasures_said();
         self.oracle.read_again();
         self.oracle.check_server(&self.server);
         let history = self.oracle.histories.entry(epoch).or_default();

@@ -1,6 +1,7 @@
 //! Faults end. Within a bound everything is confirmed or parked, and all tabs agree.
 
 use super::World;
+use crate::disk::Fault;
 use crate::hold;
 use crate::network::Flight;
 use crate::options::Hazard;
@@ -82,6 +83,7 @@ impl World {
             let mut moved = false;
             for tab in 0..self.tabs.len() {
                 moved |= self.work_off(tab);
+                moved |= self.follow(tab, Fault::None);
             }
             moved |= self.land_all();
             while self.hint() {

@@ -176,6 +176,7 @@ impl World {
                         commits.len()
                     );
                     for commit in &commits {
+                        self.check_pushed(tab, commit);
                         let written = &self.devices[device].disk.written;
                         let attempt = (commit.id, commit.attempt);
                         let digest = reading::digest(commit);
@@ -346,6 +347,7 @@ impl World {
         let wrote = tab.progress(time, disk, fault, max_bytes);
         if wrote {
             self.oracle.check_write(device, &self.devices[device].disk);
+            self.erasures.heard(device, &self.devices[device].disk);
         }
         if wrote || fault != Fault::None {
             self.say(|| format!("tab {uid} writes, {fault:?}"));
@@ -362,6 +364,7 @@ impl World {
         let disk = &mut self.devices[device].disk;
         if tab.progress(time, disk, Fault::None, 4_000) {
             self.oracle.check_write(device, &self.devices[device].disk);
+            self.erasures.heard(device, &self.devices[device].disk);
         }
     }
 
