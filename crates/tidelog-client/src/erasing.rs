@@ -29,19 +29,20 @@ impl Runtime {
         spawn(async move {
             let erased = me.erase_once().await;
             me.upkeep.erasing.set(false);
-            if erased.is_ok() {
+            if let Ok(true) = erased {
                 me.schedule();
             }
         });
     }
 
-    async fn erase_once(&self) -> Result<(), ClientError> {
+    /// Was there something that can be done now?
+    async fn erase_once(&self) -> Result<bool, ClientError> {
         self.need_directory().await?;
         let store = self.store()?;
         let (mut erasing, positions) = {
             let mut replica = self.replica.borrow_mut();
             let Some(erasing) = replica.erasing() else {
-                return Ok(());
+                return Ok(false);
             };
             let streams = erasing.streams();
             let mut positions: Vec<Position> = streams
@@ -86,6 +87,6 @@ impl Runtime {
             }
             Written::Stale { actual } => self.replica.borrow_mut().handle_hint(actual),
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -121,7 +121,7 @@ impl Replica {
         known.map_or_else(Generation::default, |known| known.generation)
     }
 
-    /// What is to be erased now, the oldest first. One tab of a device does it for all.
+    /// What is to be erased now, the oldest first; nothing while the log is being read. One tab of a device does it for all.
     #[must_use]
     pub fn erasing(&self) -> Option<Erasing> {
         let waiting = &self.erasing.waiting;
@@ -130,7 +130,10 @@ impl Replica {
         let through = last.position;
         let now = waiting.partition_point(|each| each.position <= through);
         let now = waiting.get(..now)?;
-        self.is_ready().then(|| self.erasing_these(now))
+        // While the log is read again, what is wrong with it is not known yet.
+        let disk = &self.disk;
+        let reads = disk.load || disk.damaged || disk.again || disk.repair.is_some();
+        (self.is_ready() && !reads).then(|| self.erasing_these(now))
     }
 
     /// Everything that waits, for frames that leave the log.
