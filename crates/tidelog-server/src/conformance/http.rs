@@ -235,6 +235,9 @@ pub(super) fn agent() -> Agent {
     crate::agent::config()
         .http_status_as_error(false)
         .max_redirects(0)
+        // Each request has a connection of its own: a server that refuses a body without reading it may close the connection behind its
+        // answer, and the next request on that would fail for no fault of its own.
+        .max_idle_connections(0)
         .timeout_global(Some(TIMEOUT))
         .build()
         .into()
