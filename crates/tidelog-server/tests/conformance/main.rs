@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and JSON of another shape is a failure"
 )]
 
+mod archiving;
 #[cfg(feature = "postgres")]
 #[path = "../cluster/mod.rs"]
 mod cluster;
@@ -79,6 +80,11 @@ const TARGETS: &[Target] = &[
         name: "tokens",
         start: servers::with_tokens,
         lacks: &[],
+    },
+    Target {
+        name: "archived",
+        start: servers::archived,
+        lacks: DEV,
     },
     #[cfg(feature = "postgres")]
     Target {

@@ -1,5 +1,6 @@
 //! The servers, and what the suite is given to ask them with.
 
+use crate::archiving::Archiving;
 #[cfg(feature = "postgres")]
 use crate::cluster::{Database, Fsync};
 use std::io::{BufRead, BufReader};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-const BIN: &str = env!("CARGO_BIN_EXE_tidelog");
+pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_tidelog");
 const FIRST: &str = "first-token-of-the-suite";
 const OTHER: &str = "other-token-of-the-suite";
 const GUEST: &str = "guest-token-of-the-suite";
@@ -20,11 +21,13 @@ pub(crate) struct Running {
     pub(crate) urls: Vec<String>,
     /// More words for the suite.
     pub(crate) arguments: Vec<String>,
+    archiving: Option<Archiving>,
     directory: TempDir,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.archiving = None;
         for child in &mut self.children {
             let _ = child.kill();
             let _ = child.wait();
@@ -93,6 +96,7 @@ impl Running {
             children: Vec::new(),
             urls: Vec::new(),
             arguments: Vec::new(),
+            archiving: None,
             directory: TempDir::new().expect("a directory"),
         }
     }
@@ -138,6 +142,16 @@ pub(crate) fn sqlite() -> Running {
     let mut running = Running::none();
     let store = Store::File(running.path("tidelog.db"));
     let url = running.serve(&store, &["--dev"]);
+    running.urls.push(url);
+    running
+}
+
+/// A log most of which is in an archive, where more of it goes while it is asked.
+pub(crate) fn archived() -> Running {
+    let mut running = Running::none();
+    running.archiving = Some(Archiving::start(running.directory.path()));
+    let store = Store::File(running.path("tidelog.db"));
+    let url = running.serve(&store, &["--dev", "--archive", "history"]);
     running.urls.push(url);
     running
 }
