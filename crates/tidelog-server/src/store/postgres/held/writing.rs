@@ -36,8 +36,10 @@ impl Held {
         let sql = "
 WITH moved AS (
   UPDATE tidelog.logs SET head = $25, chain = $26, recorded_at = $27 WHERE id = $1 AND xmin::text = $28
-    AND NOT EXISTS (SELECT FROM tidelog.commits WHERE log = $1 AND id = ANY ($29))
-    AND NOT EXISTS (SELECT FROM tidelog.streams WHERE log = $1 AND name = ANY ($30))
+    AND NOT EXISTS (SELECT FROM unnest($29::bytea[]) AS guess
+      JOIN LATERAL (SELECT FROM tidelog.commits WHERE log = $1 AND id = guess LIMIT 1) AS found ON true)
+    AND NOT EXISTS (SELECT FROM unnest($30::text[]) AS guess
+      JOIN LATERAL (SELECT FROM tidelog.streams WHERE log = $1 AND name = guess LIMIT 1) AS found ON true)
   RETURNING id, xmin::text AS row
 ), new_commits AS (
   INSERT INTO tidelog.commits (log, first, last, id, attempt, replica, seq, digest, chain, recorded_at, actor, frame)
