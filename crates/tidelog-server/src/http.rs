@@ -186,7 +186,8 @@ impl<S: LogStore> App<S> {
         Open::hold(&self.shared.open, subject, self.metrics().live())
     }
 
-    /// A number for a request that no other request has.
+    /// A number for a request that no other request has. They count up: that tells how busy a server is to those who ask twice, as its answers'
+    /// positions do.
     fn next_request(&self) -> u64 {
         self.shared.requests.fetch_add(1, Ordering::Relaxed)
     }

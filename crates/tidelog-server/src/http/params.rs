@@ -16,8 +16,10 @@ pub(crate) async fn text_param(parts: &mut Parts, name: &str) -> Result<String, 
     };
     let params = RawPathParams::from_request_parts(parts, &()).await;
     let params = params.map_err(|error| wrong(&error))?;
-    let found = params.iter().find(|(known, _)| *known == name);
+    // The last one is ours, whatever a router around this one calls its own.
+    let found = params.iter().filter(|(known, _)| *known == name);
     found
+        .last()
         .map(|(_, value)| value.to_owned())
         .ok_or_else(|| wrong(&"a part is missing"))
 }

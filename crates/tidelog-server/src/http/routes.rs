@@ -21,6 +21,7 @@ use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::routing::{MethodRouter, any, get, post};
 use tidelog_core::protocol::{CHAIN_HEADER, EPOCH_HEADER, HEAD_HEADER};
+use tower::Layer;
 
 /// The calls of the protocol, below `/v1`.
 fn protocol<S: LogStore>() -> Vec<(&'static str, MethodRouter<App<S>>)> {
@@ -82,8 +83,9 @@ pub fn router<S: LogStore>(app: App<S>) -> Router {
             router.route(&path, methods)
         })
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback_service(files)
         .layer(around)
+        // Files are for pages of the server's own origin.
+        .fallback_service(Trace::new(app.clone()).layer(files))
         .with_state(app)
 }
 

@@ -5,7 +5,10 @@ use super::place::Place;
 use super::{After, Candidate, Numbering, Push, StoreError};
 use tidelog_core::authority::{Admission, Facts, Rejection, RejectionCode, admit};
 use tidelog_core::protocol::{CommitResult, LogHead, PushResponse};
-use tidelog_core::{Commit, Recorded, StreamId, Subject, Timestamp};
+use tidelog_core::{Commit, Recorded, Seq, StreamId, Subject, Timestamp};
+
+/// The highest number that a store gives: databases tell the highest of those up to here.
+const LAST_NUMBER: Seq = Seq::new(i64::MAX.cast_unsigned());
 
 /// Decides on all commits of a push, one after the other.
 ///
@@ -31,8 +34,16 @@ pub(super) fn push(
     let mut results = Vec::with_capacity(push.commits.len());
     for Candidate { commit, rejection } in &push.commits {
         let mut commit = commit.clone();
+        let mut rejection = rejection.clone();
         if push.numbering == Numbering::Store {
-            commit.seq = ledger.last_seq(push.replica)?.next();
+            let last = ledger.last_seq(push.replica)?;
+            commit.seq = last.next();
+            if last >= LAST_NUMBER {
+                rejection = Some(Rejection {
+                    code: RejectionCode::SeqReused,
+                    message: "there is no sequence number left: somebody used the highest".into(),
+                });
+            }
         }
         let (id, attempt) = (commit.id, commit.attempt);
         let actor = push.actor.as_ref();

@@ -2,8 +2,8 @@
 //!
 //! A log is one row, which every group of pushes changes: so commits of a log are decided one group after the other,
 //! whichever process has them, while other logs go on beside it. Every push that waits for a log joins the next group: one
-//! statement that looks up and one that writes, which is a transaction of its own and does nothing if the row has changed in
-//! between; then, and where several processes write to a log, the row is locked first. A push is answered when its transaction
+//! statement that looks up what the group before did not leave, and one that writes, which is a transaction of its own and does
+//! nothing if the row has changed in between; then, and where several processes write to a log, the row is locked first. A push is answered when its transaction
 //! is committed, with `synchronous_commit` on.
 //!
 //! What goes wrong on the way is tried again for a few seconds and then said ([`StoreError::Unavailable`]). A commit
@@ -11,7 +11,7 @@
 //! found by its id.
 //!
 //! Heads are told to other processes by NOTIFY after the commit, many in one ([`news`]), and looked at now and then in
-//! case a message was lost. Nothing is kept in memory between transactions.
+//! case a message was lost.
 //!
 //! Through a pooler only in session mode: LISTEN and prepared statements belong to a connection.
 

@@ -73,3 +73,17 @@ fn nothing_else_is_served() {
         "no-cache"
     );
 }
+
+#[test]
+fn files_are_for_pages_of_their_own_origin() {
+    let server = server();
+    let from = [("origin", "https://app.example")];
+    for path in ["/todomvc/", "/todomvc/assets/app-1a2b3c.js", "/missing"] {
+        let answer = server.get_with(path, &from);
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+        assert_eq!(answer.header("vary"), "", "{path}");
+        assert_ne!(answer.header("x-request-id"), "", "{path}");
+    }
+    let asked = send("OPTIONS", &server.url("/todomvc/"), &from, None);
+    assert_eq!(asked.expect("an answer").status, 405);
+}

@@ -650,6 +650,13 @@ suite! { $
             assert_eq!(rejection(&pushed(&store, numbered(n, seq)).await), RejectionCode::SeqReused, "{seq}");
         }
         assert_eq!(verdicts(&pushed(&store, numbered(9, 7)).await), "a");
+        // Where the store numbers, there is none left.
+        for n in [10, 11] {
+            let push = Push { numbering: Numbering::Store, ..numbered(n, 0) };
+            assert_eq!(rejection(&pushed(&store, push).await), RejectionCode::SeqReused);
+        }
+        let known = Push { numbering: Numbering::Store, ..numbered(9, 0) };
+        assert_eq!(verdicts(&pushed(&store, known).await), "d");
     }
 
     /// Writers on several logs and two handles, and readers that read on meanwhile: positions are given once, and nobody

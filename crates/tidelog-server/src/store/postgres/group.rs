@@ -225,7 +225,6 @@ impl Groups {
             if let Some(results) = self.write(known, pushes, decided, &mut connection).await? {
                 return Ok(Some(results));
             }
-            self.ways().was_wrong(log);
         }
         let Some(mut held) = Held::look(&mut connection, (log, id), pushes).await? else {
             return Ok(None);
@@ -251,7 +250,13 @@ impl Groups {
                 self.stored(log, held);
                 Ok(Some(results))
             }
-            Ok(false) => Ok(None),
+            Ok(false) => {
+                // Where nothing was to be written, nothing was tried.
+                if held.moved().is_some() && held.is_guess() {
+                    self.ways().was_wrong(log);
+                }
+                Ok(None)
+            }
             Err(failure) => {
                 // It may have been stored and only the answer be lost.
                 *decided = Some(results);

@@ -72,8 +72,10 @@ struct StreamRow {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) id: i64,
-    /// Which version of the log's row this is.
+    /// Which version of the log's row this is, and the chain hash there. The hash covers the whole history: the number of a transaction
+    /// alone may be given again after a failover.
     row: String,
+    base: ChainHash,
     /// What is taken for new.
     guess: Option<Guess>,
     state: LogState,
@@ -116,6 +118,7 @@ impl Held {
         Self {
             id,
             row,
+            base: state.head.chain,
             guess: None,
             state,
             recorded_at,

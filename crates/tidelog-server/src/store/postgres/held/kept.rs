@@ -6,7 +6,7 @@
 
 use super::Held;
 use crate::store::{Numbering, Push, admission};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::{CommitId, Cursor, StreamId};
 
 /// How many chain hashes below the end are kept: of cursors of those who push.
@@ -19,6 +19,12 @@ pub(super) struct Guess {
     pub(super) streams: Vec<StreamId>,
 }
 
+/// Adds the few that were looked up now to the many that are known; where both say the same, nothing changes.
+fn add<K: Ord, V>(few: &mut BTreeMap<K, V>, many: BTreeMap<K, V>) {
+    let few_of_now = std::mem::replace(few, many);
+    few.extend(few_of_now);
+}
+
 impl Held {
     /// What stays, once what was decided on it is stored.
     pub(in crate::store::postgres) fn settled(mut self) -> Self {
@@ -28,25 +34,32 @@ impl Held {
         self.moved.clear();
         self.bound.clear();
         self.guess = None;
+        // Of no use without the owner; and anybody may ask for a replica that there is not.
+        let owners = &self.owners;
+        self.last_seqs
+            .retain(|replica, _| owners.contains_key(replica));
         while self.chains.len() > CHAINS {
             self.chains.pop_first();
         }
         self
     }
 
+    pub(in crate::store::postgres) const fn is_guess(&self) -> bool {
+        self.guess.is_some()
+    }
+
     /// About how much it holds.
     pub(in crate::store::postgres) fn weight(&self) -> usize {
-        1 + self.streams.len() + self.owners.len() + self.chains.len()
+        1 + self.streams.len() + self.owners.len() + self.last_seqs.len() + self.chains.len()
     }
 
     /// Takes what a group before left, if it was of the same version of the log's row.
     pub(in crate::store::postgres) fn remember(&mut self, kept: Self) {
-        if (kept.id, &kept.row) == (self.id, &self.row) {
-            let newer = std::mem::replace(&mut self.streams, kept.streams);
-            self.streams.extend(newer);
-            self.chains.extend(kept.chains);
-            self.owners.extend(kept.owners);
-            self.last_seqs.extend(kept.last_seqs);
+        if (kept.id, kept.base, &kept.row) == (self.id, self.base, &self.row) {
+            add(&mut self.streams, kept.streams);
+            add(&mut self.chains, kept.chains);
+            add(&mut self.owners, kept.owners);
+            add(&mut self.last_seqs, kept.last_seqs);
         }
     }
 

@@ -35,7 +35,7 @@ impl Held {
         }
         let sql = "
 WITH moved AS (
-  UPDATE tidelog.logs SET head = $25, chain = $26, recorded_at = $27 WHERE id = $1 AND xmin::text = $28
+  UPDATE tidelog.logs SET head = $25, chain = $26, recorded_at = $27 WHERE id = $1 AND xmin::text = $28 AND chain = $31
     AND NOT EXISTS (SELECT FROM unnest($29::bytea[]) AS guess
       JOIN LATERAL (SELECT FROM tidelog.commits WHERE log = $1 AND id = guess LIMIT 1) AS found ON true)
     AND NOT EXISTS (SELECT FROM unnest($30::text[]) AS guess
@@ -155,12 +155,14 @@ SELECT row FROM moved";
             .bind(&self.row)
             .bind(commits)
             .bind(streams)
+            .bind(&self.base.as_bytes()[..])
             .fetch_optional(connection)
             .await?;
         let Some(moved) = moved else {
             return Ok(false);
         };
         self.row = moved.try_get("row")?;
+        self.base = head.chain;
         Ok(true)
     }
 }
