@@ -1,6 +1,6 @@
 //! Files beside the protocol.
 
-use crate::harness::Server;
+use crate::harness::{Server, send};
 use tempfile::TempDir;
 
 fn server() -> Server {
@@ -81,7 +81,7 @@ fn files_are_for_pages_of_their_own_origin() {
     for path in ["/todomvc/", "/todomvc/assets/app-1a2b3c.js", "/missing"] {
         let answer = server.get_with(path, &from);
         assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
-        assert_eq!(answer.header("vary"), "", "{path}");
+        assert!(!answer.header("vary").contains("origin"), "{path}");
         assert_ne!(answer.header("x-request-id"), "", "{path}");
     }
     let asked = send("OPTIONS", &server.url("/todomvc/"), &from, None);
