@@ -11,6 +11,7 @@
 //! - The name of an object is used once. One that is not recorded is in the table `strays`, from before anything is read for it until it is
 //!   removed and nobody can put it any more ([`strays`]): so nothing is left behind for ever, and nobody removes what is recorded.
 //! - Before an erasure is answered, nobody can record any more what was read of the log before it, and what was put of that is removed.
+//! - What is not there counts as removed only in the archive that has the objects which the database records.
 //! - What is fetched is compared with its recorded hash. An object that is missing or another is [`StoreError::Damaged`].
 //! - Objects are fetched while neither a connection nor the writer is held.
 
@@ -119,6 +120,14 @@ fn unavailable(detail: String) -> StoreError {
     StoreError::Unavailable { detail }
 }
 
+fn archive_unavailable(log: &LogName, run: &Run, detail: String) -> StoreError {
+    StoreError::ArchiveUnavailable {
+        log: log.clone(),
+        position: run.first,
+        detail,
+    }
+}
+
 fn damaged(log: &LogName, run: &Run, detail: String) -> StoreError {
     StoreError::Damaged {
         log: log.clone(),
@@ -194,11 +203,7 @@ impl Archive {
 
     async fn fetch(&self, log: &LogName, run: &Run) -> Result<Arc<[u8]>, Unread> {
         let found = self.objects.get(&run.name, run.bytes).await;
-        let found = found.map_err(|detail| StoreError::ArchiveUnavailable {
-            log: log.clone(),
-            position: run.first,
-            detail,
-        })?;
+        let found = found.map_err(|detail| archive_unavailable(log, run, detail))?;
         let bytes = found.ok_or(Unread::Missing)?;
         let is_same = bytes.len() as u64 == run.bytes
             && <[u8; 32]>::from(Sha256::digest(&bytes)) == run.sha256;

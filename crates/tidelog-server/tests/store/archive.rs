@@ -43,6 +43,13 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
         .collect()
 }
 
+/// Where an object is written before it is moved to its place.
+fn unfinished(object: &Path) -> PathBuf {
+    let mut path = object.as_os_str().to_owned();
+    path.push("#1");
+    path.into()
+}
+
 fn shelved<S: Archiving>(store: S, archive: Archive) -> S {
     store.with_archive(archive)
 }
@@ -547,11 +554,10 @@ pub(crate) async fn an_erasure_waits_for_its_object_to_go<D: Database>(database:
     // From here on it is in memory.
     let read = store.stream(&log("a"), &stream("todo/1"), range).await;
     assert_eq!(read.expect("a stream").events.len(), 3);
-    // A folder cannot be removed as a file is.
+    // A folder cannot be removed as a file is, and each of these is in the way.
     let objects = folder.objects();
     for object in &objects {
-        std::fs::remove_file(object).expect("an object");
-        std::fs::create_dir(object).expect("a folder");
+        std::fs::create_dir(unfinished(object)).expect("a folder");
     }
     for _ in 0..2 {
         let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
@@ -559,11 +565,70 @@ pub(crate) async fn an_erasure_waits_for_its_object_to_go<D: Database>(database:
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     }
     for object in &objects {
-        std::fs::remove_dir(object).expect("a folder");
+        std::fs::remove_dir(unfinished(object)).expect("a folder");
     }
     let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
-    let erased = store.erase(one).await.expect("erased before");
-    assert_eq!(erased.record, None);
+    store.erase(one).await.expect("erased");
+    assert_eq!(folder.objects().len(), objects.len() - 1);
+}
+
+/// Where an archive is not reached, nothing of it counts as removed, not even what is still in memory.
+pub(crate) async fn an_erasure_is_refused_where_its_archive_is_not<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    // From here on it is in memory.
+    let range = StreamRange {
+        from: None,
+        direction: Direction::Forward,
+        limit: 3,
+    };
+    let read = store.stream(&log("a"), &stream("todo/1"), range).await;
+    assert_eq!(read.expect("a stream").events.len(), 3);
+    let objects = folder.objects();
+    let (path, away) = (
+        folder.0.path().to_owned(),
+        TempDir::new().expect("a folder"),
+    );
+    let away = away.path().join("away");
+    // As where nothing is mounted any more.
+    std::fs::rename(&path, &away).expect("it is away");
+    std::fs::create_dir(&path).expect("an empty folder");
+    let archived = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
+    let refused = store.erase(archived.clone()).await.expect_err("not there");
+    assert!(
+        matches!(refused, StoreError::Damaged { .. }) && refused.to_string().contains("is it the"),
+        "{refused}"
+    );
+    // What is in the database, while an object of the log may be on its way.
+    let epoch = store.state(&log("a")).await.expect("a state").epoch;
+    let name = format!("{epoch}/0000000001/1-0-put.gz");
+    let put = away.join(&name);
+    std::fs::write(&put, "erased by then").expect("an object");
+    database.announce(&[&name]);
+    let newest = erase(
+        "todo/1",
+        Versions::Ranges(ranges(&[(19_000, 19_000)])),
+        false,
+    );
+    let refused = store.erase(newest.clone()).await.expect_err("not there");
+    assert!(
+        matches!(refused, StoreError::ArchiveUnavailable { .. }),
+        "{refused}"
+    );
+    let rows = (database.rows("archived"), database.rows("strays"));
+    assert_eq!(rows, (objects.len() as u64, 1), "nothing counts as removed");
+
+    std::fs::remove_dir(&path).expect("it is empty");
+    std::fs::rename(&away, &path).expect("it is back");
+    store.erase(newest).await.expect("erased before");
+    assert_eq!(folder.objects(), objects);
+    store.erase(archived).await.expect("erased");
+    assert!(folder.objects().len() < objects.len());
+    assert_eq!(database.rows("strays"), 0);
+    store.verify(&log("a")).await.expect("a whole log");
 }
 
 /// What is refused when it is to be recorded leaves neither its object nor the name of it, even if somebody who cleaned has removed that.
@@ -630,6 +695,7 @@ pub(crate) async fn what_is_erased_is_in_no_stray_object<D: Database>(database: 
     // Made so late that they may come for ever.
     let of_the_log = |what: &str| format!("{epoch}/0000000001/1-9999999999999-{what}.gz");
     let (put, late, other) = (of_the_log("put"), of_the_log("late"), "other/put.gz");
+    let half = of_the_log("half");
     let path = |name: &str| folder.0.path().join(name);
     let come = |name: &str| {
         let path = path(name);
@@ -638,7 +704,9 @@ pub(crate) async fn what_is_erased_is_in_no_stray_object<D: Database>(database: 
     };
     come(&put);
     come(other);
-    database.announce(&[&put, &late, other]);
+    // Whoever put it was ended while it wrote.
+    come(&format!("{half}#1"));
+    database.announce(&[&put, &late, &half, other]);
     let one = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
     let without = database.open().await.erase(one.clone()).await;
     assert!(
@@ -684,6 +752,7 @@ macro_rules! archive_suite {
             what_is_erased_is_in_no_stray_object
             what_is_erased_leaves_the_archive
             an_erasure_waits_for_its_object_to_go
+            an_erasure_is_refused_where_its_archive_is_not
         }
     };
 }

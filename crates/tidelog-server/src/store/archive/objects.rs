@@ -4,6 +4,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -78,6 +79,9 @@ impl fmt::Display for ArchiveAddress {
     }
 }
 
+/// How the file's name ends that an object is written to. A name is used once, so there is no second one.
+const UNFINISHED: &str = "#1";
+
 /// Objects by name.
 #[derive(Clone)]
 pub(super) struct Objects {
@@ -145,15 +149,55 @@ impl Objects {
         put.map(|_| ()).map_err(|error| self.said(error))
     }
 
-    /// Removes an object, if there is one.
+    /// Removes an object, if there is one, and what is there of one whose putting was ended. After a power cut it is gone as well.
     pub(super) async fn remove(&self, name: &str) -> Result<(), String> {
+        // First, since whoever is putting it makes the one the other.
+        self.remove_unfinished(name).await?;
         match self.store.delete(&self.path(name)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => self.sync_folder_of(name).await,
             Err(error) => Err(self.said(error)),
         }
     }
 
-    fn said(&self, error: object_store::Error) -> String {
+    /// A file is written beside its place and then moved there. Nothing else shows the one beside it, and a bucket has none.
+    async fn remove_unfinished(&self, name: &str) -> Result<(), String> {
+        let Some(path) = self.file(&format!("{name}{UNFINISHED}")) else {
+            return Ok(());
+        };
+        self.blocking(move || std::fs::remove_file(path)).await
+    }
+
+    /// What was removed from a folder comes back after a power cut until the folder is on disk.
+    async fn sync_folder_of(&self, name: &str) -> Result<(), String> {
+        let file = self.file(name).filter(|_| cfg!(unix));
+        let Some(folder) = file.as_deref().and_then(std::path::Path::parent) else {
+            return Ok(());
+        };
+        let folder = folder.to_owned();
+        self.blocking(move || std::fs::File::open(folder)?.sync_all())
+            .await
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        match &self.address {
+            ArchiveAddress::Folder(folder) => Some(folder.join(name)),
+            ArchiveAddress::S3 { .. } => None,
+        }
+    }
+
+    /// Does something with a file or a folder on a thread of its own. One that is not there is as well.
+    async fn blocking(
+        &self,
+        work: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), String> {
+        let done = tokio::task::spawn_blocking(work).await;
+        match done.map_err(|error| self.said(error))? {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.said(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn said(&self, error: impl fmt::Display) -> String {
         format!("{} answers: {error}", self.address)
     }
 }

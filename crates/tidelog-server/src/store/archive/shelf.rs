@@ -55,6 +55,9 @@ pub(in crate::store) trait Shelf: LogStore + Source + Sized {
     /// The runs of a log, in order.
     fn runs(&self, log: &LogName) -> impl Future<Output = Result<Vec<Run>, StoreError>> + Send;
 
+    /// A run of any log; `None` if none has one.
+    fn some_run(&self) -> impl Future<Output = Result<Option<(LogName, Run)>, StoreError>> + Send;
+
     /// Rows from a position to the commit that holds another, as many as have so many bytes and at least one.
     fn rows(
         &self,

@@ -5,7 +5,7 @@
 //! about to put it even so, finds out that it is doomed, and removes it; in case that one is killed in between, the name is kept until nobody
 //! can be that slow.
 
-use super::{Archive, NOT_CONFIGURED, Shelf, unavailable};
+use super::{Archive, NOT_CONFIGURED, Shelf, archive_unavailable, unavailable};
 use crate::clock;
 use crate::store::StoreError;
 use tidelog_core::{Epoch, LogName, Position};
@@ -57,6 +57,7 @@ pub(super) async fn clean<S: Shelf>(
             });
         }
     };
+    demand_ours(store, archive).await?;
     let mut removed = 0;
     for name in &strays {
         let there = archive.objects.has(name).await.map_err(unavailable)?;
@@ -64,6 +65,27 @@ pub(super) async fn clean<S: Shelf>(
         removed += u64::from(there);
     }
     Ok(removed)
+}
+
+/// In another archive, such as a folder where nothing is mounted, all that is to go is missing, and would count as removed. One object that is
+/// recorded has to be there, if there is one.
+async fn demand_ours<S: Shelf>(store: &S, archive: &Archive) -> Result<(), StoreError> {
+    while let Some((log, run)) = store.some_run().await? {
+        match archive.objects.has(&run.name).await {
+            Ok(true) => return Ok(()),
+            // It came back, and another one counts.
+            Ok(false) if store.run_at(&log, run.first).await?.as_ref() != Some(&run) => {}
+            Ok(false) => {
+                let detail = format!(
+                    "it does not have {}; is it the archive that this was moved to?",
+                    run.name
+                );
+                return Err(archive_unavailable(&log, &run, detail));
+            }
+            Err(detail) => return Err(unavailable(detail)),
+        }
+    }
+    Ok(())
 }
 
 /// Removes a doomed object, if there is one.

@@ -1,9 +1,10 @@
 //! What concerns a log wherever its frames are: erasing, and the check of all of it. The same for every database.
 
 use super::reading::demand;
-use super::{Shelf, strays};
+use super::{Archive, Part, Run, Shelf, Unread, archive_unavailable, strays};
 use crate::store::erase::InRows;
 use crate::store::{Erase, Erased, StoreError, Verified, Versions};
+use std::sync::Arc;
 use tidelog_core::{LogName, Position};
 
 /// Erases, as [`LogStore::erase`](crate::store::LogStore::erase): what is in the archive comes back first.
@@ -34,7 +35,7 @@ pub(super) async fn bring_back<S: Shelf>(
 ) -> Result<(), StoreError> {
     while let Some(run) = store.run_at(log, position).await? {
         let archive = demand(store.shelf(), log, &run)?;
-        let part = match archive.part(log, &run).await {
+        let part = match there(archive, log, &run).await {
             Ok(part) => part,
             Err(unread) if store.run_at(log, position).await?.as_ref() == Some(&run) => {
                 return Err(unread.of(log, &run));
@@ -47,6 +48,16 @@ pub(super) async fn bring_back<S: Shelf>(
         strays::remove(store, archive, &name, strays::Comes::NoMore).await?;
     }
     Ok(())
+}
+
+/// A run's commits, of an archive that has its object now. They may be in memory while it is in an archive that is not reached, from
+/// which nothing can be removed.
+async fn there(archive: &Archive, log: &LogName, run: &Run) -> Result<Arc<Part>, Unread> {
+    match archive.objects.has(&run.name).await {
+        Ok(true) => archive.part(log, run).await,
+        Ok(false) => Err(Unread::Missing),
+        Err(detail) => Err(archive_unavailable(log, run, detail).into()),
+    }
 }
 
 /// How often the check begins again because a run came back while it was under way.

@@ -63,20 +63,26 @@ pub(super) async fn run_of(
     found.as_ref().map(run).transpose()
 }
 
-/// Fails if a log has runs: who has no archive cannot serve it.
-pub(super) async fn demand_none(pool: &PgPool) -> Result<(), Failure> {
-    let sql = "SELECT l.name, a.first FROM tidelog.archived AS a
+/// A run of any log.
+async fn some_run(pool: &PgPool) -> Result<Option<(LogName, Run)>, Failure> {
+    let sql = "SELECT a.*, l.name AS log_name FROM tidelog.archived AS a
                JOIN tidelog.logs AS l ON l.id = a.log LIMIT 1";
     let Some(row) = sqlx::query(sql).fetch_optional(pool).await? else {
-        return Ok(());
+        return Ok(None);
     };
-    match row.try_get::<&str, _>("name")?.parse() {
-        Ok(log) => Err(Failure::from(StoreError::ArchiveUnavailable {
+    let log = row.try_get::<&str, _>("log_name")?.parse().ok();
+    Ok(log.zip(Some(run(&row)?)))
+}
+
+/// Fails if a log has runs: who has no archive cannot serve it.
+pub(super) async fn demand_none(pool: &PgPool) -> Result<(), Failure> {
+    match some_run(pool).await? {
+        None => Ok(()),
+        Some((log, run)) => Err(Failure::from(StoreError::ArchiveUnavailable {
             log,
-            position: Position::new(number(&row, "first")?),
+            position: run.first,
             detail: NOT_CONFIGURED.into(),
         })),
-        Err(_) => Ok(()),
     }
 }
 
@@ -320,6 +326,10 @@ impl Shelf for PostgresStore {
 
     async fn runs(&self, log: &LogName) -> Result<Vec<Run>, StoreError> {
         patiently!(runs(&self.readers, log))
+    }
+
+    async fn some_run(&self) -> Result<Option<(LogName, Run)>, StoreError> {
+        patiently!(some_run(&self.readers))
     }
 
     async fn rows(

@@ -50,22 +50,24 @@ pub(super) fn run_of(
     Ok(found.optional()?)
 }
 
+/// A run of any log.
+fn some_run(connection: &Connection) -> Result<Option<(LogName, Run)>, StoreError> {
+    let sql = "SELECT number, first, last, a.name, sha256, bytes, is_segment, l.name
+               FROM archived AS a JOIN logs AS l ON l.id = a.log LIMIT 1";
+    let found = connection.query_row(sql, [], |row| Ok((row.get::<_, String>(7)?, run(row)?)));
+    let found = found.optional()?;
+    Ok(found.and_then(|(log, run)| Some((log.parse().ok()?, run))))
+}
+
 /// Fails if a log has runs: who has no archive cannot serve it.
 pub(super) fn demand_none(connection: &Connection) -> Result<(), StoreError> {
-    let sql = "SELECT l.name, a.first FROM archived AS a JOIN logs AS l ON l.id = a.log LIMIT 1";
-    let found = connection.query_row(sql, [], |row| {
-        Ok((row.get::<_, String>(0)?, from_sql(row.get(1)?)))
-    });
-    let Some((log, first)) = found.optional()? else {
-        return Ok(());
-    };
-    match log.parse() {
-        Ok(log) => Err(StoreError::ArchiveUnavailable {
+    match some_run(connection)? {
+        None => Ok(()),
+        Some((log, run)) => Err(StoreError::ArchiveUnavailable {
             log,
-            position: Position::new(first),
+            position: run.first,
             detail: NOT_CONFIGURED.into(),
         }),
-        Err(_) => Ok(()),
     }
 }
 
@@ -207,6 +209,10 @@ impl Shelf for SqliteStore {
             Ok(runs.collect::<Result<_, _>>()?)
         })
         .await
+    }
+
+    async fn some_run(&self) -> Result<Option<(LogName, Run)>, StoreError> {
+        self.read(|connection| some_run(connection)).await
     }
 
     async fn rows(
