@@ -174,10 +174,8 @@ impl LogStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<ErasureRecord>, StoreError> {
         let log = log.clone();
-        let audited = self
-            .read(move |connection| erase::audited(connection, &log, after, limit))
-            .await?;
-        Ok(audited.into_iter().map(|one| one.record).collect())
+        self.read(move |connection| erase::listed(connection, &log, after, limit))
+            .await
     }
 
     async fn revision(&self, log: &LogName) -> Result<u64, StoreError> {

@@ -18,8 +18,9 @@ use tidelog_core::protocol::LogHead;
 use tidelog_core::protocol::json::Instant;
 use tidelog_core::{CommitId, Epoch, Position, StreamId, Subject, Version};
 
-/// How many records are read at once.
-const ERASURES_READ: usize = 256;
+/// How many records are read at once: few for a short page, more where many of them may not be shown.
+const FEWEST_READ: usize = 16;
+const MOST_READ: usize = 256;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -176,7 +177,9 @@ pub(super) async fn list<S: LogStore>(
     // One more than asked for tells whether there is more. What the caller may not read makes no page shorter: neither its
     // length nor `next` tells of it.
     while shown.len() <= limit {
-        let records = app.store().erasures(&log, after, ERASURES_READ).await?;
+        let missing = limit.saturating_add(1).saturating_sub(shown.len());
+        let read = missing.clamp(FEWEST_READ, MOST_READ);
+        let records = app.store().erasures(&log, after, read).await?;
         let Some(last) = records.last() else {
             break;
         };

@@ -278,7 +278,7 @@ pub(super) async fn written_down(
     Ok(audited)
 }
 
-/// So many records of the logs of a name, oldest first, after a place.
+/// So many records of the logs of a name, oldest first, after a place. The events, which may be many, are not read.
 pub(super) async fn listed(
     pool: &PgPool,
     log: &LogName,
@@ -286,7 +286,8 @@ pub(super) async fn listed(
     limit: usize,
 ) -> Result<Vec<ErasureRecord>, Failure> {
     let sql = "
-SELECT * FROM tidelog.erasures
+SELECT commit_id, stream, position, versions, tombstoned, reason, actor, recorded_at, ''::bytea AS events
+FROM tidelog.erasures
 WHERE log = $1 AND ($2::bigint IS NULL OR (recorded_at, position, commit_id) > ($2, $3::bigint, $4::bytea))
 ORDER BY recorded_at, position, commit_id LIMIT $5";
     let rows = sqlx::query(sql)

@@ -6,7 +6,7 @@ use super::{SqliteStore, schema};
 use crate::clock;
 use crate::store::audit::Columns;
 use crate::store::erase::{InRows, Rewritten, Work};
-use crate::store::{Audited, Erase, Erased, ErasurePlace, StoreError};
+use crate::store::{Audited, Erase, Erased, ErasurePlace, ErasureRecord, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tidelog_core::erasure::VersionRange;
 use tidelog_core::{ChainHash, CommitId, LogName, Position, Subject, Timestamp};
@@ -145,18 +145,36 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// What was written down of the logs of a name, oldest first: so many at most, after a place.
-pub(super) fn audited(
+/// What was written down of the logs of a name, oldest first.
+pub(super) fn audited(connection: &Connection, log: &LogName) -> Result<Vec<Audited>, StoreError> {
+    written_down(connection, "events", log, None, usize::MAX)
+}
+
+/// So many records of the logs of a name, oldest first, after a place. The events, which may be many, are not read.
+pub(super) fn listed(
     connection: &Connection,
     log: &LogName,
     after: Option<ErasurePlace>,
     limit: usize,
+) -> Result<Vec<ErasureRecord>, StoreError> {
+    let audited = written_down(connection, "x''", log, after, limit)?;
+    Ok(audited.into_iter().map(|one| one.record).collect())
+}
+
+fn written_down(
+    connection: &Connection,
+    events: &str,
+    log: &LogName,
+    after: Option<ErasurePlace>,
+    limit: usize,
 ) -> Result<Vec<Audited>, StoreError> {
-    let sql = "SELECT stream, commit_id, position, versions, tombstoned, reason, actor, recorded_at, events
-               FROM erasures
-               WHERE log = ?1 AND (?2 IS NULL OR (recorded_at, position, commit_id) > (?2, ?3, ?4))
-               ORDER BY recorded_at, position, commit_id LIMIT ?5";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT stream, commit_id, position, versions, tombstoned, reason, actor, recorded_at, {events}
+         FROM erasures
+         WHERE log = ?1 AND (?2 IS NULL OR (recorded_at, position, commit_id) > (?2, ?3, ?4))
+         ORDER BY recorded_at, position, commit_id LIMIT ?5"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let part = params![
         log.as_str(),
         after.map(|place| place.recorded_at.millis()),

@@ -87,7 +87,7 @@ impl SqliteStore {
     /// What was written down of the logs of a name.
     pub(crate) async fn audited(&self, log: &LogName) -> Result<Vec<Audited>, StoreError> {
         let log = log.clone();
-        self.read(move |connection| erase::audited(connection, &log, None, usize::MAX))
+        self.read(move |connection| erase::audited(connection, &log))
             .await
     }
 
