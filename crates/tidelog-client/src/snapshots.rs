@@ -266,7 +266,12 @@ impl Runtime {
         let Some(heads) = found.next().flatten() else {
             return Ok(None);
         };
-        Ok(opened(heads).map(|heads| (heads, found.collect())))
+        let found: Found = found.collect();
+        let Some(mut heads) = opened(heads) else {
+            return Ok(None);
+        };
+        heads.unfollowed |= found.iter().flatten().any(|fold| fold.unfollowed);
+        Ok(Some((heads, found)))
     }
 
     /// Remembers what is stored. Gives the states that can be used.

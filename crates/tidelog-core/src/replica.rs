@@ -58,7 +58,6 @@ pub use write::StoreRequest;
 use crate::canary::Canary;
 use crate::commit::{Command, Commit, CommitError, Local, Policy};
 use crate::condition::{Condition, Conflict};
-use crate::cursor::Cursor;
 use crate::directory::DirectoryRecord;
 use crate::event::Event;
 use crate::expected::Expected;
@@ -201,7 +200,7 @@ pub struct Replica {
     /// The store has heard which filter this tab asks for.
     announced: bool,
     /// A snapshot to go on from at the next load.
-    found: Option<(Cursor, heads::Ends)>,
+    found: Option<snapshot::Found>,
     queue: Vec<Entry>,
     /// The ids in the queue, and perhaps of commits that have just left it.
     ids: Set<CommitId>,

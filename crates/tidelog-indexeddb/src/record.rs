@@ -282,21 +282,32 @@ pub(crate) fn read_gaps(value: &JsValue) -> Option<Vec<Gap>> {
     gap::decode(&numbers?)
 }
 
-/// `[through, generation]`.
+/// `[through, generation, true]`. The last says that lost histories were looked through, too.
 pub(crate) fn erased(erased: &Erased) -> Result<JsValue, Failure> {
     let through = exact(erased.through.value())?;
-    Ok(Array::of2(&through, &exact(erased.generation.value())?).into())
+    let generation = exact(erased.generation.value())?;
+    Ok(Array::of3(&through, &generation, &JsValue::TRUE).into())
 }
 
-/// The inverse of [`erased`]; what is not there is none.
+/// Is this the mark of an older build, which followed erasures in the log alone?
+pub(crate) fn followed_in_log_only(value: &JsValue) -> bool {
+    let pair = value.dyn_ref::<Array>();
+    pair.is_some_and(|pair| pair.get(2) != JsValue::TRUE && number(&pair.get(0)) != Some(0))
+}
+
+/// The inverse of [`erased`]; what is not there is none. What an older build followed is followed once more.
 pub(crate) fn read_erased(value: &JsValue) -> Result<Erased, StoreError> {
     if value.is_undefined() {
         return Ok(Erased::default());
     }
     let read = || {
         let pair = value.dyn_ref::<Array>()?;
+        let through = Position::new(number(&pair.get(0))?);
         Some(Erased {
-            through: Position::new(number(&pair.get(0))?),
+            through: match followed_in_log_only(value) {
+                true => Position::START,
+                false => through,
+            },
             generation: Generation::new(number(&pair.get(1))?),
         })
     };

@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::maintenance::same_replica;
 use crate::record;
-use crate::schema::meta::{ERASED, FILTERS};
+use crate::schema::meta::{ERASED, FILTERS, GAPS};
 use crate::schema::stores::{META, SNAPSHOTS};
 use crate::view::View;
 use crate::write::{Request, finish};
@@ -45,12 +45,21 @@ pub(crate) async fn snapshots(
         asked.push(view.entries(SNAPSHOTS, &range, None)?);
     }
     let filters = view.get_by(META, &FILTERS.into())?;
+    let gaps = view.get_by(META, &GAPS.into())?;
+    let erased = view.get_by(META, &ERASED.into())?;
     let head = view.meta().await?.head;
     let filter = record::read_filters(&view.value(Ok(filters)).await?)?.kept;
+    let pruned = is_pruned(&view.value(Ok(gaps)).await?);
+    let in_log_only = record::followed_in_log_only(&view.value(Ok(erased)).await?);
     let mut found = Vec::with_capacity(folds.len());
     for entries in asked {
-        let snapshot = read(&view.read(entries).await?, &filter);
-        found.push(snapshot.filter(|snapshot| reaches(&head, snapshot.checkpoint)));
+        let mut snapshot = read(&view.read(entries).await?, &filter);
+        if let Some(snapshot) = &mut snapshot {
+            snapshot.unfollowed |= in_log_only;
+        }
+        found.push(snapshot.filter(|snapshot| {
+            reaches(&head, snapshot.checkpoint) && (pruned || !snapshot.unfollowed)
+        }));
     }
     Ok(found)
 }
@@ -185,6 +194,12 @@ fn reaches(head: &Head, checkpoint: Cursor) -> bool {
     checkpoint.epoch == head.cursor.epoch && checkpoint.position <= head.cursor.position
 }
 
+/// Does the log begin behind what a snapshot stands for?
+fn is_pruned(gaps: &JsValue) -> bool {
+    let gaps = record::read_gaps(gaps).unwrap_or_default();
+    gaps.first().is_some_and(|gap| gap.from == Position::new(1))
+}
+
 fn key(fold: &FoldName) -> Array {
     Array::of2(&JsValue::from_str(&fold.name), &JsValue::from(fold.version))
 }
@@ -216,9 +231,15 @@ fn header(checkpoint: Cursor, buckets: u32) -> Result<JsValue, Failure> {
 /// The inverse of [`header`]. A state that an older build saved may hold what the log had said to be gone, so it counts as none:
 /// then the log is read from its start, and what it says is followed.
 fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
-    record::field(value, "erases")?
-        .as_bool()
-        .filter(|erases| *erases)?;
+    read_any_header(value).filter(|_| erases(value))
+}
+
+fn erases(header: &JsValue) -> bool {
+    record::field(header, "erases").is_some_and(|erases| erases == JsValue::TRUE)
+}
+
+/// [`read_header`], whoever saved it.
+fn read_any_header(value: &JsValue) -> Option<(Cursor, u32)> {
     let checkpoint = record::field(value, "checkpoint")?.as_string()?;
     Some((
         checkpoint.parse().ok()?,
@@ -229,7 +250,7 @@ fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
 /// A fold as its entries say, the header first.
 fn read(entries: &[(JsValue, JsValue)], filter: &Filter) -> Option<StoredSnapshot> {
     let ((_, header), buckets) = entries.split_first()?;
-    let (checkpoint, count) = read_header(header)?;
+    let (checkpoint, count) = read_any_header(header)?;
     let mut filled = Vec::with_capacity(buckets.len());
     for (key, value) in buckets {
         let bucket = small(&key.dyn_ref::<Array>()?.get(2))?;
@@ -243,6 +264,7 @@ fn read(entries: &[(JsValue, JsValue)], filter: &Filter) -> Option<StoredSnapsho
         filter: filter.clone(),
         buckets: count,
         filled,
+        unfollowed: !erases(header),
     })
 }
 

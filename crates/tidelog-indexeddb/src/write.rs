@@ -336,7 +336,11 @@ impl Planning<'_> {
                 let (head, positions) = (&self.after.head, *from..*through);
                 let erased = erasing::plan(self.view, head, positions, frames).await?;
                 let lost = erasing::plan_lost(self.view, lost).await?;
-                let mut mark = self.mark(asked.value).await?;
+                let (mut mark, in_log_only) = self.mark(asked.value).await?;
+                if in_log_only {
+                    // Whoever goes on from them would not see what is to be followed once more behind this.
+                    self.requests.push(Request::Clear(SNAPSHOTS));
+                }
                 if !erased.is_empty() {
                     mark.generation = head.generation;
                 }
@@ -347,8 +351,9 @@ impl Planning<'_> {
                 self.put_mark(&mark)
             }
             StoreOp::ClearLog | StoreOp::TruncateLog { .. } => {
-                let mut mark = self.mark(asked.value).await?;
-                if mark.through > Position::START {
+                let (mut mark, in_log_only) = self.mark(asked.value).await?;
+                let all = matches!(asked.op, StoreOp::ClearLog);
+                if mark.through > Position::START || (in_log_only && all) {
                     mark.through = Position::START;
                     self.put_mark(&mark)?;
                 }
@@ -362,12 +367,14 @@ impl Planning<'_> {
         }
     }
 
-    /// How far erasures have been followed.
-    async fn mark(&self, asked: Option<Answer>) -> Result<Erased, StoreError> {
-        match asked {
-            Some(asked) => record::read_erased(&self.view.value(Ok(asked)).await?),
-            None => Ok(Erased::default()),
-        }
+    /// How far erasures have been followed, and whether an older build did that in the log alone.
+    async fn mark(&self, asked: Option<Answer>) -> Result<(Erased, bool), StoreError> {
+        let Some(asked) = asked else {
+            return Ok((Erased::default(), false));
+        };
+        let value = self.view.value(Ok(asked)).await?;
+        let in_log_only = record::followed_in_log_only(&value);
+        Ok((record::read_erased(&value)?, in_log_only))
     }
 
     fn put_mark(&mut self, mark: &Erased) -> Result<(), StoreError> {

@@ -430,39 +430,114 @@ async fn a_state_of_a_build_that_knew_no_erasures_counts_as_none() {
         name: "todo".into(),
         version: 1,
     };
-    let save = |whole| {
-        let fold = FoldSnapshot {
+    let save = |whole| store.save(states(&name, whole));
+    let found = async || {
+        let found = store.snapshots(std::slice::from_ref(&name)).await;
+        found.expect("snapshots are read").remove(0)
+    };
+    let is_there = async || found().await.is_some();
+    assert_eq!(save(true).await, Ok(true));
+    assert!(is_there().await);
+    let database = database("older-state");
+    forget_who_saved(&database).await;
+    assert!(!is_there().await);
+    // Where the log begins later, nothing else is left of what came before.
+    let gap = js_sys::Array::of3(&1.into(), &4.into(), &1.into());
+    faults::damage(&database, "meta", "gaps".into(), gap.into())
+        .await
+        .expect("it was pruned");
+    assert!(found().await.expect("it is all there is").unfollowed);
+    let none = js_sys::Array::new().into();
+    faults::damage(&database, "meta", "gaps".into(), none)
+        .await
+        .expect("it is whole again");
+    assert_eq!(save(false).await, Ok(false), "nothing to go on from");
+    assert_eq!(save(true).await, Ok(true));
+    assert!(is_there().await);
+}
+
+/// Older builds followed erasures in the log alone, and their mark does not say that lost histories were looked through.
+#[wasm_bindgen_test]
+async fn what_an_older_build_followed_is_followed_once_more() {
+    let store = fresh("older-mark").await;
+    let name = FoldName {
+        name: "todo".into(),
+        version: 1,
+    };
+    let snapshot = async || {
+        let found = store.snapshots(std::slice::from_ref(&name)).await;
+        found.expect("snapshots are read").remove(0)
+    };
+    let through = async || {
+        let loaded = store.load(Position::START, usize::MAX).await;
+        loaded.expect("it is read").erased.through
+    };
+    let write = async |op| {
+        let head = store
+            .load(Position::START, 0)
+            .await
+            .expect("it is read")
+            .head;
+        let mut batch = append_on(head);
+        batch.ops.push(op);
+        store.write(batch).await
+    };
+    let erase = |through| StoreOp::Erase {
+        from: Position::new(1),
+        through: Position::new(through),
+        frames: Vec::new(),
+        lost: Vec::new(),
+    };
+    let older = async || {
+        let mark = js_sys::Array::of2(&5.into(), &0.into());
+        let database = database("older-mark");
+        faults::damage(&database, "meta", "erased".into(), mark.into())
+            .await
+            .expect("it is as an older build wrote it");
+    };
+    assert!(matches!(write(erase(5)).await, Ok(Written::Done)));
+    assert_eq!(through().await, Position::new(5));
+    older().await;
+    assert_eq!(through().await, Position::START);
+    // What was saved behind it goes: whoever went on from it would not see what is to be followed.
+    assert_eq!(store.save(states(&name, true)).await, Ok(true));
+    assert_eq!(snapshot().await, None);
+    assert!(matches!(write(erase(3)).await, Ok(Written::Done)));
+    assert_eq!(through().await, Position::new(3));
+    assert_eq!(snapshot().await, None);
+    older().await;
+    assert!(matches!(write(StoreOp::ClearLog).await, Ok(Written::Done)));
+    assert_eq!(store.save(states(&name, true)).await, Ok(true));
+    assert!(
+        snapshot().await.is_some(),
+        "an empty log has nothing to follow"
+    );
+}
+
+fn states(name: &FoldName, whole: bool) -> SnapshotSet {
+    SnapshotSet {
+        replica: REPLICA,
+        checkpoint: Cursor::default(),
+        filter: Filter::default(),
+        folds: vec![FoldSnapshot {
             fold: name.clone(),
             buckets: 1,
             changed: vec![(0, vec![1])],
             whole,
             base: Position::START,
-        };
-        store.save(SnapshotSet {
-            replica: REPLICA,
-            checkpoint: Cursor::default(),
-            filter: Filter::default(),
-            folds: vec![fold],
-        })
-    };
-    let is_there = async || {
-        let found = store.snapshots(std::slice::from_ref(&name)).await;
-        found.expect("snapshots are read")[0].is_some()
-    };
-    assert_eq!(save(true).await, Ok(true));
-    assert!(is_there().await);
+        }],
+    }
+}
+
+/// Changes the header of the fold `todo` into what an older build wrote.
+async fn forget_who_saved(database: &str) {
     let key = || js_sys::Array::of2(&"todo".into(), &1.into()).into();
-    let database = database("older-state");
-    let header = faults::read(&database, "snapshots", key()).await;
+    let header = faults::read(database, "snapshots", key()).await;
     let header: js_sys::Object = header.expect("it is read").unchecked_into();
     js_sys::Reflect::delete_property(&header, &"erases".into()).expect("it is an object");
-    faults::damage(&database, "snapshots", key(), header.into())
+    faults::damage(database, "snapshots", key(), header.into())
         .await
         .expect("it is as an older build wrote it");
-    assert!(!is_there().await);
-    assert_eq!(save(false).await, Ok(false), "nothing to go on from");
-    assert_eq!(save(true).await, Ok(true));
-    assert!(is_there().await);
 }
 
 #[wasm_bindgen_test]

@@ -171,6 +171,7 @@ impl Tab {
             heads: heads.changed.into_iter().collect(),
             rows: self.rows.clone(),
             confirmed: self.confirmed.clone(),
+            unfollowed: false,
         };
         let saved = disk.save(snapshot, heads.whole, heads.base);
         self.replica

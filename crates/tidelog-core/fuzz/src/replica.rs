@@ -820,6 +820,7 @@ impl Host {
                     filter: self.store.filters.kept.clone(),
                     buckets: u32::from(choices.byte()),
                     filled: vec![(u32::from(choices.byte()), choices.bytes())],
+                    unfollowed: choices.coin(),
                 };
                 self.replica.handle_snapshot(Some(found));
                 self.asked = self.asked.take().filter(|_| self.replica.is_storing());
@@ -855,6 +856,7 @@ impl Host {
                         filter: self.store.filters.kept.clone(),
                         buckets: heads.buckets,
                         filled: heads.changed,
+                        unfollowed: false,
                     });
                     let saved = choices.coin().then_some(head.position);
                     self.replica.heads_saved(saved);

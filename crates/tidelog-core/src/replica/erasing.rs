@@ -38,6 +38,9 @@ pub(super) struct State {
     known: Option<Erased>,
     /// Behind the mark, by position.
     waiting: Vec<Waiting>,
+    /// All there is comes from [a state](crate::store::StoredSnapshot::unfollowed) that may hold what was to be erased before it.
+    /// It stays on the screen until the server answers; then everything is pulled again (`filtering.rs`).
+    pub(super) unfollowed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -97,14 +100,15 @@ impl State {
     /// The log is read again from its beginning.
     pub(super) fn forget(&mut self) {
         self.waiting.clear();
+        self.unfollowed = false;
     }
 }
 
 impl Replica {
-    /// Is there an erasure that has not been followed on this device?
+    /// Is there an erasure that has not been followed on this device, or may there be one?
     #[must_use]
     pub fn is_to_erase(&self) -> bool {
-        !self.erasing.waiting.is_empty()
+        self.erasing.unfollowed || !self.erasing.waiting.is_empty()
     }
 
     /// May the host's folds hold what is erased or to be erased, as far as it has been told?
@@ -124,6 +128,10 @@ impl Replica {
     /// What is to be erased now, the oldest first; nothing while the log is being read. One tab of a device does it for all.
     #[must_use]
     pub fn erasing(&self) -> Option<Erasing> {
+        if self.erasing.unfollowed {
+            // The snapshots would go, and they are all that is left of what was pruned.
+            return None;
+        }
         let waiting = &self.erasing.waiting;
         // The events of one commit go together.
         let last = waiting.get(AT_ONCE.min(waiting.len()).checked_sub(1)?)?;

@@ -6,6 +6,9 @@
 //! was restored meanwhile is found first, as ever (`rewind.rs`). Then one transaction empties the log and notes the filter;
 //! what is not confirmed stays as it is. A database that is still empty gets its filter at once.
 //!
+//! The same is done under the same filter where a pruned log stands on a state that an older build saved, which did not follow
+//! the log's erasures: only the server has what came before it.
+//!
 //! Invariants:
 //!
 //! - What the filter asks for is here whole: a stream's versions have no holes, so a gap that hides one of its events shows
@@ -125,7 +128,8 @@ impl Replica {
         let wanted = news.unwrap_or(&self.filters.wanted).clone();
         self.announced |= !announce;
         let empty = self.head.cursor.position == Position::START;
-        let switch = self.filters.kept != wanted && (empty || self.sync.verified);
+        let unfollowed = self.erasing.unfollowed && self.sync.verified;
+        let switch = unfollowed || (self.filters.kept != wanted && (empty || self.sync.verified));
         if !announce && !switch {
             return None;
         }

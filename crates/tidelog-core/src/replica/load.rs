@@ -96,6 +96,12 @@ impl Replica {
             self.notices.push_back(Notice::Erased);
         }
         self.gaps.clone_from(&loaded.gaps);
+        if self.erasing.unfollowed && self.pruned() == Position::START {
+            // Another tab has emptied the log, and has perhaps pulled as much again by now.
+            self.start_again(ResetReason::Erased);
+            self.disk.load = true;
+            return Ok(());
+        }
         if self.head.cursor.position < self.pruned() {
             // What is kept begins later: a snapshot stands for the rest.
             match core::mem::replace(&mut self.disk.snapshot, Sought::Wanted) {

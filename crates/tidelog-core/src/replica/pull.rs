@@ -64,8 +64,9 @@ impl Replica {
             return Ok(());
         }
         // What was to be the next filter when it was asked may have been given up since.
-        if self.next_filter().is_some() || *filter != self.filters.kept {
-            // The server knows this cursor, so nothing is lost by reading again; the answer was under the other filter.
+        let again = self.next_filter().is_some() || self.erasing.unfollowed;
+        if again || *filter != self.filters.kept {
+            // The server knows this cursor, so nothing is lost by reading again; the answer is of what is given up.
             self.sync.pull_succeeded();
             self.sync.verified = true;
             self.sync.server_head = Some(server_head);

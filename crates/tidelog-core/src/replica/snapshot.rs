@@ -11,18 +11,30 @@ use crate::snapshot::{HEADS, HEADS_VERSION};
 use crate::store::{FoldName, FoldSnapshot, Loaded, StoreError, StoredSnapshot};
 use alloc::string::String;
 
+/// A snapshot that the next load goes on from.
+#[derive(Debug)]
+pub(super) struct Found {
+    checkpoint: Cursor,
+    ends: Ends,
+    unfollowed: bool,
+}
+
 impl Replica {
     /// Begins at a checkpoint, with what [`Replica::heads`] gave there as it was read from the store. Call it before the
     /// store is polled for the first time. Says whether it was taken: buckets that are no such thing change nothing.
     pub fn restore(&mut self, found: StoredSnapshot) -> bool {
-        let checkpoint = found.checkpoint;
+        let (checkpoint, unfollowed) = (found.checkpoint, found.unfollowed);
         let fresh = !self.opened && self.disk.busy.is_none();
         let ends = Ends::restore(checkpoint.position, found.buckets, found.filled);
         let ends = ends.filter(|_| fresh);
         let taken = ends.is_some();
         if let Some(ends) = ends {
             self.filters.kept = found.filter;
-            self.go_on_from(checkpoint, ends);
+            self.go_on_from(Found {
+                checkpoint,
+                ends,
+                unfollowed,
+            });
         }
         taken
     }
@@ -45,6 +57,7 @@ impl Replica {
             checkpoint,
             buckets,
             filled,
+            unfollowed,
             ..
         }) = found
         else {
@@ -54,25 +67,29 @@ impl Replica {
             return false;
         };
         self.disk.snapshot = Sought::Found(checkpoint.position);
-        self.found = Some((checkpoint, ends));
+        self.found = Some(Found {
+            checkpoint,
+            ends,
+            unfollowed,
+        });
         true
     }
 
     /// Goes on from the snapshot that was found, together with what the store now says is not confirmed: a commit is never
     /// in both.
     pub(super) fn jump(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
-        let Some((checkpoint, ends)) = self.found.take() else {
+        let Some(found) = self.found.take() else {
             return Ok(());
         };
         self.disk.snapshot = Sought::No;
         self.start_again(ResetReason::Damage);
         for notice in self.notices.iter_mut().rev() {
             if let Notice::Reset { after, .. } = notice {
-                *after = checkpoint.position;
+                *after = found.checkpoint.position;
                 break;
             }
         }
-        self.go_on_from(checkpoint, ends);
+        self.go_on_from(found);
         self.install_parked(loaded.parked.clone())?;
         self.install_pending(&loaded.pending)
     }
@@ -91,7 +108,11 @@ impl Replica {
                 .all(|departing| departing.location.is_some())
     }
 
-    fn go_on_from(&mut self, checkpoint: Cursor, ends: Ends) {
+    fn go_on_from(&mut self, found: Found) {
+        let Found {
+            checkpoint, ends, ..
+        } = found;
+        self.erasing.unfollowed = found.unfollowed;
         self.confirmed = Confirmed::restored(ends, checkpoint.position);
         self.head.cursor = checkpoint;
         self.chain_known = true;

@@ -8,7 +8,7 @@ use crate::canary::Canary;
 use crate::frame;
 use crate::id::CommitId;
 use crate::map::{Map, Set};
-use crate::number::Timestamp;
+use crate::number::{Position, Timestamp};
 use crate::store::{Head, Outcome, StoreError, StoreOp, Written};
 use alloc::vec::Vec;
 
@@ -98,12 +98,17 @@ impl Replica {
                 self.rewound(ResetReason::History);
             }
             Busy::Filter { ops, head, filters } => {
-                let again = filters.kept != self.filters.kept;
+                let reason = match filters.kept == self.filters.kept {
+                    true => ResetReason::Erased,
+                    false => ResetReason::Filter,
+                };
+                let emptied = head.cursor.position == Position::START;
+                let again = reason == ResetReason::Filter || (self.erasing.unfollowed && emptied);
                 self.announced = true;
                 self.filters = filters;
                 self.advance(head, ops);
                 if again {
-                    self.rewound(ResetReason::Filter);
+                    self.rewound(reason);
                 }
                 self.status_changed();
             }

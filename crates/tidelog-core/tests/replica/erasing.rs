@@ -5,7 +5,9 @@ use super::bench::{Bench, stream};
 use super::dice::Dice;
 use super::disk::{Disk, Fault};
 use super::tab::Tab;
+use std::rc::Rc;
 use tidelog_core::erasure::{VersionRange, version_ranges};
+use tidelog_core::store::Erased;
 use tidelog_core::{Epoch, Policy, Position, Version, frame};
 
 const SECRET: &str = "\"a secret\"";
@@ -390,4 +392,61 @@ fn redact_one(bench: &mut Bench, dice: &mut Dice) -> Option<String> {
     let ranges = version_ranges([version]);
     bench.server.redact(now, id, &on, &ranges);
     Some(text.trim_matches('"').to_owned())
+}
+
+/// A pruned log on a state of a build that did not erase: it has folded the event that says so, and what that names.
+fn unfollowed() -> Bench {
+    let mut bench = confirmed(1);
+    redact(&mut bench, &[2]);
+    bench.sync(0);
+    let rows = bench.tabs[0].rows().clone();
+    assert!(erase(&mut bench, 0));
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+    let saved = bench.disk.content.snapshot.clone().expect("it is saved");
+    let mut older = Rc::unwrap_or_clone(saved);
+    older.rows = rows;
+    older.unfollowed = true;
+    bench.disk.content.snapshot = Some(Rc::new(older));
+    bench.disk.content.erased = Erased::default();
+    bench.disk.prune(4);
+    reopen(&mut bench);
+    bench
+}
+
+#[test]
+fn what_an_older_build_left_of_a_pruned_log_stays_until_the_server_answers() {
+    let mut bench = unfollowed();
+    bench.note(0, "facts/0", "\"pending\"");
+    for _ in 0..2 {
+        assert_eq!(bench.version(0, "facts/0"), 5, "with what is pending");
+        assert_eq!(bench.replica(0).head().cursor.position, Position::new(4));
+        assert!(holds(&bench, 0).1, "nobody knows better");
+        assert!(bench.replica(0).is_to_erase());
+        assert!(!erase(&mut bench, 0), "the snapshot would go");
+        assert!(bench.replica(0).heads().is_none(), "nothing is saved on it");
+        reopen(&mut bench);
+    }
+    bench.sync(0);
+    assert_eq!(bench.version(0, "facts/0"), 5);
+    assert!(bench.disk.content.gaps.is_empty());
+    assert_eq!(bench.disk.content.log_ids().count(), 5);
+    erase(&mut bench, 0);
+    assert_eq!(holds(&bench, 0), (false, false));
+    assert!(!bench.replica(0).is_to_erase());
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+    reopen(&mut bench);
+    assert_eq!(holds(&bench, 0), (false, false));
+    assert_eq!(bench.version(0, "facts/0"), 5);
+}
+
+#[test]
+fn a_tab_beside_one_that_pulled_a_pruned_log_again_follows_it() {
+    let mut bench = unfollowed();
+    bench.tabs.push(Tab::open(91, 1, &bench.disk));
+    bench.save(1);
+    assert!(holds(&bench, 1).1);
+    bench.sync(0);
+    bench.hint(1);
+    assert_eq!(holds(&bench, 1), (false, false));
+    assert_eq!(bench.version(1, "facts/0"), 4);
 }

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub heads: BTreeMap<u32, Vec<u8>>,
     pub rows: Rows,
     pub confirmed: BTreeSet<CommitId>,
+    /// [`StoredSnapshot::unfollowed`].
+    pub unfollowed: bool,
 }
 
 impl Snapshot {
@@ -39,6 +41,7 @@ impl Snapshot {
             filter: self.filter.clone(),
             buckets: self.buckets,
             filled: self.heads.clone().into_iter().collect(),
+            unfollowed: self.unfollowed,
         }
     }
 }

@@ -47,6 +47,7 @@ fn stored(checkpoint: Cursor, filled: &[(u32, &[u8])]) -> Option<StoredSnapshot>
         filter: Filter::default(),
         buckets: 8,
         filled,
+        unfollowed: false,
     })
 }
 

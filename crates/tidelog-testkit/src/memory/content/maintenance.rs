@@ -185,6 +185,7 @@ impl Content {
                 filter: self.filters.kept.clone(),
                 buckets: snapshot.buckets,
                 filled: filled.map(|(at, bucket)| (*at, bucket.to_vec())).collect(),
+                unfollowed: false,
             })
         };
         folds.iter().map(stored).collect()
