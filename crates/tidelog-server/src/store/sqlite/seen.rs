@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tidelog_core::{LogName, ReplicaId, Seq, StreamId, Subject};
 
 /// How many streams and replicas of all logs are kept; then it begins anew.
-const MOST: usize = 20_000;
+const MOST: usize = 4_000;
 
 /// Of a log: exactly what its rows say.
 #[derive(Debug)]
