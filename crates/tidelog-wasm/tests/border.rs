@@ -297,7 +297,9 @@ async fn imported_columns_keep_text_tags_and_commits() {
     );
     let digest = "0a".repeat(32);
     let erased = parse(&format!(r#"{{"event":2,"erased":"{digest}"}}"#));
-    Array::from(&get(&batch, "extras")).push(&erased);
+    let extras = Array::from(&get(&batch, "extras"));
+    extras.push(&erased);
+    Reflect::set(&batch, &"extras".into(), &extras).unwrap();
     let ends: Vec<u32> = [r#"{"t":"Größe 🎈"}"#, r#"{"t":2}"#, "null"]
         .iter()
         .scan(0, |end, part| {
