@@ -51,7 +51,8 @@ pub struct Filters {
 pub struct Erased {
     /// What erasure events up to here name is gone.
     pub through: Position,
-    /// The generation that the last such write left. State that was folded from what was read before may hold what is gone.
+    /// The generation that the last write left which took payloads or recorded frames away. State that was folded from what was
+    /// read before may hold what is gone: what is read again in the place of a frame may be without payloads.
     pub generation: Generation,
 }
 
@@ -113,10 +114,11 @@ pub enum StoreOp {
         frame: Vec<u8>,
     },
     /// Removes every recorded frame, the directory, the snapshots and the gaps: the log begins again, and so does
-    /// [`Erased::through`]. The filters stay.
+    /// [`Erased::through`]. [`Erased::generation`] is this write's. The filters stay.
     ClearLog,
     /// Removes every recorded frame whose first position is after this one, and what the directory says of them. Snapshots
-    /// whose checkpoint lies after it are not given out until the log has reached them again. [`Erased::through`] begins again.
+    /// whose checkpoint lies after it are not given out until the log has reached them again. [`Erased::through`] begins again, and
+    /// [`Erased::generation`] is this write's.
     TruncateLog {
         /// The last position that stays.
         after: Position,

@@ -289,6 +289,12 @@ pub(crate) fn erased(erased: &Erased) -> Result<JsValue, Failure> {
     Ok(Array::of3(&through, &generation, &JsValue::TRUE).into())
 }
 
+/// The mark of a log that an older build folded and that begins again in part: what is kept of it is followed once more.
+pub(crate) fn erased_in_log_only(generation: Generation) -> Result<JsValue, Failure> {
+    let generation = exact(generation.value())?;
+    Ok(Array::of2(&JsValue::from(1), &generation).into())
+}
+
 /// Is this the mark of an older build, which followed erasures in the log alone?
 pub(crate) fn followed_in_log_only(value: &JsValue) -> bool {
     let pair = value.dyn_ref::<Array>();

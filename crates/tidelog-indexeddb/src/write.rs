@@ -348,15 +348,22 @@ impl Planning<'_> {
                 self.requests.extend(erased);
                 self.requests.extend(lost);
                 mark.through = *through;
-                self.put_mark(&mark)
+                self.put_mark(record::erased(&mark))
             }
             StoreOp::ClearLog | StoreOp::TruncateLog { .. } => {
-                let (mut mark, in_log_only) = self.mark(asked.value).await?;
-                let all = matches!(asked.op, StoreOp::ClearLog);
-                if mark.through > Position::START || (in_log_only && all) {
-                    mark.through = Position::START;
-                    self.put_mark(&mark)?;
-                }
+                let (_, in_log_only) = self.mark(asked.value).await?;
+                let generation = self.after.head.generation;
+                let mark = match asked.op {
+                    // Its snapshots stay, and they are of that build.
+                    StoreOp::TruncateLog { .. } if in_log_only => {
+                        record::erased_in_log_only(generation)
+                    }
+                    _ => record::erased(&Erased {
+                        through: Position::START,
+                        generation,
+                    }),
+                };
+                self.put_mark(mark)?;
                 self.view.checked(encode(asked.op, &mut self.requests))
             }
             StoreOp::SetReplica { replica } => {
@@ -377,8 +384,8 @@ impl Planning<'_> {
         Ok((record::read_erased(&value)?, in_log_only))
     }
 
-    fn put_mark(&mut self, mark: &Erased) -> Result<(), StoreError> {
-        let mark = self.view.checked(record::erased(mark))?;
+    fn put_mark(&mut self, mark: Result<JsValue, Failure>) -> Result<(), StoreError> {
+        let mark = self.view.checked(mark)?;
         self.requests.push(Request::Put(META, ERASED.into(), mark));
         Ok(())
     }

@@ -67,13 +67,6 @@ pub struct Rows {
     pub old: bool,
 }
 
-impl PartialEq for Rows {
-    fn eq(&self, other: &Self) -> bool {
-        let streams = self.streams().chain(other.streams());
-        streams.into_iter().all(|stream| self.agree(other, stream))
-    }
-}
-
 impl Rows {
     /// As an older build or the newest one sees them.
     #[must_use]
@@ -132,6 +125,15 @@ impl Rows {
     #[must_use]
     pub fn agree(&self, other: &Self, stream: &StreamId) -> bool {
         self.get(stream) == other.get(stream)
+    }
+
+    /// A stream of which others show something else, and both rows.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let mut streams = self.streams().chain(other.streams());
+        let stream = streams.find(|stream| !self.agree(other, stream))?;
+        let (this, that) = (self.get(stream), other.get(stream));
+        Some(format!("{stream} is {this:?}, not {that:?}"))
     }
 
     fn row(&self, stream: &StreamId) -> Cow<'_, Row> {

@@ -291,13 +291,13 @@ impl Disk {
                 content.cut_log(Position::START);
                 content.gaps.clear();
                 content.snapshot = None;
-                content.erased.through = Position::START;
+                content.read_anew();
                 content.damaged = false;
             }
             StoreOp::TruncateLog { after, gaps } => {
                 content.cut_log(*after);
                 content.gaps.clone_from(gaps);
-                content.erased.through = Position::START;
+                content.read_anew();
                 content.damaged = false;
             }
             StoreOp::Erase {

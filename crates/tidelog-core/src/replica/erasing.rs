@@ -23,7 +23,7 @@ use crate::event::{Event, Payload};
 use crate::frame::{self, Body, Columns, FrameError};
 use crate::id::{CommitId, ReplicaId};
 use crate::map::{Map, Set};
-use crate::number::{Generation, Position, Version};
+use crate::number::{Attempt, Generation, Position, Version};
 use crate::store::{Durability, Erased, ErasedFrame, ErasedLost, Head, StoreOp, WriteBatch};
 use crate::stream::StreamId;
 use alloc::vec::Vec;
@@ -168,6 +168,7 @@ impl Replica {
             before: self.head,
             through: last.map_or(Position::START, |last| last.position),
             streams: streams.collect(),
+            found: Map::new(),
             from: None,
             frames: Vec::new(),
             lost: Vec::new(),
@@ -183,6 +184,8 @@ pub struct Erasing {
     before: Head,
     through: Position,
     streams: Map<StreamId, Seen>,
+    /// The named events.
+    found: Map<CommitId, Found>,
     /// The first position of a named event that was found.
     from: Option<Position>,
     frames: Vec<ErasedFrame>,
@@ -193,8 +196,6 @@ pub struct Erasing {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     named: Vec<VersionRange>,
-    /// The named events, by commit and index in it. An attempt that was decided again holds what the one before held, too.
-    found: Set<(CommitId, u32)>,
     /// How often one was named.
     times: u64,
     events: u64,
@@ -202,6 +203,21 @@ struct Seen {
     /// Has one of them a payload that is not a server's own?
     holds_some: bool,
     is_closed: bool,
+}
+
+/// What is named of a commit.
+#[derive(Debug, Clone)]
+struct Found {
+    attempt: Attempt,
+    indexes: Set<u32>,
+}
+
+impl Found {
+    /// Is it a named event, or may it hold what one holds? An attempt that was decided again has other events, perhaps of other
+    /// streams, and nobody can tell which of the one before it they were.
+    fn holds(&self, place: &Place) -> bool {
+        self.attempt != place.attempt || self.indexes.contains(&place.index)
+    }
 }
 
 impl Seen {
@@ -267,7 +283,11 @@ impl Erasing {
         let is_erased = times > 0 && !is_own;
         if is_erased {
             seen.times += times;
-            seen.found.insert((place.commit, place.index));
+            let found = self.found.entry(place.commit).or_insert_with(|| Found {
+                attempt: place.attempt,
+                indexes: Set::new(),
+            });
+            found.indexes.insert(place.index);
             let from = self.from.unwrap_or(place.position);
             self.from = Some(from.min(place.position));
         }
@@ -285,15 +305,14 @@ impl Erasing {
     /// # Errors
     /// [`FrameError::NewerFormat`]. One that is damaged goes, because nobody can tell what it holds.
     pub fn take_lost(&mut self, number: u64, bytes: &[u8]) -> Result<(), FrameError> {
-        let streams = &self.streams;
         let emptied = emptied(bytes, |place, event| {
-            let seen = streams.get(&event.stream);
+            let found = self.found.get(&place.commit);
+            let seen = self.streams.get(&event.stream);
             !is_reserved(&event.event_type)
-                && seen.is_some_and(|seen| {
-                    seen.found.contains(&(place.commit, place.index))
-                        || (!seen.is_found() && seen.is_named(place.version))
-                        || seen.is_gone()
-                })
+                && (found.is_some_and(|found| found.holds(&place))
+                    || seen.is_some_and(|seen| {
+                        (!seen.is_found() && seen.is_named(place.version)) || seen.is_gone()
+                    }))
         });
         let frame = match emptied {
             Ok(None) => return Ok(()),
@@ -337,6 +356,7 @@ struct Place {
     position: Position,
     version: Version,
     commit: CommitId,
+    attempt: Attempt,
     index: u32,
 }
 
@@ -356,6 +376,7 @@ fn emptied(
             position: recorded.position,
             version: Version::NONE,
             commit: recorded.commit.id,
+            attempt: recorded.commit.attempt,
             index: 0,
         };
         for (event, version) in recorded.commit.events.iter_mut().zip(versions) {

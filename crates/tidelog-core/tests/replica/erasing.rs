@@ -231,6 +231,35 @@ fn what_a_lost_history_holds_is_erased_with_the_same_event_at_another_version() 
 }
 
 #[test]
+fn what_a_lost_history_holds_is_erased_with_a_later_attempt_of_its_commit_on_another_stream() {
+    let mut bench = Bench::new(1);
+    let secret = bench.note(0, "facts/0", SECRET);
+    let other = bench.note(0, "facts/1", "\"only here\"");
+    bench.sync(0);
+    bench.server = bench.server.restored(Epoch::from_bytes([7; 16]), 0);
+    bench.stranger("facts/0", "facts.learnt", "\"a stranger was first\"");
+    bench.sync(0);
+    let merged = event(&stream("facts/2"), "facts.learnt", SECRET);
+    assert!(bench.replica(0).replace(secret, vec![merged]).is_ok());
+    bench.sync(0);
+    assert!([secret, other].iter().all(|id| bench.server.has(*id)));
+    let (id, now) = (bench.id(), bench.now);
+    let erased = stream("facts/2");
+    bench.server.redact(now, id, &erased, &versions(&[1]));
+    bench.sync(0);
+    assert!(anywhere(&bench));
+    assert!(erase(&mut bench, 0));
+    assert!(!anywhere(&bench));
+    let lost = bench.disk.content.lost.values();
+    let decoded = lost.map(|frame| frame::decode(frame).unwrap());
+    let payloads: String = decoded.map(|frame| frame.payloads.to_string()).collect();
+    assert!(
+        payloads.contains("only here"),
+        "nobody named that: {payloads}"
+    );
+}
+
+#[test]
 fn of_a_stream_that_is_closed_and_empty_nothing_is_left_of_lost_histories_either() {
     let mut bench = Bench::new(1);
     bench.note(0, "facts/0", "\"a fact\"");
@@ -449,4 +478,27 @@ fn a_tab_beside_one_that_pulled_a_pruned_log_again_follows_it() {
     bench.hint(1);
     assert_eq!(holds(&bench, 1), (false, false));
     assert_eq!(bench.version(1, "facts/0"), 4);
+}
+
+#[test]
+fn a_tab_that_slept_while_the_log_was_pulled_anew_folds_it_again() {
+    let mut bench = confirmed(2);
+    redact(&mut bench, &[2]);
+    let Bench {
+        tabs, disk, oracle, ..
+    } = &mut bench;
+    assert!(tabs[0].save(disk, oracle));
+    disk.prune(9);
+    // A browser may drop what can be made again.
+    disk.content.snapshot = None;
+    reopen(&mut bench);
+    bench.sync(0);
+    bench.note(0, "facts/0", "\"later\"");
+    bench.sync(0);
+    assert!(erase(&mut bench, 0));
+    assert_eq!(holds(&bench, 0), (false, false));
+    assert!(holds(&bench, 1).1, "it has not looked yet");
+    bench.hint(1);
+    assert_eq!(bench.version(1, "facts/0"), 5);
+    assert_eq!(holds(&bench, 1), (false, false));
 }

@@ -165,6 +165,14 @@ impl Content {
         }
     }
 
+    /// What was erased in the meantime comes again without its payload, in a transaction that leaves the next generation.
+    pub(super) fn read_anew(&mut self) {
+        self.erased = Erased {
+            through: Position::START,
+            generation: self.head.generation.next(),
+        };
+    }
+
     pub(super) fn cut_log(&mut self, after: Position) {
         let gone: Vec<Position> = self
             .log

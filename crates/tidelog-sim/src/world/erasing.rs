@@ -214,10 +214,12 @@ impl World {
             let saved = content.snapshot.as_deref();
             if let Some(saved) = saved.filter(|saved| saved.checkpoint.epoch == self.server.epoch) {
                 let rows = self.fold_until(saved.checkpoint.position, &saved.filter);
+                let other = saved.rows.difference(&rows);
                 hold!(
                     17,
-                    rows == saved.rows,
-                    "what device {number} has saved is no fold of the log"
+                    other.is_none(),
+                    "what device {number} has saved is no fold of the log: {}",
+                    other.unwrap_or_default()
                 );
             }
         }
@@ -229,10 +231,12 @@ impl World {
                 "tab {uid} has not followed an erasure"
             );
             let rows = self.fold_until(Position::new(u64::MAX), tab.replica.filter());
+            let other = tab.rows().difference(&rows);
             hold!(
                 9,
-                rows == *tab.rows(),
-                "what tab {uid} shows is no fold of the log"
+                other.is_none(),
+                "what tab {uid} shows is no fold of the log: {}",
+                other.unwrap_or_default()
             );
         }
     }

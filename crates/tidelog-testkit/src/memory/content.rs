@@ -132,14 +132,14 @@ impl Content {
                 self.directory.clear();
                 self.gaps.clear();
                 self.snapshots.clear();
-                self.erased.through = Position::START;
+                self.read_anew();
             }
             StoreOp::TruncateLog { after, gaps } => {
                 check_gaps(gaps)?;
                 self.gaps.clone_from(gaps);
                 self.log.retain(|first, _| first <= after);
                 self.directory.retain(|first, _| first <= after);
-                self.erased.through = Position::START;
+                self.read_anew();
             }
             StoreOp::Erase {
                 from,
@@ -168,6 +168,14 @@ impl Content {
             }
         }
         Ok(())
+    }
+
+    /// What was erased in the meantime comes again without its payload.
+    const fn read_anew(&mut self) {
+        self.erased = Erased {
+            through: Position::START,
+            generation: self.head.generation.next(),
+        };
     }
 
     pub(super) const fn head(&self) -> (ReplicaId, Head) {
