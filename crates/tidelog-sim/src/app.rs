@@ -67,6 +67,12 @@ pub struct Rows {
     pub old: bool,
 }
 
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        self.difference(other).is_none()
+    }
+}
+
 impl Rows {
     /// As an older build or the newest one sees them.
     #[must_use]
