@@ -75,6 +75,25 @@ impl Server {
             .ok_or_else(|| "the server's memory is not said".into())
     }
 
+    /// How many files and sockets the process has open.
+    pub(crate) fn files(&self) -> Outcome<usize> {
+        let process = self.child.id().ok_or("the server has ended")?;
+        let files = std::fs::read_dir(format!("/proc/{process}/fd"));
+        Ok(files.map_err(at("the server's files"))?.count())
+    }
+
+    /// Waits until it has no more open than this.
+    pub(crate) async fn wait_for_files(&self, most: usize) -> Outcome {
+        let begun = Instant::now();
+        while self.files()? > most {
+            if begun.elapsed() > PATIENCE {
+                return Err("the server keeps connections that were ended".into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     /// Ends it as an operator would.
     pub(crate) async fn stop(mut self) -> Outcome {
         let process = self.child.id().ok_or("the server has ended")?.to_string();

@@ -53,12 +53,15 @@ pub(super) async fn measure(plan: &Plan, files: u64) -> Outcome<Vec<Row>> {
     let mut authors: Vec<Author> = (1..=CLIENTS).map(Author::new).collect();
     let (mut quiet, mut crowded, mut held) = (Vec::new(), Vec::new(), 0);
     tail(&server, &mut authors, plan).await?;
+    let alone = server.files()?;
     for _ in 0..plan.rounds() {
         quiet.push(tail(&server, &mut authors, plan).await?);
         let crowd = Crowd::gather(&server, slow, live).await?;
         held = held.max(crowd.held.len());
         crowded.push(tail(&server, &mut authors, plan).await?);
         drop(crowd);
+        // To end thousands of connections at once is work, too, and no part of being without them.
+        server.wait_for_files(alone).await?;
     }
     server.stop().await?;
     let (quiet, crowded) = (median(&quiet), median(&crowded));
