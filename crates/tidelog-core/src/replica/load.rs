@@ -156,6 +156,7 @@ impl Replica {
             self.last_generation_heard = self.head.generation;
         }
         self.send_lost_again();
+        self.forget_other_refusals();
         self.opened = true;
         self.unjudged = true;
         self.disk.error = None;

@@ -1,6 +1,6 @@
 //! Pushing: which commits go when, and what the verdicts mean.
 
-use super::queue::{State, find_from, touched};
+use super::queue::{Refused, State, find_from, touched};
 use super::retry::Lane;
 use super::{ParkReason, Replica, Request, SyncError};
 use crate::authority::{Rejection, RejectionCode};
@@ -255,7 +255,11 @@ impl Replica {
                 }
                 Verdict::Conflict { conflicts } => {
                     if let Some(entry) = self.queue.get_mut(index) {
-                        entry.refused = Some((conflicts, head));
+                        entry.refused = Some(Refused {
+                            conflicts,
+                            head,
+                            epoch: response.epoch,
+                        });
                     }
                     self.unjudged = true;
                 }

@@ -4,7 +4,7 @@ use super::Queued;
 use super::confirmed::Confirmed;
 use crate::commit::{Commit, Local};
 use crate::condition::Conflict;
-use crate::id::{CommitId, EventId};
+use crate::id::{CommitId, Epoch, EventId};
 use crate::map::StreamMap;
 use crate::number::{Attempt, Position, Seq, Version};
 use crate::stream::{StreamHead, StreamId};
@@ -32,14 +32,24 @@ pub(super) enum State {
     Acked(Position),
 }
 
+/// A conflict that the server spoke of.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    pub(super) conflicts: Vec<Conflict>,
+    /// How far its log went by then.
+    pub(super) head: Position,
+    /// The history that it spoke of.
+    pub(super) epoch: Epoch,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) local: Local,
     pub(super) state: State,
     /// Where this commit is on disk; while unwritten, where the attempt is that it replaces.
     pub(super) location: Option<Location>,
-    /// The server refused this attempt: why, and how far its log went by then.
-    pub(super) refused: Option<(Vec<Conflict>, Position)>,
+    /// The server refused this attempt.
+    pub(super) refused: Option<Refused>,
     /// It was durable in a database that is gone: memory may hold the only copy, so a write that fails never drops it.
     pub(super) only_copy: bool,
     /// Brought back from the parked list, where its record stays until this is written.

@@ -147,7 +147,9 @@ impl Replica {
         }
         // A refusal counts only once everything that caused it is here; until then a pull may show it.
         match &entry.refused {
-            Some((conflicts, at)) if *at <= self.head.cursor.position => Some(conflicts.clone()),
+            Some(refused) if refused.head <= self.head.cursor.position => {
+                Some(refused.conflicts.clone())
+            }
             _ => None,
         }
     }

@@ -287,6 +287,7 @@ impl Replica {
         self.sync.caught_up = self.sync.server_head.is_some_and(|head| head <= here);
         self.unjudged = true;
         self.send_lost_again();
+        self.forget_other_refusals();
         self.forget_push_trouble();
         self.renew_heads();
         self.status_changed();
@@ -300,6 +301,17 @@ impl Replica {
         self.sync.room.keep(is_queued);
         if queue.iter().all(Entry::is_acked) {
             self.sync.push.settled();
+        }
+    }
+
+    /// What another history refused is sent again: as long as nothing of the log has been read, a server may be put back unnoticed, and
+    /// the conflict that it spoke of may never come.
+    pub(super) fn forget_other_refusals(&mut self) {
+        let here = self.head.cursor;
+        if here.position > Position::START {
+            for entry in &mut self.queue {
+                entry.refused.take_if(|refused| refused.epoch != here.epoch);
+            }
         }
     }
 

@@ -241,3 +241,21 @@ fn a_restored_server_gets_its_commits_back_and_others_are_kept_as_lost() {
     assert_eq!(bench.replica(0).id(), stored);
     assert_ne!(bench.disk.content.replica, ReplicaId::default());
 }
+
+#[test]
+fn what_a_server_refused_before_anything_was_read_is_sent_again_to_one_that_was_put_back() {
+    let mut bench = Bench::new(1);
+    for fact in ["\"a fact\"", "\"another fact\""] {
+        bench.stranger("facts/0", "facts.learnt", fact);
+    }
+    let own = bench.note(0, "facts/0", "\"first here\"");
+    let commits = bench.pushes(0);
+    let answer = bench.at_server(&commits);
+    bench.pushed(0, Ok(answer));
+    // The history that has the conflict is gone before any of it was read, and the one after it is shorter.
+    bench.server = bench.server.restored(Epoch::from_bytes([7; 16]), 0);
+    bench.stranger("facts/1", "facts.learnt", "\"of the new history\"");
+    bench.sync(0);
+    assert!(bench.server.has(own));
+    assert_eq!(bench.replica(0).counts().pending, 0);
+}
