@@ -514,7 +514,8 @@ export class Engine {
     this.parked.tell();
     if (this.#shownPosition === this.mirror.position) return;
     this.#shownPosition = this.mirror.position;
-    if (this.#damaged && this.mirror.position >= this.#damaged.from) this.#damaged = undefined;
+    const refetched = this.#damaged?.refetch && this.mirror.position >= this.#damaged.from;
+    if (refetched) this.#damaged = undefined;
     this.saver.schedule();
     for (const listener of this.onConfirmed) listener();
   }

@@ -21,7 +21,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use tidelog_core::number::Generation;
 use tidelog_core::replica::{Appended, Config, Phase, Replica, Request, StoreRequest};
-use tidelog_core::store::{Direction, Store, StoreError, Written};
+use tidelog_core::store::{Direction, LostFrame, Store, StoreError, Written};
 use tidelog_core::{Epoch, Position, ReplicaId, frame};
 use tidelog_indexeddb::{IndexedDbStore, OpenOptions};
 use web_sys::AbortController;
@@ -368,6 +368,10 @@ impl Runtime {
                 Ok(frames) => self.replica.borrow_mut().handle_frames(frames),
                 Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
             },
+            StoreRequest::Lost => match self.all_lost().await {
+                Ok(frames) => self.replica.borrow_mut().handle_lost(frames),
+                Err(error) => self.replica.borrow_mut().handle_load_failed(now(), error),
+            },
             StoreRequest::Snapshot => self.find_snapshots().await,
             _ => self.reopen().await,
         }
@@ -556,6 +560,20 @@ impl Runtime {
             store.close();
         }
         (self.options.wake)();
+    }
+
+    /// All frames of lost histories.
+    async fn all_lost(&self) -> Result<Vec<LostFrame>, StoreError> {
+        let store = self.store().map_err(|_closed| StoreError::Closed)?;
+        let mut frames: Vec<LostFrame> = Vec::new();
+        loop {
+            let after = frames.last().map_or(0, |last| last.number);
+            let page = store.lost_after(after, LOAD_BYTES).await?;
+            frames.extend(page.frames);
+            if !page.more {
+                return Ok(frames);
+            }
+        }
     }
 
     /// All recorded frames, oldest first.

@@ -372,9 +372,10 @@ pub struct StoredSnapshot {
     pub buckets: u32,
     /// The buckets that were written, by number.
     pub filled: Vec<(u32, Vec<u8>)>,
-    /// Was it saved by a build that did not follow all erasures? It may hold what the log had said to be gone. A store gives such
-    /// a one only of a log that begins behind what was pruned, where it is all there is; elsewhere the log is read from its start.
+    /// Was it saved by a build that did not follow all erasures? It may hold what the log had said to be gone.
     pub unfollowed: bool,
+    /// [`Erased::generation`] when it was read.
+    pub erased: Generation,
 }
 
 /// What a store holds.

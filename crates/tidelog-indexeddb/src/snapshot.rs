@@ -8,12 +8,13 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::maintenance::same_replica;
 use crate::record;
-use crate::schema::meta::{ERASED, FILTERS, GAPS};
+use crate::schema::meta::{ERASED, FILTERS};
 use crate::schema::stores::{META, SNAPSHOTS};
 use crate::view::View;
 use crate::write::{Request, finish};
 use js_sys::Array;
 use std::ops::Range;
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
     Durability, FoldName, FoldSnapshot, Head, SnapshotSet, StoreError, StoredSnapshot,
 };
@@ -45,21 +46,20 @@ pub(crate) async fn snapshots(
         asked.push(view.entries(SNAPSHOTS, &range, None)?);
     }
     let filters = view.get_by(META, &FILTERS.into())?;
-    let gaps = view.get_by(META, &GAPS.into())?;
     let erased = view.get_by(META, &ERASED.into())?;
     let head = view.meta().await?.head;
     let filter = record::read_filters(&view.value(Ok(filters)).await?)?.kept;
-    let pruned = is_pruned(&view.value(Ok(gaps)).await?);
-    let in_log_only = record::followed_in_log_only(&view.value(Ok(erased)).await?);
+    let erased = view.value(Ok(erased)).await?;
+    let in_log_only = record::followed_in_log_only(&erased);
+    let generation = record::read_erased(&erased)?.generation;
     let mut found = Vec::with_capacity(folds.len());
     for entries in asked {
         let mut snapshot = read(&view.read(entries).await?, &filter);
         if let Some(snapshot) = &mut snapshot {
             snapshot.unfollowed |= in_log_only;
+            snapshot.erased = generation;
         }
-        found.push(snapshot.filter(|snapshot| {
-            reaches(&head, snapshot.checkpoint) && (pruned || !snapshot.unfollowed)
-        }));
+        found.push(snapshot.filter(|snapshot| reaches(&head, snapshot.checkpoint)));
     }
     Ok(found)
 }
@@ -194,12 +194,6 @@ fn reaches(head: &Head, checkpoint: Cursor) -> bool {
     checkpoint.epoch == head.cursor.epoch && checkpoint.position <= head.cursor.position
 }
 
-/// Does the log begin behind what a snapshot stands for?
-fn is_pruned(gaps: &JsValue) -> bool {
-    let gaps = record::read_gaps(gaps).unwrap_or_default();
-    gaps.first().is_some_and(|gap| gap.from == Position::new(1))
-}
-
 fn key(fold: &FoldName) -> Array {
     Array::of2(&JsValue::from_str(&fold.name), &JsValue::from(fold.version))
 }
@@ -228,8 +222,7 @@ fn header(checkpoint: Cursor, buckets: u32) -> Result<JsValue, Failure> {
     ])
 }
 
-/// The inverse of [`header`]. A state that an older build saved may hold what the log had said to be gone, so it counts as none:
-/// then the log is read from its start, and what it says is followed.
+/// The inverse of [`header`]. A state that an older build saved may hold what the log had said to be gone, so nothing is saved on it.
 fn read_header(value: &JsValue) -> Option<(Cursor, u32)> {
     read_any_header(value).filter(|_| erases(value))
 }
@@ -265,6 +258,7 @@ fn read(entries: &[(JsValue, JsValue)], filter: &Filter) -> Option<StoredSnapsho
         buckets: count,
         filled,
         unfollowed: !erases(header),
+        erased: Generation::default(),
     })
 }
 

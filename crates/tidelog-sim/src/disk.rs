@@ -14,8 +14,8 @@ use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::frame::{self, Body};
 use tidelog_core::store::{
-    Durability, Loaded, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp, WriteBatch,
-    Written,
+    Durability, Loaded, LostFrame, Outcome, ParkedRecord, PendingFrame, StoreError, StoreOp,
+    WriteBatch, Written,
 };
 use tidelog_core::{Attempt, Commit, CommitId, Digest, Position, ReplicaId};
 
@@ -389,6 +389,17 @@ impl Disk {
     pub fn frames(&self) -> Vec<Vec<u8>> {
         let frames = self.content.log.values();
         frames.map(|(frame, _)| frame.to_vec()).collect()
+    }
+
+    /// The frames of lost histories.
+    #[must_use]
+    pub fn lost(&self) -> Vec<LostFrame> {
+        let frames = self.content.lost.iter();
+        let frames = frames.map(|(number, frame)| LostFrame {
+            number: *number,
+            frame: frame.to_vec(),
+        });
+        frames.collect()
     }
 
     /// All commits it holds, each in one place.

@@ -11,7 +11,7 @@ use tidelog_core::frame::Step;
 use tidelog_core::replica::{
     Appended, Collision, Config, Decision, Notice, Question, ReceiptState, Replica, StoreRequest,
 };
-use tidelog_core::store::{Durability, Head, Loaded, StoreError, StoreOp, Written};
+use tidelog_core::store::{Durability, Head, Loaded, LostFrame, StoreError, StoreOp, Written};
 use tidelog_core::{
     ChainHash, CommitId, Epoch, EventId, Filter, Position, ReplicaId, StreamId, Timestamp, Version,
 };
@@ -28,6 +28,7 @@ enum Answer {
     Loaded(Result<Loaded, StoreError>),
     Head(Result<(ReplicaId, Head), StoreError>),
     Frames(Result<Vec<Vec<u8>>, StoreError>),
+    Lost(Result<Vec<LostFrame>, StoreError>),
     Snapshot(Result<Option<Snapshot>, StoreError>),
     Reopened,
 }
@@ -131,8 +132,14 @@ impl Tab {
         self.life = disk.life;
         if let Some(snapshot) = disk.snapshot() {
             let taken = self.replica.restore(snapshot.stored());
-            hold!(9, taken, "a snapshot that was saved is not taken");
-            self.install(snapshot);
+            hold!(
+                9,
+                taken != snapshot.unfollowed,
+                "a snapshot that was saved is not taken, or one that may hold what was erased is"
+            );
+            if taken {
+                self.install(&snapshot);
+            }
         }
         self
     }
@@ -172,6 +179,7 @@ impl Tab {
             rows: self.rows.clone(),
             confirmed: self.confirmed.clone(),
             unfollowed: false,
+            erased: Default::default(),
         };
         let saved = disk.save(snapshot, heads.whole, heads.base);
         self.replica
@@ -525,6 +533,7 @@ impl Tab {
             }
             Answer::Loaded(Ok(loaded)) => self.replica.handle_loaded(now, loaded),
             Answer::Frames(Ok(frames)) => self.replica.handle_frames(frames),
+            Answer::Lost(Ok(frames)) => self.replica.handle_lost(frames),
             Answer::Snapshot(Ok(found)) => {
                 let given = found.as_ref().map(Snapshot::stored);
                 if self.replica.handle_snapshot(given) {
@@ -535,6 +544,7 @@ impl Tab {
             Answer::Loaded(Err(error))
             | Answer::Head(Err(error))
             | Answer::Frames(Err(error))
+            | Answer::Lost(Err(error))
             | Answer::Snapshot(Err(error)) => self.replica.handle_load_failed(now, error),
             Answer::Reopened => self.replica.handle_reopened(now, Ok(())),
         }
@@ -571,9 +581,8 @@ impl Tab {
                 Answer::Head(connection.map(|()| (disk.content.replica, disk.content.head)))
             }
             StoreRequest::Log => Answer::Frames(connection.map(|()| disk.frames())),
-            StoreRequest::Snapshot => {
-                Answer::Snapshot(connection.map(|()| disk.snapshot().cloned()))
-            }
+            StoreRequest::Snapshot => Answer::Snapshot(connection.map(|()| disk.snapshot())),
+            StoreRequest::Lost => Answer::Lost(connection.map(|()| disk.lost())),
             other => panic!("a request this host does not know: {other:?}"),
         }
     }

@@ -95,11 +95,11 @@ pub(crate) fn notice(notice: Notice, filter: impl FnOnce() -> Filter) -> JsValue
             set(&object, "settled", &ids);
             return object.into();
         }
-        Notice::Damaged { from } => {
+        Notice::Damaged { from, refetch } => {
             let object = Object::new();
             set(&object, "kind", &JsValue::from_str("damaged"));
             set(&object, "from", &number(from.value()).into());
-            set(&object, "refetch", &JsValue::TRUE);
+            set(&object, "refetch", &JsValue::from_bool(refetch));
             return object.into();
         }
         Notice::Queue => NoticeJs::Queue,

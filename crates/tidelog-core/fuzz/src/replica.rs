@@ -377,6 +377,7 @@ impl Host {
                     StoreRequest::Load { .. } => "load",
                     StoreRequest::Head => "head",
                     StoreRequest::Log => "log",
+                    StoreRequest::Lost => "lost",
                     StoreRequest::Snapshot => "snapshot",
                     _ => "reopen",
                 });
@@ -431,6 +432,11 @@ impl Host {
                     choices.damage(frame);
                 }
                 self.replica.handle_frames(frames);
+            }
+            StoreRequest::Lost => {
+                let number = choices.number();
+                let frame = choices.bytes();
+                self.replica.handle_lost(vec![LostFrame { number, frame }]);
             }
             StoreRequest::Snapshot => {
                 let snapshot = self.snapshot.clone();
@@ -821,6 +827,7 @@ impl Host {
                     buckets: u32::from(choices.byte()),
                     filled: vec![(u32::from(choices.byte()), choices.bytes())],
                     unfollowed: choices.coin(),
+                    erased: Generation::new(choices.number()),
                 };
                 self.replica.handle_snapshot(Some(found));
                 self.asked = self.asked.take().filter(|_| self.replica.is_storing());
@@ -857,6 +864,7 @@ impl Host {
                         buckets: heads.buckets,
                         filled: heads.changed,
                         unfollowed: false,
+                        erased: self.store.erased.generation,
                     });
                     let saved = choices.coin().then_some(head.position);
                     self.replica.heads_saved(saved);

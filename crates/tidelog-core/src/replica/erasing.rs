@@ -39,7 +39,8 @@ pub(super) struct State {
     /// Behind the mark, by position.
     waiting: Vec<Waiting>,
     /// All there is comes from [a state](crate::store::StoredSnapshot::unfollowed) that may hold what was to be erased before it.
-    /// It stays on the screen until the server answers; then everything is pulled again (`filtering.rs`).
+    /// It stays on the screen until the server answers; then everything is pulled again (`filtering.rs`). Without a server it stays for
+    /// good, and nothing is saved on it: that would count as followed, should there be a server again.
     pub(super) unfollowed: bool,
 }
 
@@ -57,12 +58,16 @@ impl State {
         let known = self.known.replace(erased);
         self.waiting
             .retain(|waiting| waiting.position > erased.through);
-        here > Position::START
-            && match known {
-                Some(known) => known.generation != erased.generation,
-                // All there is comes from a snapshot.
-                None => here < erased.through,
-            }
+        here > Position::START && known.is_some_and(|known| known.generation != erased.generation)
+    }
+
+    /// All there is comes from a state that was read when this was [`Erased::generation`].
+    pub(super) fn begin(&mut self, unfollowed: bool, generation: Generation) {
+        self.unfollowed = unfollowed;
+        self.known = Some(Erased {
+            generation,
+            ..Erased::default()
+        });
     }
 
     /// A frame follows.
@@ -144,9 +149,21 @@ impl Replica {
         (self.is_ready() && !reads).then(|| self.erasing_these(now))
     }
 
-    /// Everything that waits, for frames that leave the log.
-    pub(super) fn erasing_all(&self) -> Erasing {
-        self.erasing_these(&self.erasing.waiting)
+    /// Everything that waits, for the frames of a log that is put aside.
+    pub(super) fn erasing_of(&self, log: &[Vec<u8>]) -> Erasing {
+        if !self.erasing.unfollowed {
+            return self.erasing_these(&self.erasing.waiting);
+        }
+        // The state stands for frames that this tab has not read.
+        let mut read = State {
+            known: self.erasing.known,
+            ..State::default()
+        };
+        let frames = log.iter().map(|bytes| frame::columns(bytes.clone()));
+        for frame in frames.flatten() {
+            read.note(&frame);
+        }
+        self.erasing_these(&read.waiting)
     }
 
     fn erasing_these(&self, waiting: &[Waiting]) -> Erasing {
@@ -261,6 +278,21 @@ impl Erasing {
             frame: columns.into_bytes(),
         });
         Ok(())
+    }
+
+    /// Is there nothing to be erased?
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// What remains to be done about lost histories, with a log that leaves its place.
+    pub(super) fn lost(self) -> StoreOp {
+        StoreOp::Erase {
+            from: self.through,
+            through: self.through,
+            frames: Vec::new(),
+            lost: self.lost,
+        }
     }
 
     /// A recorded frame of the log without what is erased; `None` if it holds nothing of that.

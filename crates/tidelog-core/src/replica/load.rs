@@ -96,7 +96,7 @@ impl Replica {
             self.notices.push_back(Notice::Erased);
         }
         self.gaps.clone_from(&loaded.gaps);
-        if self.erasing.unfollowed && self.pruned() == Position::START {
+        if self.config.sync && self.erasing.unfollowed && self.pruned() == Position::START {
             // Another tab has emptied the log, and has perhaps pulled as much again by now.
             self.start_again(ResetReason::Erased);
             self.disk.load = true;
@@ -108,6 +108,11 @@ impl Replica {
                 Sought::No | Sought::Wanted | Sought::Found(_) => {}
                 Sought::Absent => {
                     self.disk.snapshot = Sought::No;
+                    if !self.config.sync {
+                        let detail =
+                            format!("nothing stands for it up to position {}", self.pruned());
+                        return Err(corrupt("log", &detail));
+                    }
                     self.begin_anew(&loaded);
                 }
             }

@@ -66,10 +66,13 @@ pub enum Notice {
         /// When it was first appended.
         occurred_at: Timestamp,
     },
-    /// A recorded frame on disk is damaged. It was moved aside and the log goes on before it: what follows is pulled again.
+    /// A recorded frame on disk is damaged.
     Damaged {
-        /// The first position that has to be pulled again.
+        /// The first position that cannot be read.
         from: Position,
+        /// Is it pulled again, with what follows? Then the frame was moved aside and the log goes on before it. Without a server it
+        /// stays where it is, and a saved state behind it is gone on from.
+        refetch: bool,
     },
     /// Payloads were erased from recorded frames: fold the log as it now is, and give up no sooner what was folded before. No snapshot
     /// is to be made of that. A host that cannot fold beside what it shows begins again ([`Replica::read_again`](super::Replica::read_again)).

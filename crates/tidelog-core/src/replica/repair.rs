@@ -2,8 +2,10 @@
 //!
 //! One transaction moves the damaged frame aside, removes what lies behind it and puts the cursor before it. From there
 //! everything is a pull like any other, so no path of its own has to be right. Where there is no server, the frame is the only
-//! copy: then nothing is touched and the error says where the damage is.
+//! copy: then nothing is touched. A state that was saved behind the damage is gone on from, and where there is none the error says
+//! where the damage is.
 
+use super::write::Sought;
 use super::{Notice, Replica, ResetReason};
 use crate::cursor::Cursor;
 use crate::frame;
@@ -42,7 +44,7 @@ impl Replica {
     /// read again as a whole.
     ///
     /// # Errors
-    /// `error`, if there is no server to send it again.
+    /// `error`, if there is no server to send it again, and no state that stands for it.
     pub(super) fn cut_before_damage(
         &mut self,
         loaded: &Loaded,
@@ -81,16 +83,28 @@ impl Replica {
     /// Everything is pulled again.
     ///
     /// # Errors
-    /// `error`, if there is no server to pull from.
+    /// `error`, if there is no server to pull from, and no state that stands for what cannot be read.
     pub(super) fn begin_anew_or(
         &mut self,
         loaded: &Loaded,
         error: StoreError,
     ) -> Result<(), StoreError> {
         if !self.config.sync {
-            return Err(error);
+            return self.go_on_behind(error);
         }
         self.begin_anew(loaded);
+        Ok(())
+    }
+
+    /// Nobody sends what is damaged: while the log is being opened, a state that was saved behind it is looked for, whoever saved it.
+    fn go_on_behind(&mut self, error: StoreError) -> Result<(), StoreError> {
+        let tried = core::mem::take(&mut self.disk.snapshot) == Sought::Absent;
+        if tried || self.opened {
+            self.disk.unread = None;
+            return Err(error);
+        }
+        self.disk.snapshot = Sought::Wanted;
+        self.disk.unread = Some(self.head.cursor.position.next());
         Ok(())
     }
 
@@ -118,6 +132,7 @@ impl Replica {
         }
         self.notices.push_back(Notice::Damaged {
             from: repair.cursor.position.next(),
+            refetch: true,
         });
         self.status_changed();
     }

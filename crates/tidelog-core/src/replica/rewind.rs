@@ -3,7 +3,11 @@
 //! Everything is read again from the beginning. What this replica appended goes back to pending, so that what the server
 //! lost is sent again and what it still has is recognised by id; every frame of the old history is kept aside as `lost`,
 //! because it may hold others' events that exist nowhere else.
+//!
+//! Erasures that wait are followed in the same transaction, also in what earlier histories left: the events that ask for them may be lost
+//! with this one, and nobody would say it again.
 
+use super::erasing::Erasing;
 use super::frames::{Frames, put_outcomes, settle};
 use super::write::Busy;
 use super::{Replica, ResetReason, StoreRequest};
@@ -13,7 +17,7 @@ use crate::commit::{Local, Policy};
 use crate::cursor::Cursor;
 use crate::frame::{self, Body};
 use crate::map::Map;
-use crate::store::{Durability, StoreOp};
+use crate::store::{Durability, LostFrame, StoreOp};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
@@ -21,7 +25,15 @@ use alloc::vec::Vec;
 pub(super) enum Rewind {
     No,
     Wanted,
-    Ready(Vec<Vec<u8>>),
+    Ready(Old),
+}
+
+/// What there is of the history that is left.
+#[derive(Debug, Clone)]
+pub(super) struct Old {
+    log: Vec<Vec<u8>>,
+    /// What histories before it left, if it was read.
+    lost: Option<Vec<LostFrame>>,
 }
 
 impl Rewind {
@@ -46,7 +58,15 @@ impl Replica {
                 self.disk.busy = Some(Busy::Log);
                 Some(StoreRequest::Log)
             }
-            Rewind::Ready(old) if self.is_whole_log(&old) => Some(self.rewind(old)),
+            Rewind::Ready(old) if self.is_whole_log(&old.log) => {
+                let erasing = self.erasing_of(&old.log);
+                if old.lost.is_none() && !erasing.is_empty() {
+                    self.sync.rewind = Rewind::Ready(old);
+                    self.disk.busy = Some(Busy::Lost);
+                    return Some(StoreRequest::Lost);
+                }
+                Some(self.rewind(old, erasing))
+            }
             Rewind::Ready(_) => {
                 self.sync.rewind = Rewind::Wanted;
                 self.rewind_request()
@@ -59,11 +79,24 @@ impl Replica {
         if matches!(self.disk.busy, Some(Busy::Log)) {
             self.disk.busy = None;
             if self.is_whole_log(&frames) {
-                self.sync.rewind = Rewind::Ready(frames);
+                self.sync.rewind = Rewind::Ready(Old {
+                    log: frames,
+                    lost: None,
+                });
             } else {
                 // Another tab wrote in between: look again first.
                 self.sync.rewind = Rewind::Wanted;
                 self.disk.load = true;
+            }
+        }
+    }
+
+    /// The answer to [`StoreRequest::Lost`].
+    pub fn handle_lost(&mut self, frames: Vec<LostFrame>) {
+        if matches!(self.disk.busy, Some(Busy::Lost)) {
+            self.disk.busy = None;
+            if let Rewind::Ready(old) = &mut self.sync.rewind {
+                old.lost = Some(frames);
             }
         }
     }
@@ -86,15 +119,25 @@ impl Replica {
         end.is_none_or(|end| end == self.head.cursor.position)
     }
 
-    fn rewind(&mut self, old: Vec<Vec<u8>>) -> StoreRequest {
+    fn rewind(&mut self, old: Old, mut erasing: Erasing) -> StoreRequest {
         let mut head = self.head;
         head.cursor = Cursor::default();
         let mut pending = Frames::default();
-        let mut ops = Vec::from([StoreOp::ClearLog]);
-        // What waits to be erased was said by events that are lost themselves, maybe: nobody would say it again.
-        let mut erasing = self.erasing_all();
-        for bytes in old {
-            let bytes = erasing.without(&bytes).ok().flatten().unwrap_or(bytes);
+        let mut ops = Vec::new();
+        let log: Vec<Vec<u8>> = old
+            .log
+            .into_iter()
+            .map(|bytes| erasing.without(&bytes).ok().flatten().unwrap_or(bytes))
+            .collect();
+        if let Some(lost) = old.lost {
+            for LostFrame { number, frame } in lost {
+                // One of a newer format is of a build that erases in it.
+                let _newer = erasing.take_lost(number, &frame);
+            }
+            ops.push(erasing.lost());
+        }
+        ops.push(StoreOp::ClearLog);
+        for bytes in log {
             if frame::header(&bytes).is_ok_and(|header| header.recorded && header.commits == 0) {
                 // Gaps only: nobody's events.
                 continue;

@@ -6,7 +6,7 @@ use super::queue::State;
 use super::write::{Busy, Sought};
 use super::{Notice, Replica, ResetReason};
 use crate::cursor::Cursor;
-use crate::number::Position;
+use crate::number::{Generation, Position};
 use crate::snapshot::{HEADS, HEADS_VERSION};
 use crate::store::{FoldName, FoldSnapshot, Loaded, StoreError, StoredSnapshot};
 use alloc::string::String;
@@ -17,14 +17,17 @@ pub(super) struct Found {
     checkpoint: Cursor,
     ends: Ends,
     unfollowed: bool,
+    erased: Generation,
 }
 
 impl Replica {
     /// Begins at a checkpoint, with what [`Replica::heads`] gave there as it was read from the store. Call it before the
-    /// store is polled for the first time. Says whether it was taken: buckets that are no such thing change nothing.
+    /// store is polled for the first time. Says whether it was taken: buckets that are no such thing change nothing. Nor does
+    /// [a state](StoredSnapshot::unfollowed) that may hold what is gone: the log is read from its start, and where that is not to be had,
+    /// [`Replica::handle_snapshot`] takes it.
     pub fn restore(&mut self, found: StoredSnapshot) -> bool {
-        let (checkpoint, unfollowed) = (found.checkpoint, found.unfollowed);
-        let fresh = !self.opened && self.disk.busy.is_none();
+        let (checkpoint, unfollowed, erased) = (found.checkpoint, found.unfollowed, found.erased);
+        let fresh = !self.opened && self.disk.busy.is_none() && !unfollowed;
         let ends = Ends::restore(checkpoint.position, found.buckets, found.filled);
         let ends = ends.filter(|_| fresh);
         let taken = ends.is_some();
@@ -34,6 +37,7 @@ impl Replica {
                 checkpoint,
                 ends,
                 unfollowed,
+                erased,
             });
         }
         taken
@@ -50,7 +54,9 @@ impl Replica {
         self.disk.load = true;
         self.disk.snapshot = Sought::Absent;
         let safe = self.knows_what_is_written();
-        let found = found.filter(|found| safe && found.checkpoint.position >= self.pruned());
+        let here = self.head.cursor.position;
+        let behind = |at: Position| at > here && at >= self.pruned();
+        let found = found.filter(|found| safe && behind(found.checkpoint.position));
         // Under another filter, the next load begins anew anyway.
         let found = found.filter(|found| found.filter == self.filters.kept);
         let Some(StoredSnapshot {
@@ -58,6 +64,7 @@ impl Replica {
             buckets,
             filled,
             unfollowed,
+            erased,
             ..
         }) = found
         else {
@@ -71,6 +78,7 @@ impl Replica {
             checkpoint,
             ends,
             unfollowed,
+            erased,
         });
         true
     }
@@ -82,12 +90,21 @@ impl Replica {
             return Ok(());
         };
         self.disk.snapshot = Sought::No;
-        self.start_again(ResetReason::Damage);
+        // A state of an older build is gone on from in its place, as it would have been when the log was opened.
+        let reason = match (found.unfollowed, self.disk.unread) {
+            (true, None) => ResetReason::Erased,
+            _ => ResetReason::Damage,
+        };
+        self.start_again(reason);
         for notice in self.notices.iter_mut().rev() {
             if let Notice::Reset { after, .. } = notice {
                 *after = found.checkpoint.position;
                 break;
             }
+        }
+        if let Some(from) = self.disk.unread.take() {
+            let refetch = false;
+            self.notices.push_back(Notice::Damaged { from, refetch });
         }
         self.go_on_from(found);
         self.install_parked(loaded.parked.clone())?;
@@ -110,9 +127,12 @@ impl Replica {
 
     fn go_on_from(&mut self, found: Found) {
         let Found {
-            checkpoint, ends, ..
+            checkpoint,
+            ends,
+            unfollowed,
+            erased,
         } = found;
-        self.erasing.unfollowed = found.unfollowed;
+        self.erasing.begin(unfollowed, erased);
         self.confirmed = Confirmed::restored(ends, checkpoint.position);
         self.head.cursor = checkpoint;
         self.chain_known = true;

@@ -33,6 +33,8 @@ pub enum StoreRequest {
     Head,
     /// Read all recorded frames; answer with [`Replica::handle_frames`].
     Log,
+    /// Read all frames of lost histories; answer with [`Replica::handle_lost`].
+    Lost,
     /// This tab is behind what the log on disk begins with. Read the snapshots as at the opening and answer with
     /// [`Replica::handle_snapshot`].
     Snapshot,
@@ -52,6 +54,8 @@ pub(super) struct Disk {
     pub(super) snapshot: Sought,
     /// A reader found damage.
     pub(super) damaged: bool,
+    /// Where the log is damaged that a saved state is to stand for, because nobody sends it again.
+    pub(super) unread: Option<Position>,
     /// The host wants to fold everything again.
     pub(super) again: bool,
     /// Where a repair was tried last.
@@ -80,6 +84,7 @@ pub(super) enum Busy {
     Load,
     Head,
     Log,
+    Lost,
     Snapshot,
     Reopen,
     /// Brings the log back to where it is intact.

@@ -113,7 +113,7 @@ impl Replica {
                 self.status_changed();
             }
             Busy::Repair => self.repair_done(),
-            Busy::Load | Busy::Head | Busy::Log | Busy::Snapshot | Busy::Reopen => {}
+            Busy::Load | Busy::Head | Busy::Log | Busy::Lost | Busy::Snapshot | Busy::Reopen => {}
         }
     }
 
@@ -280,7 +280,7 @@ impl Replica {
     /// A load or a read failed.
     pub fn handle_load_failed(&mut self, now: Timestamp, error: StoreError) {
         let busy = self.disk.busy.take();
-        if let Some(Busy::Log) = busy {
+        if let Some(Busy::Log | Busy::Lost) = busy {
             self.sync.frames_failed();
         }
         match &error {

@@ -313,6 +313,24 @@ fn an_erasure_that_was_read_and_not_followed_before_a_restore_is_followed_with_i
 }
 
 #[test]
+fn an_erasure_that_a_restore_loses_is_followed_in_what_earlier_ones_left() {
+    let mut bench = Bench::new(1);
+    bench.note(0, "facts/0", "\"a fact\"");
+    bench.sync(0);
+    bench.stranger("facts/0", "facts.learnt", SECRET);
+    bench.sync(0);
+    restore(&mut bench, 7, 2);
+    assert!(!bench.disk.content.lost.is_empty());
+    redact(&mut bench, &[2]);
+    bench.sync(0);
+    assert!(bench.replica(0).is_to_erase());
+    // The next copy knows neither the secret nor that it was erased.
+    restore(&mut bench, 8, 1);
+    assert_eq!(bench.position(0), Position::new(1));
+    assert!(!anywhere(&bench));
+}
+
+#[test]
 fn a_log_that_was_read_before_an_erasure_is_read_anew_before_it_counts_as_lost() {
     let mut bench = confirmed(2);
     redact(&mut bench, &[2]);
@@ -423,12 +441,14 @@ fn redact_one(bench: &mut Bench, dice: &mut Dice) -> Option<String> {
     Some(text.trim_matches('"').to_owned())
 }
 
-/// A pruned log on a state of a build that did not erase: it has folded the event that says so, and what that names.
-fn unfollowed() -> Bench {
+/// A log on a state of a build that did not erase: it has folded the event that says so, and what that names. Its first frames
+/// are pruned.
+fn unfollowed(pruned: usize) -> Bench {
     let mut bench = confirmed(1);
     redact(&mut bench, &[2]);
     bench.sync(0);
     let rows = bench.tabs[0].rows().clone();
+    let log = bench.disk.content.log.clone();
     assert!(erase(&mut bench, 0));
     assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
     let saved = bench.disk.content.snapshot.clone().expect("it is saved");
@@ -437,14 +457,132 @@ fn unfollowed() -> Bench {
     older.unfollowed = true;
     bench.disk.content.snapshot = Some(Rc::new(older));
     bench.disk.content.erased = Erased::default();
-    bench.disk.prune(4);
+    bench.disk.content.log = log;
+    bench.disk.prune(pruned);
     reopen(&mut bench);
     bench
 }
 
 #[test]
+fn what_an_older_build_left_of_a_whole_log_is_read_from_the_log() {
+    let mut bench = unfollowed(0);
+    assert_eq!(bench.version(0, "facts/0"), 4);
+    assert!(erase(&mut bench, 0));
+    assert_eq!(holds(&bench, 0), (false, false));
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+}
+
+#[test]
+fn what_an_older_build_left_of_a_lost_history_is_erased_and_not_sent_again() {
+    let mut bench = unfollowed(1);
+    let secret = bench.server.log[1].commit.id;
+    assert!(anywhere(&bench));
+    bench.oracle.excused.insert(secret);
+    restore(&mut bench, 7, 1);
+    assert!(!bench.server.has(secret));
+    assert!(!anywhere(&bench));
+    assert!(!bench.disk.content.lost.is_empty(), "what is left of it");
+    assert_eq!(holds(&bench, 0), (false, false));
+}
+
+#[test]
+fn a_tab_that_slept_while_a_pruned_log_was_pulled_again_and_pruned_again_follows_it() {
+    let mut bench = unfollowed(4);
+    bench.tabs.push(Tab::open(91, 1, &bench.disk));
+    bench.save(1);
+    assert!(holds(&bench, 1).1);
+    bench.sync(0);
+    erase(&mut bench, 0);
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+    bench.disk.prune(9);
+    bench.hint(1);
+    assert_eq!(holds(&bench, 1), (false, false));
+    assert_eq!(bench.version(1, "facts/0"), 4);
+    assert!(!bench.replica(1).is_to_erase());
+}
+
+#[test]
+fn a_tab_that_read_a_snapshot_just_before_the_log_was_pulled_anew_begins_again() {
+    let mut bench = confirmed(1);
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+    let late = Tab::open(91, 0, &bench.disk);
+    redact(&mut bench, &[2]);
+    bench.disk.prune(9);
+    bench.disk.content.snapshot = None;
+    reopen(&mut bench);
+    bench.sync(0);
+    assert_eq!(bench.position(0), Position::new(4));
+    bench.tabs[0] = late;
+    bench.save(0);
+    bench.tabs[0].replica.handle_leadership(true);
+    bench.save(0);
+    assert_eq!(bench.position(0), Position::new(4));
+    assert_eq!(holds(&bench, 0), (false, false));
+}
+
+/// The only tab is one of a log without a server.
+fn reopen_alone(bench: &mut Bench) {
+    bench.tabs[0] = Tab::open_as(92, 0, &bench.disk, false);
+    bench.save(0);
+}
+
+#[test]
+fn a_log_without_a_server_that_nothing_stands_for_is_left_as_it_is() {
+    let mut bench = confirmed(1);
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+    bench.disk.prune(1);
+    bench.disk.content.snapshot = None;
+    let frames = bench.disk.frames();
+    assert_eq!(frames.len(), 2);
+    for _ in 0..2 {
+        reopen_alone(&mut bench);
+        assert_eq!(bench.disk.frames(), frames);
+        assert!(bench.replica(0).status().store_error.is_some());
+        // It is looked at again, because another tab may have mended it.
+        bench.now += 2_000;
+        bench.save(0);
+        assert!(!bench.replica(0).is_ready());
+    }
+    bench.disk.content.gaps.clear();
+    reopen(&mut bench);
+    bench.sync(0);
+    assert_eq!(bench.version(0, "facts/0"), 3, "a server has it");
+}
+
+#[test]
+fn a_damaged_log_without_a_server_opens_from_what_an_older_build_saved_behind_the_damage() {
+    let mut bench = unfollowed(0);
+    bench.disk.damage(1, 0);
+    let frames = bench.disk.frames();
+    for opened in 1..3 {
+        reopen_alone(&mut bench);
+        assert_eq!(bench.version(0, "facts/0"), 4);
+        assert_eq!(bench.oracle.sometimes.get("damaged"), Some(&opened));
+        assert_eq!(bench.disk.frames(), frames, "it is the only copy");
+        assert!(bench.replica(0).heads().is_none(), "nothing is saved on it");
+    }
+    bench.disk.content.snapshot = None;
+    reopen_alone(&mut bench);
+    assert!(!bench.replica(0).is_ready());
+    assert!(bench.replica(0).status().store_error.is_some());
+    assert_eq!(bench.disk.frames(), frames);
+}
+
+#[test]
+fn damage_behind_all_that_was_saved_keeps_a_log_without_a_server_closed() {
+    let mut bench = confirmed(1);
+    assert!(bench.tabs[0].save(&mut bench.disk, &mut bench.oracle));
+    bench.note(0, "facts/0", "\"later\"");
+    bench.sync(0);
+    bench.disk.damage(3, 0);
+    reopen_alone(&mut bench);
+    assert!(!bench.replica(0).is_ready());
+    assert!(bench.replica(0).status().store_error.is_some());
+}
+
+#[test]
 fn what_an_older_build_left_of_a_pruned_log_stays_until_the_server_answers() {
-    let mut bench = unfollowed();
+    let mut bench = unfollowed(4);
     bench.note(0, "facts/0", "\"pending\"");
     for _ in 0..2 {
         assert_eq!(bench.version(0, "facts/0"), 5, "with what is pending");
@@ -470,7 +608,7 @@ fn what_an_older_build_left_of_a_pruned_log_stays_until_the_server_answers() {
 
 #[test]
 fn a_tab_beside_one_that_pulled_a_pruned_log_again_follows_it() {
-    let mut bench = unfollowed();
+    let mut bench = unfollowed(4);
     bench.tabs.push(Tab::open(91, 1, &bench.disk));
     bench.save(1);
     assert!(holds(&bench, 1).1);

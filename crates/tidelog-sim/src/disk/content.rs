@@ -6,6 +6,7 @@ use crate::reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tidelog_core::frame;
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
     Erased, ErasedFrame, ErasedLost, Filters, Head, Outcome, StoredSnapshot,
 };
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub confirmed: BTreeSet<CommitId>,
     /// [`StoredSnapshot::unfollowed`].
     pub unfollowed: bool,
+    /// [`StoredSnapshot::erased`], once it is read.
+    pub erased: Generation,
 }
 
 impl Snapshot {
@@ -42,6 +45,7 @@ impl Snapshot {
             buckets: self.buckets,
             filled: self.heads.clone().into_iter().collect(),
             unfollowed: self.unfollowed,
+            erased: self.erased,
         }
     }
 }
@@ -112,6 +116,11 @@ impl Content {
     #[must_use]
     pub fn places_of(&self, id: CommitId) -> u32 {
         self.index.0.get(&id).copied().unwrap_or_default()
+    }
+
+    /// An older build was the last to look after the log: it knew no erasures.
+    pub fn forget_erasing(&mut self) {
+        self.erased = Erased::default();
     }
 
     pub(super) fn enter_log(&mut self, first: Position, frame: &[u8], ids: Vec<CommitId>) {

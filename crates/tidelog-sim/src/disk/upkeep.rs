@@ -81,7 +81,7 @@ impl Disk {
             return false;
         }
         let old = self.content.snapshot.as_ref();
-        let old = old.filter(|old| old.checkpoint.epoch == head.epoch);
+        let old = old.filter(|old| old.checkpoint.epoch == head.epoch && !old.unfollowed);
         if old.is_some_and(|old| old.checkpoint.position > new.checkpoint.position) {
             return false;
         }
@@ -101,11 +101,15 @@ impl Disk {
 
     /// The snapshot, if it is one of the log as it is.
     #[must_use]
-    pub fn snapshot(&self) -> Option<&Snapshot> {
+    pub fn snapshot(&self) -> Option<Snapshot> {
         let head = self.content.head.cursor;
-        self.content.snapshot.as_deref().filter(|snapshot| {
+        let snapshot = self.content.snapshot.as_deref().filter(|snapshot| {
             let at = snapshot.checkpoint;
             at.epoch == head.epoch && at.position <= head.position
+        })?;
+        Some(Snapshot {
+            erased: self.content.erased.generation,
+            ..snapshot.clone()
         })
     }
 

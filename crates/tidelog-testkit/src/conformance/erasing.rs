@@ -7,7 +7,7 @@ use tidelog_core::store::{
     Compaction, Erased, ErasedFrame, ErasedLost, FoldName, FoldSnapshot, LostPage, SnapshotSet,
     Store, StoreOp, Written,
 };
-use tidelog_core::{ChainHash, Epoch, Filter, Payload, frame};
+use tidelog_core::{ChainHash, Cursor, Epoch, Filter, Payload, frame};
 
 /// The frame of [`recorded`] without its payloads.
 fn without_payloads(first: u64, last: u64) -> Vec<u8> {
@@ -123,6 +123,9 @@ async fn erasing_leaves_nothing_that_held_the_payloads(database) {
     let directory = vec![(position(1), b"sealed".to_vec()), (position(5), b"erased".to_vec())];
     assert_eq!(tab.store.directory(position(0)).await, Ok(directory), "what is not sealed stays so");
     assert_eq!(kept(&tab, &["before", "at", "behind", "after"]).await, ["before", "after"]);
+    let found = tab.store.snapshots(&[fold("after")]).await.expect("snapshots are read").remove(0);
+    let found = found.map(|found| (found.unfollowed, found.erased));
+    assert_eq!(found, Some((false, loaded.erased.generation)), "what was erased before it was read");
     assert_eq!(tab.store.quarantined().await, Ok(vec![]));
 }
 
@@ -142,6 +145,23 @@ async fn erasing_reaches_lost_histories(database) {
     assert_eq!((last.frames.as_slice(), last.more), (&all.frames[2..], false));
     let gone = tab.store.lost_after(numbers[2], 1).await;
     assert_eq!(gone, Ok(LostPage::default()));
+}
+
+/// What an erasure leaves of earlier histories stays when the log is put aside with them.
+async fn erasing_reaches_lost_histories_when_another_one_is_lost(database) {
+    let mut tab = database.open().await;
+    let frames = fill(&mut tab, &[(1, 4)]).await;
+    tab.done(vec![StoreOp::AddLost { frame: b"one".to_vec() }]).await;
+    let page = tab.store.lost_after(0, 1).await.expect("lost frames are read");
+    let erased = erase_lost(&[(page.frames[0].number, Some(b"1"))]);
+    let mut batch = tab.batch(vec![erased, StoreOp::ClearLog, StoreOp::AddLost { frame: frames[0].clone() }]);
+    batch.head.cursor = Cursor::default();
+    assert_eq!(tab.commit(batch).await, Ok(Written::Done));
+    let tab = database.open().await;
+    assert_eq!(tab.store.lost().await, Ok(vec![b"1".to_vec(), frames[0].clone()]));
+    let loaded = tab.load_all().await;
+    let erased = Erased { through: position(0), generation: loaded.head.generation };
+    assert_eq!((loaded.log.len(), loaded.erased), (0, erased));
 }
 
 /// A frame that is not there is not made.

@@ -2,6 +2,7 @@
 
 use super::StoreFactory;
 use super::tab::{Database, REPLICA, Tab, cursor, fill, position};
+use tidelog_core::number::Generation;
 use tidelog_core::store::{
     FoldName, FoldSnapshot, SnapshotSet, Store, StoreError, StoreOp, StoredSnapshot, Written,
 };
@@ -48,12 +49,18 @@ fn stored(checkpoint: Cursor, filled: &[(u32, &[u8])]) -> Option<StoredSnapshot>
         buckets: 8,
         filled,
         unfollowed: false,
+        erased: Generation::default(),
     })
 }
 
 async fn read<S: Store>(tab: &Tab<S>, fold: &FoldName) -> Option<StoredSnapshot> {
     let read = tab.store.snapshots(std::slice::from_ref(fold)).await;
-    read.expect("snapshots are read").remove(0)
+    let read = read.expect("snapshots are read").remove(0);
+    // What it is, `erasing.rs` says.
+    read.map(|read| StoredSnapshot {
+        erased: Generation::default(),
+        ..read
+    })
 }
 
 cases! { $ snapshot_cases

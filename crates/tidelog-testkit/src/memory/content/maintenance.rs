@@ -186,6 +186,7 @@ impl Content {
                 buckets: snapshot.buckets,
                 filled: filled.map(|(at, bucket)| (*at, bucket.to_vec())).collect(),
                 unfollowed: false,
+                erased: self.erased.generation,
             })
         };
         folds.iter().map(stored).collect()
