@@ -144,6 +144,8 @@ pub struct Options {
     pub filtered: u32,
     /// In so many steps of a thousand the server erases.
     pub erased: u32,
+    /// Does the first device begin with what a build left of a pruned log that knew no erasures?
+    pub unfollowed: u32,
     /// Rates by hazard, in percent.
     pub rates: Vec<u32>,
     /// A planted bug.
@@ -180,6 +182,7 @@ impl Options {
             told: some(60, 90),
             filtered: some(25, 40),
             erased: some(30, 30),
+            unfollowed: some(10, 1),
             rates,
             canary: None,
         };
@@ -190,6 +193,30 @@ impl Options {
             // So is what a device no longer asks for.
             options.filtered = options.filtered.min(1);
         }
+        options
+    }
+
+    /// The same where much is erased, and what is kept of it is made again, put aside or thrown away in many ways.
+    #[must_use]
+    pub fn draw_erasing(seed: u64, steps: u32) -> Self {
+        let dice = &mut Dice::new(seed ^ 0x6572_6173_696e_6721);
+        let mut options = Self::draw(seed, steps);
+        let mut some = |most: usize| 1 + dice.below(most) as u32;
+        options.erased = 10 + some(90);
+        options.set(Hazard::Snapshot, 20 + some(80));
+        options.set(Hazard::Compact, some(90));
+        let (restore, damage, prune) = (10 + some(50), some(40), 20 + some(70));
+        if dice.percent(50) {
+            options.set(Hazard::Restore, restore);
+            options.set(Hazard::Damage, 0);
+            options.set(Hazard::Prune, 0);
+            options.filtered = options.filtered.min(1);
+        } else {
+            options.set(Hazard::Restore, 0);
+            options.set(Hazard::Damage, damage);
+            options.set(Hazard::Prune, prune);
+        }
+        options.unfollowed = u32::from(dice.percent(30));
         options
     }
 
@@ -211,6 +238,7 @@ impl Options {
             told: 0,
             filtered: 0,
             erased: 0,
+            unfollowed: 0,
             rates: vec![0; HAZARDS.len()],
             canary: None,
         }
@@ -228,7 +256,7 @@ impl Options {
     }
 
     /// The numbers that are not rates, by name.
-    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 13] {
+    pub fn numbers(&mut self) -> [(&'static str, &mut u32); 14] {
         [
             ("steps", &mut self.steps),
             ("devices", &mut self.devices),
@@ -243,6 +271,7 @@ impl Options {
             ("told", &mut self.told),
             ("filtered", &mut self.filtered),
             ("erased", &mut self.erased),
+            ("unfollowed", &mut self.unfollowed),
         ]
     }
 }

@@ -50,4 +50,5 @@ pub const RARE: &[&str] = &[
     "closed for good",
     "erased on disk",
     "erased",
+    "a state that an older build left",
 ];

@@ -5,6 +5,7 @@ mod deliver;
 mod disasters;
 mod erasing;
 mod heal;
+mod older;
 mod work;
 
 use crate::app::Variety;
@@ -131,6 +132,9 @@ impl World {
                 mute_until: i64::MIN,
                 deaf_until: i64::MIN,
             });
+            if device == 0 && world.options.unfollowed > 0 {
+                world.leave_unfollowed(device);
+            }
             let most = world.options.tabs.max(1) as usize;
             for tab in 0..1 + world.dice.below(most) {
                 world.open(device);

@@ -99,7 +99,10 @@ fn work(wish: &Wish, shared: &Shared, start: Instant) {
         if late || enough || seed >= wish.first + wish.seeds {
             break;
         }
-        let options = Options::draw(seed, wish.steps);
+        let options = match wish.erasing {
+            true => Options::draw_erasing(seed, wish.steps),
+            false => Options::draw(seed, wish.steps),
+        };
         let ending = play_twice(&options);
         shared.steps.fetch_add(ending.steps, Ordering::Relaxed);
         for (what, count) in &ending.sometimes {

@@ -19,6 +19,8 @@ pub(crate) struct Wish {
     pub(crate) seeds: u64,
     pub(crate) first: u64,
     pub(crate) steps: u32,
+    /// Worlds where much is erased.
+    pub(crate) erasing: bool,
     /// No new world is begun after so long.
     pub(crate) most: Option<Duration>,
     pub(crate) threads: usize,
@@ -34,7 +36,7 @@ pub(crate) struct Wish {
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--steps M] [--seed S | --first S] [--seconds T] [--threads N]
-                       [--failures N] [--out FOLDER] [--lines N] | --replay FILE | --canaries [NAME…]
+                       [--erasing] [--failures N] [--out FOLDER] [--lines N] | --replay FILE | --canaries [NAME…]
                        | --exhaustive OPERATIONS";
 
 impl Wish {
@@ -44,6 +46,7 @@ impl Wish {
             seeds: 1_000,
             first: 0,
             steps: 2_000,
+            erasing: false,
             most: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             failures: 1,
@@ -64,6 +67,7 @@ impl Wish {
                     wish.first = number(value()?)?;
                     wish.seeds = 1;
                 }
+                "--erasing" => wish.erasing = true,
                 "--steps" => wish.steps = number(value()?)?,
                 "--seconds" => wish.most = Some(Duration::from_secs(number(value()?)?)),
                 "--threads" => wish.threads = number::<usize>(value()?)?.max(1),

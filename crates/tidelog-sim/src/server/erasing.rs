@@ -7,7 +7,7 @@ use tidelog_core::erasure::{
     Erasure, Reason, VersionRange, closed_by, erased_by, is_reserved, version_ranges,
 };
 use tidelog_core::{
-    Attempt, Commit, CommitId, Payload, Position, Recorded, ReplicaId, Seq, StreamId,
+    Attempt, Commit, CommitId, Event, Payload, Position, Recorded, ReplicaId, Seq, StreamId,
     StreamVersions, Timestamp, Version,
 };
 
@@ -30,6 +30,19 @@ impl Server {
     pub fn tombstone(&mut self, now: i64, id: CommitId, stream: &StreamId) {
         self.say(now, id, stream, &Erasure::Tombstoned);
         self.closed.insert(stream.clone());
+    }
+
+    /// The oldest event that has its payload still.
+    #[must_use]
+    pub fn first_whole(&self) -> Option<(StreamId, Version)> {
+        self.log.iter().find_map(|recorded| {
+            let events = recorded.commit.events.iter();
+            let mut events = events.zip(recorded.event_versions());
+            let is_whole =
+                |event: &Event| event.data.text().is_some() && !is_reserved(&event.event_type);
+            let (event, version) = events.find(|(event, _)| is_whole(event))?;
+            Some((event.stream.clone(), version))
+        })
     }
 
     /// Has it been closed?

@@ -77,7 +77,10 @@ impl World {
     /// The machine stops and starts again.
     pub fn lose_power(&mut self, device: usize) {
         self.kill_all(device);
+        let before = self.devices[device].disk.content.head.cursor.epoch;
         if self.devices[device].disk.lose_power() {
+            // Perhaps it is back where nothing of that history had been read.
+            self.erasures.unread(device, before);
             self.oracle.saw("power lost with a relaxed write");
         }
         self.say(|| format!("device {device} loses power"));
@@ -156,6 +159,7 @@ impl World {
         self.oracle.saw("restored");
         self.oracle.unordered = true;
         let backup = self.backup.min(self.server.log.len());
+        self.erasures.lose(&self.server);
         self.server = self.server.restored(epoch, backup);
         self.erasures_said();
         self.oracle.read_again();

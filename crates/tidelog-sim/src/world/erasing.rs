@@ -7,9 +7,11 @@ use crate::dice::Dice;
 use crate::disk::{Disk, Fault};
 use crate::hold;
 use crate::reading;
+use crate::server::Server;
 use crate::tab::Tab;
 use std::collections::{BTreeMap, BTreeSet};
 use tidelog_core::erasure::{erased_by, is_reserved, version_ranges};
+use tidelog_core::frame;
 use tidelog_core::{Commit, CommitId, Epoch, Filter, Position, Recorded, StreamId, Version};
 
 /// An event of a log, in whichever history and attempt.
@@ -19,10 +21,13 @@ type Place = (CommitId, u32);
 #[derive(Debug)]
 pub(super) struct Erasures {
     /// Of its own, so that a world whose server erases nothing makes the same choices.
-    dice: Dice,
+    pub(super) dice: Dice,
     said: Vec<Said>,
     /// By device, places in that list.
     told: BTreeMap<usize, BTreeSet<usize>>,
+    /// What somebody who had not heard brought back to a server that was then put back: only what was said from this place of the
+    /// list on counts.
+    back: BTreeMap<Place, usize>,
 }
 
 /// An event that tells of erased ones.
@@ -39,6 +44,7 @@ impl Erasures {
             dice: Dice::new(seed ^ 0x6572_6173),
             said: Vec::new(),
             told: BTreeMap::new(),
+            back: BTreeMap::new(),
         }
     }
 
@@ -65,10 +71,28 @@ impl Erasures {
         }
     }
 
+    /// A device may have lost what it has read of a history; what it still has it has [heard](Self::heard).
+    pub(super) fn unread(&mut self, device: usize, epoch: Epoch) {
+        if let Some(told) = self.told.get_mut(&device) {
+            told.retain(|at| self.said[*at].epoch != epoch);
+        }
+    }
+
+    /// A server is about to be put back: devices keep what it had.
+    pub(super) fn lose(&mut self, server: &Server) {
+        let now = self.said.len();
+        let whole = events(&server.log).filter(|(.., is_whole)| *is_whole);
+        self.back.extend(whole.map(|(place, ..)| (place, now)));
+    }
+
     fn told(&self, device: usize) -> BTreeSet<Place> {
         let told = self.told.get(&device).into_iter().flatten();
-        told.flat_map(|at| self.said[*at].events.iter().copied())
-            .collect()
+        let counts = |at: &usize, place: &Place| self.back.get(place).is_none_or(|from| from <= at);
+        told.flat_map(|at| {
+            let events = self.said[*at].events.iter().copied();
+            events.filter(|place| counts(at, place))
+        })
+        .collect()
     }
 }
 
@@ -169,7 +193,8 @@ impl World {
         done
     }
 
-    /// A tab that has read of an erasure, as far as its device has, sends none of that again.
+    /// A tab that has read of an erasure, as far as its device has, sends none of that again. What it does not ask for it cannot
+    /// tell: it has not read which version its own event has there.
     pub(super) fn check_pushed(&self, tab: usize, commit: &Commit) {
         let Tab {
             device, replica, ..
@@ -177,7 +202,7 @@ impl World {
         let (device, content) = (*device, &self.devices[*device].disk.content);
         // What another tab has read since it finds at its next look.
         let is_behind = replica.head().generation < content.head.generation;
-        if self.erasures.said.is_empty() || is_behind {
+        if self.erasures.said.is_empty() || is_behind || !replica.filter().matches(commit) {
             return;
         }
         let told = self.erasures.told(device);
@@ -204,6 +229,10 @@ impl World {
             if !told.is_empty() {
                 let log = content.log.values().map(|(bytes, _)| bytes);
                 for bytes in log.chain(content.lost.values()) {
+                    // Damage that nobody has come upon yet: whoever does pulls the log again and erases in that.
+                    if content.damaged && frame::decode(bytes).is_err() {
+                        continue;
+                    }
                     let run = reading::recorded(bytes);
                     let mut held = events(run.commits()).filter(|(.., is_whole)| *is_whole);
                     let left =
