@@ -14,8 +14,12 @@ use tidelog_core::{LogName, Position, Timestamp};
 /// of this database needs --archive (or TIDELOG_ARCHIVE) from then on, so start the servers with it first.
 ///
 /// It moves whole segments of 16384 positions, oldest first, and can run beside servers. Each is put, read back and compared before its
-/// events leave the database, in one transaction; so it may be ended at any moment, and run again to go on. An archive belongs to one
-/// database: back up both. What is archived can be appended to and its commits are still recognised: only their content moves.
+/// events leave the database, in one transaction; so it may be ended at any moment, and run again to go on. Logs can be archived at the same
+/// time. Of two that archive one log at once, or beside an erasure, one may stop and say "run it again"; nothing is lost or moved twice.
+///
+/// An archive belongs to one database, as the tidelog-archive.json in it says: back up both, and copy that file with the rest. A database
+/// that was restored by `tidelog restore` gets an archive of its own. What is archived can be appended to and its commits are still
+/// recognised: only their content moves.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("wanted").required(true),

@@ -167,6 +167,11 @@ impl From<StoreError> for Problem {
                 );
                 Self::later("archive_unavailable", detail).field("position", position.value())
             }
+            StoreError::ArchiveOfAnother { .. } => {
+                tracing::error!(%error, "the archive cannot be used");
+                let detail = "what is to be changed is in an archive, and this server has another";
+                Self::later("archive_unavailable", detail)
+            }
             StoreError::Unavailable { detail } => {
                 tracing::error!(detail, "the database cannot be used");
                 Self::unavailable(error.to_string())

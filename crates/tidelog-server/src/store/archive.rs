@@ -11,11 +11,12 @@
 //! - The name of an object is used once. One that is not recorded is in the table `strays`, from before anything is read for it until it is
 //!   removed and nobody can put it any more ([`strays`]): so nothing is left behind for ever, and nobody removes what is recorded.
 //! - Before an erasure is answered, nobody can record any more what was read of the log before it, and what was put of that is removed.
-//! - What is not there counts as removed only in the archive that has the objects which the database records.
+//! - What is not there counts as removed only in the archive that says it is this database's ([`marker`]).
 //! - What is fetched is compared with its recorded hash. An object that is missing or another is [`StoreError::Damaged`].
 //! - Objects are fetched while neither a connection nor the writer is held.
 
 mod archiving;
+mod marker;
 mod moving;
 mod objects;
 mod part;
@@ -25,13 +26,14 @@ mod strays;
 mod whole;
 
 pub use archiving::Archiving;
+pub(super) use marker::{ArchiveId, Marker};
 pub use moving::{Moved, Wanted};
 pub use objects::{ArchiveAddress, ArchiveError};
 pub(super) use part::Part;
 pub(super) use reading::{
     Frames, NOT_CONFIGURED, Paged, Place, Source, lost, page, segment, stream,
 };
-pub(super) use shelf::{Row, Run, Shelf, names};
+pub(super) use shelf::{Row, Run, Shelf, Stray, names};
 pub(super) use whole::{erase, verify};
 
 use super::StoreError;
@@ -55,7 +57,7 @@ pub struct Archive {
 
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Archive").field(&self.objects).finish()
+        write!(f, "the archive {:?}", self.objects)
     }
 }
 

@@ -103,6 +103,14 @@ pub enum StoreError {
         /// Why, and what to do, for who runs the server.
         detail: String,
     },
+    /// The archive is another database's.
+    #[error("the history of log {log} cannot be moved, brought back or erased: {detail}")]
+    ArchiveOfAnother {
+        /// The log.
+        log: LogName,
+        /// How that shows, and what to do, for who runs the server.
+        detail: String,
+    },
     /// What is stored is damaged.
     #[error("log {log} is damaged at position {position}: {detail}")]
     Damaged {

@@ -140,6 +140,33 @@ fn a_server_without_the_archive_says_what_is_missing() {
     assert_eq!(pushed[0]["verdict"], "accepted");
 }
 
+/// What is archived is not erased where the archive is another database's. The caller is told no more than that it cannot be now.
+#[test]
+fn a_server_with_the_archive_of_another_database_erases_nothing_of_it() {
+    let directory = TempDir::new().expect("a directory");
+    let db = directory.path().join("tidelog.db");
+    output(&["import", "--log", "todos", "--generate", "17000"], &db);
+    let lines = output(&["export", "--log", "todos"], &db);
+    let first: serde_json::Value =
+        serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    let [folder, other] = [(); 2].map(|()| TempDir::new().expect("a directory"));
+    let to = path(folder.path());
+    output(&["archive", "todos", "--to", to, "--keep", "0"], &db);
+    let marker = json!({ "archive": "ab".repeat(16), "about": "of another" }).to_string();
+    std::fs::write(other.path().join("tidelog-archive.json"), marker).expect("a marker");
+    let server = Server::start(directory, &["--dev", "--archive", path(other.path())]);
+    let erase = json!({ "stream": first["stream"], "versions": [[1, 1]], "reason": "asked" });
+    let refused = server.post("/v1/logs/todos/erasures", &erase);
+    let problem = refused.is_problem(503, "archive_unavailable");
+    assert!(
+        !problem.to_string().contains(path(other.path())),
+        "{problem}"
+    );
+    let listed = server.get("/v1/logs/todos/erasures").json();
+    assert_eq!(listed["erasures"], json!([]), "nothing was stored");
+    assert_eq!(objects(folder.path()).len(), 1);
+}
+
 #[test]
 fn an_archive_that_is_killed_loses_nothing_and_is_gone_on_with() {
     let directory = imported();

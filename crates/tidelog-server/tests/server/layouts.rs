@@ -8,12 +8,12 @@ use crate::harness::{run, text};
 use std::process::Output;
 use tempfile::TempDir;
 
-/// Takes away what layouts 3 and 4 brought.
+/// Takes away what layouts 3 to 5 brought.
 fn before(schema: &str) -> String {
     format!(
         "DROP TABLE {schema}erasures; ALTER TABLE {schema}logs DROP COLUMN revision;
          ALTER TABLE {schema}streams DROP COLUMN tombstoned; ALTER TABLE {schema}segments DROP COLUMN revision;
-         DROP TABLE {schema}archived; DROP TABLE {schema}strays;"
+         DROP TABLE {schema}archived; DROP TABLE {schema}strays; DROP TABLE {schema}marker;"
     )
 }
 

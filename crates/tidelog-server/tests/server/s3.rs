@@ -49,6 +49,9 @@ struct Bucket {
     _runtime: tokio::runtime::Runtime,
 }
 
+/// Whose the archive is.
+const MARKER: &str = "history/tidelog/tidelog-archive.json";
+
 /// Counts a request; whether it is refused, and whether a put loses its end.
 fn met(state: &Shared, method: &str, key: &str, headers: &HeaderMap) -> Fate {
     let mut state = state.lock().expect("a state");
@@ -58,6 +61,9 @@ fn met(state: &Shared, method: &str, key: &str, headers: &HeaderMap) -> Fate {
         value.starts_with("AWS4-HMAC-SHA256 Credential=the-key/")
     });
     state.unsigned += usize::from(!signed);
+    if key == MARKER {
+        return Fate::Answered;
+    }
     state.fates.pop_front().unwrap_or(Fate::Answered)
 }
 
@@ -99,7 +105,11 @@ async fn write(
         Fate::Half => bytes.slice(..bytes.len() / 2),
         Fate::Answered => bytes,
     };
-    state.lock().expect("a state").objects.insert(key, bytes);
+    let mut state = state.lock().expect("a state");
+    if headers.contains_key("if-none-match") && state.objects.contains_key(&key) {
+        return StatusCode::PRECONDITION_FAILED.into_response();
+    }
+    state.objects.insert(key, bytes);
     [("etag", "\"1\"")].into_response()
 }
 
@@ -141,6 +151,12 @@ impl Bucket {
 
     fn with<T>(&self, look: impl FnOnce(&mut Held) -> T) -> T {
         look(&mut self.state.lock().expect("a state"))
+    }
+
+    /// The objects that are there, but for the marker.
+    fn runs(&self) -> Vec<String> {
+        let all = self.with(|state| state.objects.keys().cloned().collect::<Vec<_>>());
+        all.into_iter().filter(|key| key != MARKER).collect()
     }
 
     fn will(&self, fates: &[Fate]) {
@@ -202,8 +218,8 @@ fn a_bucket_that_is_busy_or_loses_bytes_loses_no_event() {
     );
     bucket.with(|state| {
         assert!(state.fates.is_empty(), "{:?}", state.asked);
-        assert!(state.objects.is_empty(), "the half that was put");
     });
+    assert!(bucket.runs().is_empty(), "the half that was put");
 
     // Both requests are refused, once or twice.
     let refused = [
@@ -224,10 +240,11 @@ fn a_bucket_that_is_busy_or_loses_bytes_loses_no_event() {
             "every refusal was met: {:?}",
             state.asked
         );
-        assert_eq!((state.objects.len(), state.unsigned), (1, 0));
-        let key = state.objects.keys().next().expect("a key");
-        assert!(key.starts_with("history/tidelog/"), "{key}");
+        assert_eq!(state.unsigned, 0);
     });
+    let runs = bucket.runs();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert!(runs[0].starts_with("history/tidelog/"), "{runs:?}");
     bucket.will(&[Fate::SlowDown]);
     assert!(bucket.done(&export, &db) == lines, "the export is another");
     assert!(bucket.done(&["verify"], &db).contains("is whole"));
@@ -261,9 +278,27 @@ fn what_is_erased_while_it_is_checked_is_not_damaged() {
         let stream = first["stream"].as_str().expect("a stream");
         let redact = ["redact", "todos", stream, "--all", "--reason", "asked"];
         bucket.done(&redact, &db);
-        bucket.with(|state| assert!(state.objects.is_empty(), "{:?}", state.asked));
+        assert!(bucket.runs().is_empty());
         go.send(()).expect("it waits");
         checking.join().expect("a check")
     });
     assert!(checked.contains("is whole: 17001 events"), "{checked}");
+}
+
+/// The marker in the bucket keeps a second database away.
+#[test]
+fn a_bucket_belongs_to_one_database() {
+    let directory = TempDir::new().expect("a directory");
+    let [one, two] = ["one.db", "two.db"].map(|name| directory.path().join(name));
+    for db in [&one, &two] {
+        output(&["import", "--log", "todos", "--generate", "17000"], db);
+    }
+    let bucket = Bucket::start();
+    let archive = ["archive", "todos", "--keep", "0"];
+    bucket.done(&archive, &one);
+    let before = bucket.runs();
+    let said = bucket.fails(&archive, &two);
+    assert!(said.contains("belongs to another database"), "{said}");
+    assert_eq!(bucket.runs(), before);
+    assert!(bucket.done(&["verify"], &one).contains("is whole"));
 }

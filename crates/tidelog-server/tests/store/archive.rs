@@ -26,9 +26,39 @@ impl Folder {
         Archive::open(&address).expect("an archive")
     }
 
-    /// The objects that are there.
+    /// The objects that are there, but for the marker.
     fn objects(&self) -> BTreeSet<PathBuf> {
-        files(self.0.path())
+        let mut objects = files(self.0.path());
+        objects.remove(&self.marker());
+        objects
+    }
+
+    /// What says whose it is.
+    fn marker(&self) -> PathBuf {
+        self.0.path().join("tidelog-archive.json")
+    }
+
+    /// While it lasts, nothing is mounted here.
+    fn away(&self) -> Away<'_> {
+        let elsewhere = TempDir::new().expect("a folder");
+        std::fs::rename(self.0.path(), elsewhere.path().join("away")).expect("it is away");
+        std::fs::create_dir(self.0.path()).expect("an empty folder");
+        Away(self, elsewhere)
+    }
+}
+
+struct Away<'a>(&'a Folder, TempDir);
+
+impl Away<'_> {
+    /// Nothing came there meanwhile, and the archive is mounted again.
+    fn back(self) {
+        let path = self.0.0.path();
+        std::fs::remove_dir(path).expect("it is empty");
+        std::fs::rename(self.path(), path).expect("it is back");
+    }
+
+    fn path(&self) -> PathBuf {
+        self.1.path().join("away")
     }
 }
 
@@ -79,9 +109,18 @@ fn thousand(seq: u64) -> Commit {
 const COMMITS: u64 = 55;
 
 async fn filled<D: Database>(database: &D) -> D::Store {
+    with_commits(database, COMMITS).await
+}
+
+/// With one segment, and little more.
+async fn short<D: Database>(database: &D) -> D::Store {
+    with_commits(database, 17).await
+}
+
+async fn with_commits<D: Database>(database: &D, commits: u64) -> D::Store {
     let store = database.open().await;
     store.create(&log("a")).await.expect("a log");
-    for seq in 1..=COMMITS {
+    for seq in 1..=commits {
         let response = store.push(push("a", vec![thousand(seq)])).await;
         assert!(accepted(&response.expect("an answer")).is_some());
     }
@@ -588,24 +627,18 @@ pub(crate) async fn an_erasure_is_refused_where_its_archive_is_not<D: Database>(
     let read = store.stream(&log("a"), &stream("todo/1"), range).await;
     assert_eq!(read.expect("a stream").events.len(), 3);
     let objects = folder.objects();
-    let (path, away) = (
-        folder.0.path().to_owned(),
-        TempDir::new().expect("a folder"),
-    );
-    let away = away.path().join("away");
-    // As where nothing is mounted any more.
-    std::fs::rename(&path, &away).expect("it is away");
-    std::fs::create_dir(&path).expect("an empty folder");
+    let away = folder.away();
     let archived = erase("todo/1", Versions::Ranges(ranges(&[(1, 2)])), false);
     let refused = store.erase(archived.clone()).await.expect_err("not there");
     assert!(
-        matches!(refused, StoreError::Damaged { .. }) && refused.to_string().contains("is it the"),
+        matches!(refused, StoreError::ArchiveUnavailable { .. })
+            && refused.to_string().contains("is it the"),
         "{refused}"
     );
     // What is in the database, while an object of the log may be on its way.
     let epoch = store.state(&log("a")).await.expect("a state").epoch;
     let name = format!("{epoch}/0000000001/1-0-put.gz");
-    let put = away.join(&name);
+    let put = away.path().join(&name);
     std::fs::write(&put, "erased by then").expect("an object");
     database.announce(&[&name]);
     let newest = erase(
@@ -621,8 +654,7 @@ pub(crate) async fn an_erasure_is_refused_where_its_archive_is_not<D: Database>(
     let rows = (database.rows("archived"), database.rows("strays"));
     assert_eq!(rows, (objects.len() as u64, 1), "nothing counts as removed");
 
-    std::fs::remove_dir(&path).expect("it is empty");
-    std::fs::rename(&away, &path).expect("it is back");
+    away.back();
     store.erase(newest).await.expect("erased before");
     assert_eq!(folder.objects(), objects);
     store.erase(archived).await.expect("erased");
@@ -724,6 +756,217 @@ pub(crate) async fn what_is_erased_is_in_no_stray_object<D: Database>(database: 
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
 }
 
+/// One object that was lost stands in the way of what lies in it, and of nothing else.
+pub(crate) async fn a_lost_object_blocks_nothing_else<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(filled(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    let newest = |version| {
+        let ranges = ranges(&[(version, version)]);
+        erase("todo/1", Versions::Ranges(ranges), false)
+    };
+    let epoch = store.state(&log("a")).await.expect("a state").epoch;
+    for (at, object) in (0..).zip(folder.objects()) {
+        let bytes = std::fs::read(&object).expect("an object");
+        std::fs::remove_file(&object).expect("lost");
+        let name = format!("{epoch}/0000000001/9-0-{at}.gz");
+        std::fs::write(folder.0.path().join(&name), "left over").expect("an object");
+        database.announce(&[&name]);
+        store.erase(newest(19_000 - at)).await.expect("erased");
+        assert!(!folder.0.path().join(&name).exists(), "{name}");
+        archive(&store, "a", Wanted::Keeping(0))
+            .await
+            .expect("nothing to do");
+        std::fs::write(&object, bytes).expect("found again");
+    }
+    store.verify(&log("a")).await.expect("a whole log");
+
+    // A marker that was lost comes again, for what is recorded is there.
+    std::fs::remove_file(folder.marker()).expect("lost");
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("nothing to do");
+    assert!(folder.marker().exists());
+}
+
+/// A folder where nothing is mounted is not the archive, even if nothing but left overs are to be looked for in it; nor does anything go there.
+pub(crate) async fn an_empty_folder_is_not_the_archive<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(short(database).await, folder.archive());
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    recall(&store, "a", Position::new(1))
+        .await
+        .expect("it is back");
+    assert_eq!(database.rows("archived"), 0);
+    let epoch = store.state(&log("a")).await.expect("a state").epoch;
+    let name = format!("{epoch}/0000000001/1-0-put.gz");
+    std::fs::write(folder.0.path().join(&name), "erased by then").expect("an object");
+    database.announce(&[&name]);
+    let away = folder.away();
+    let newest = erase("todo/1", Versions::Ranges(ranges(&[(9, 9)])), false);
+    let refused = [
+        store.erase(newest.clone()).await.map(|_| ()),
+        archive(&store, "a", Wanted::Keeping(0)).await.map(|_| ()),
+    ];
+    for refused in refused {
+        assert!(
+            matches!(refused, Err(StoreError::ArchiveUnavailable { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(database.rows("strays"), 1, "nothing counts as removed");
+    away.back();
+    store.erase(newest).await.expect("erased before");
+    assert_eq!(folder.objects(), BTreeSet::new());
+    assert_eq!(database.rows("strays"), 0);
+    // Nothing is anywhere: a new archive takes the place of the old one.
+    let other = Folder::new();
+    let store = shelved(store, other.archive());
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    assert!(folder.objects().is_empty() && !other.objects().is_empty());
+}
+
+/// Two databases do not fill one archive, nor clean in it, also if both begin at once; a copy of an archive is as good as it.
+pub(crate) async fn an_archive_belongs_to_one_database<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let theirs = D::fresh().await;
+    let stores = tokio::join!(short(database), short(&theirs));
+    let one = shelved(stores.0, folder.archive());
+    let two = shelved(stores.1, folder.archive());
+    let began = tokio::join!(
+        archive(&one, "a", Wanted::Keeping(0)),
+        archive(&two, "a", Wanted::Keeping(0))
+    );
+    let (ours, other) = match began {
+        (Ok(_), Err(refused)) => ((one, database.rows("archived")), (two, &theirs, refused)),
+        (Err(refused), Ok(_)) => ((two, theirs.rows("archived")), (one, database, refused)),
+        both => panic!("one of both has it: {both:?}"),
+    };
+    let (store, runs) = ours;
+    let (other, others, refused) = other;
+    let is_refused = |refused: StoreError| {
+        let says = refused.to_string();
+        assert!(
+            matches!(refused, StoreError::ArchiveOfAnother { .. })
+                && says.contains("belongs to another database"),
+            "{says}"
+        );
+    };
+    is_refused(refused);
+    assert_eq!(runs, 1);
+    assert_eq!((others.rows("archived"), others.rows("strays")), (0, 0));
+    let objects = folder.objects();
+    assert_eq!(objects.len(), 1);
+    let name = "left/over.gz";
+    std::fs::create_dir(folder.0.path().join("left")).expect("a folder");
+    std::fs::write(folder.0.path().join(name), "of whoever").expect("an object");
+    others.announce(&[name]);
+    is_refused(
+        archive(&other, "a", Wanted::Keeping(0))
+            .await
+            .expect_err("not its own"),
+    );
+    assert!(folder.0.path().join(name).exists());
+    let own = Folder::new();
+    let other = shelved(other, own.archive());
+    archive(&other, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+
+    // What is copied there is the same archive, and what cannot be read is nobody's.
+    let copied = own.0.path().join("tidelog-archive.json");
+    let copy = Folder::new();
+    for file in objects.iter().chain([&folder.marker()]) {
+        let to = copy
+            .0
+            .path()
+            .join(file.strip_prefix(folder.0.path()).expect("below it"));
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        std::fs::copy(file, to).expect("copied");
+    }
+    let store = shelved(store, copy.archive());
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    store.verify(&log("a")).await.expect("a whole log");
+    std::fs::write(copied, "{}").expect("damaged");
+    let refused = archive(&other, "a", Wanted::Keeping(0)).await;
+    assert!(
+        matches!(&refused, Err(StoreError::ArchiveOfAnother { detail, .. }) if detail.contains("cannot be read")),
+        "{refused:?}"
+    );
+}
+
+/// Whoever was ended between its own note and the marker's putting goes on where it was.
+pub(crate) async fn a_marker_that_was_not_put_is_put<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(short(database).await, folder.archive());
+    // No file is put where a folder is.
+    std::fs::create_dir(folder.marker()).expect("a folder");
+    let refused = archive(&store, "a", Wanted::Keeping(0)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((database.rows("marker"), database.rows("strays")), (1, 0));
+    std::fs::remove_dir(folder.marker()).expect("it is empty");
+    archive(&store, "a", Wanted::Keeping(0))
+        .await
+        .expect("moved");
+    assert!(folder.marker().is_file());
+}
+
+/// Who archives one log leaves what is on its way of another, and removes what that has left.
+pub(crate) async fn archiving_leaves_what_is_announced_of_other_logs<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(database.open().await, folder.archive());
+    for name in ["a", "b"] {
+        store.create(&log(name)).await.expect("a log");
+    }
+    let other = store.state(&log("b")).await.expect("a state").epoch;
+    let epoch = store.state(&log("a")).await.expect("a state").epoch;
+    let named = |epoch, made: u64| format!("{epoch}/0000000001/1-{made}-0.gz");
+    // Made so late that it may come for ever, and so early that nobody can be that slow.
+    let (young, old, own) = (
+        named(other, 9_999_999_999_999),
+        named(other, 1),
+        named(epoch, 1),
+    );
+    database.announce(&[&young, &old, &own]);
+    archive(&store, "a", Wanted::Before(Timestamp::from_millis(0)))
+        .await
+        .expect("cleaned");
+    assert_eq!(database.rows("strays WHERE NOT doomed"), 1);
+    assert_eq!(database.rows(&format!("strays WHERE name = '{young}'")), 1);
+    archive(&store, "b", Wanted::Before(Timestamp::from_millis(0)))
+        .await
+        .expect("cleaned");
+    assert_eq!(database.rows("strays WHERE NOT doomed"), 0);
+}
+
+/// What was doomed while it was put is recorded no more, also if nobody has removed it yet.
+pub(crate) async fn what_is_doomed_is_not_recorded<D: Database>(database: &D) {
+    let folder = Folder::new();
+    let store = shelved(short(database).await, folder.archive());
+    database.on_insert(
+        "strays",
+        "UPDATE strays SET doomed = NOT false WHERE name = NEW.name",
+    );
+    let refused = archive(&store, "a", Wanted::Keeping(0)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((database.rows("archived"), folder.objects().len()), (0, 0));
+    store.verify(&log("a")).await.expect("a whole log");
+}
+
 /// Registers every case as a test of a [`Database`].
 macro_rules! archive_suite {
     ($database:ty: $($case:ident)*) => {
@@ -753,6 +996,12 @@ macro_rules! archive_suite {
             what_is_erased_leaves_the_archive
             an_erasure_waits_for_its_object_to_go
             an_erasure_is_refused_where_its_archive_is_not
+            a_lost_object_blocks_nothing_else
+            an_empty_folder_is_not_the_archive
+            an_archive_belongs_to_one_database
+            a_marker_that_was_not_put_is_put
+            archiving_leaves_what_is_announced_of_other_logs
+            what_is_doomed_is_not_recorded
         }
     };
 }

@@ -46,6 +46,10 @@ impl Database for Fresh {
         self.0.sql(&sql);
     }
 
+    fn run(&self, sql: &str) {
+        self.0.sql(&format!("SET search_path = tidelog; {sql}"));
+    }
+
     fn announce(&self, names: &[&str]) {
         for name in names {
             self.0.sql(&format!(
@@ -88,7 +92,7 @@ async fn a_database_of_an_older_build_gets_what_is_new() {
     drop(store);
     database
         .0
-        .sql("DROP TABLE tidelog.segments, tidelog.archived, tidelog.strays, tidelog.erasures; ALTER TABLE tidelog.logs DROP COLUMN revision;
+        .sql("DROP TABLE tidelog.segments, tidelog.archived, tidelog.strays, tidelog.marker, tidelog.erasures; ALTER TABLE tidelog.logs DROP COLUMN revision;
              ALTER TABLE tidelog.streams DROP COLUMN tombstoned; UPDATE tidelog.layout SET layout = 1");
     let store = database.open().await;
     store.state(&log("a")).await.expect("the log");
@@ -104,7 +108,7 @@ async fn a_database_of_layout_2_keeps_its_log_and_takes_erasures() {
     database.0.sql(
         "DROP TABLE tidelog.erasures; ALTER TABLE tidelog.logs DROP COLUMN revision;
          ALTER TABLE tidelog.streams DROP COLUMN tombstoned; ALTER TABLE tidelog.segments DROP COLUMN revision;
-         DROP TABLE tidelog.archived, tidelog.strays; UPDATE tidelog.layout SET layout = 2",
+         DROP TABLE tidelog.archived, tidelog.strays, tidelog.marker; UPDATE tidelog.layout SET layout = 2",
     );
     let store = database.open().await;
     let erased = store.erase(erase("person/1", Versions::All, true)).await;

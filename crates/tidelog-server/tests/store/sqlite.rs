@@ -36,6 +36,10 @@ impl Database for File {
         self.file().execute_batch(&sql).expect("no trigger");
     }
 
+    fn run(&self, sql: &str) {
+        self.file().execute_batch(sql).expect("done");
+    }
+
     fn announce(&self, names: &[&str]) {
         for name in names {
             self.file()
@@ -107,7 +111,7 @@ async fn a_file_of_an_older_build_gets_what_is_new() {
     rusqlite::Connection::open(&path)
         .and_then(|file| {
             file.execute_batch(
-                "DROP TABLE segments; DROP TABLE archived; DROP TABLE strays; DROP TABLE erasures; ALTER TABLE logs DROP COLUMN revision;
+                "DROP TABLE segments; DROP TABLE archived; DROP TABLE strays; DROP TABLE marker; DROP TABLE erasures; ALTER TABLE logs DROP COLUMN revision;
                  ALTER TABLE streams DROP COLUMN tombstoned; PRAGMA user_version = 1",
             )
         })
@@ -132,7 +136,7 @@ async fn a_file_of_layout_2_keeps_its_log_and_takes_erasures() {
             file.execute_batch(
                 "DROP TABLE erasures; ALTER TABLE logs DROP COLUMN revision;
                  ALTER TABLE streams DROP COLUMN tombstoned; ALTER TABLE segments DROP COLUMN revision;
-                 DROP TABLE archived; DROP TABLE strays; PRAGMA user_version = 2",
+                 DROP TABLE archived; DROP TABLE strays; DROP TABLE marker; PRAGMA user_version = 2",
             )
         })
         .expect("the layout of before");

@@ -15,7 +15,8 @@ pub trait Archiving: LogStore + Sized {
     /// ends it in the middle loses nothing; the next call goes on.
     ///
     /// # Errors
-    /// [`StoreError::ArchiveUnavailable`] without an archive, or if it cannot be reached; [`StoreError::Damaged`] for a log that is not
+    /// [`StoreError::ArchiveUnavailable`] without an archive, or if it cannot be reached; [`StoreError::ArchiveOfAnother`] for one of another
+    /// database; [`StoreError::Damaged`] for a log that is not
     /// whole; [`StoreError::Unavailable`] if it was changed meanwhile.
     fn archive(
         &self,
@@ -28,7 +29,7 @@ pub trait Archiving: LogStore + Sized {
     /// position is in the database. [`LogStore::erase`] does it by itself.
     ///
     /// # Errors
-    /// [`StoreError::ArchiveUnavailable`] and [`StoreError::Damaged`] if it cannot be read; [`StoreError::Unavailable`] also if the object could
+    /// [`StoreError::ArchiveUnavailable`], [`StoreError::ArchiveOfAnother`] and [`StoreError::Damaged`] if it cannot be read; [`StoreError::Unavailable`] also if the object could
     /// not be removed: then the next call, or the next [`archive`](Self::archive), does it.
     fn recall(
         &self,
@@ -61,7 +62,8 @@ impl<S: Shelf> Archiving for S {
     async fn recall(&self, log: &LogName, position: Position) -> Result<(), StoreError> {
         whole::bring_back(self, log, position).await?;
         let epoch = self.state(log).await?.epoch;
-        strays::clean(self, log, Some(epoch)).await.map(|_| ())
+        let cleaned = strays::clean(self, log, epoch, strays::Which::OfLog).await;
+        cleaned.map(|_| ())
     }
 
     async fn shrink(&self) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Moving runs from a database into the archive.
 
-use super::strays::{self, Comes};
-use super::{Archive, Part, Row, Run, Shelf, Unread, unavailable};
+use super::strays::{self, Comes, Which};
+use super::{Archive, Part, Row, Run, Shelf, marker, unavailable};
 use crate::store::segment::{self, MOST_BYTES};
 use crate::store::{After, PageCap, StoreError, sealed, stored};
 use sha2::{Digest, Sha256};
@@ -59,11 +59,12 @@ pub(in crate::store) async fn archive<S: Shelf>(
         epoch: state.epoch,
     };
     let runs = store.runs(log).await?;
-    if let Some(run) = runs.last() {
-        mover.demand_there(run).await?;
+    if !runs.is_empty() {
+        marker::demand_ours(store, archive, log).await?;
+        marker::demand_some_there(store, archive, log, &runs).await?;
     }
     let mut moved = Moved {
-        strays: strays::clean(store, log, None).await?,
+        strays: strays::clean(store, log, state.epoch, Which::AndLeftByOthers).await?,
         ..Moved::default()
     };
     let mut runs = runs.into_iter().peekable();
@@ -97,7 +98,7 @@ pub(in crate::store) async fn archive<S: Shelf>(
 }
 
 /// What was read was archived, brought back or erased meanwhile.
-fn changed() -> StoreError {
+pub(super) fn changed() -> StoreError {
     unavailable("the log was changed while it was archived; run it again".into())
 }
 
@@ -118,18 +119,6 @@ struct Mover<'a, S> {
 }
 
 impl<S: Shelf> Mover<'_, S> {
-    /// Where a log's history lies in one archive it goes on in that.
-    async fn demand_there(&self, run: &Run) -> Result<(), StoreError> {
-        match self.archive.objects.has(&run.name).await {
-            Ok(true) => Ok(()),
-            Ok(false) => match self.store.run_at(self.log, run.first).await? {
-                Some(now) if now == *run => Err(Unread::Missing.of(self.log, run)),
-                _ => Err(changed()),
-            },
-            Err(detail) => Err(unavailable(detail)),
-        }
-    }
-
     async fn is_wanted(
         &self,
         wanted: Wanted,
@@ -153,6 +142,7 @@ impl<S: Shelf> Mover<'_, S> {
 
     /// Moves the next run: the segment, or as much of one as may be an object.
     async fn next(&self, number: u64, end: Position, moved: &mut Moved) -> Result<(), StoreError> {
+        marker::demand_ours(self.store, self.archive, self.log).await?;
         let revision = self.store.revision(self.log).await?;
         let from = moved.through.next();
         let name = strays::name(self.epoch, number, from)?;
@@ -170,7 +160,7 @@ impl<S: Shelf> Mover<'_, S> {
                 Ok(())
             }
             Err(error) => {
-                strays::withdraw(self.store, self.archive, &name, comes).await;
+                strays::withdraw(self.store, self.archive, self.log, &name, comes).await;
                 Err(self.unless_changed(revision, error).await)
             }
         }
@@ -217,6 +207,8 @@ impl<S: Shelf> Mover<'_, S> {
         put.map_err(unavailable)?;
         *comes = Comes::NoMore;
         self.demand_same(&run, &rows).await?;
+        // What lies where nothing is mounted is gone when the archive is back.
+        marker::demand_ours(self.store, self.archive, self.log).await?;
         let shelved = Shelved {
             last,
             freed: rows.iter().map(|row| row.frame.len() as u64).sum(),

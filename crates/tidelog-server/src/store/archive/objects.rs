@@ -2,7 +2,7 @@
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -124,7 +124,7 @@ impl Objects {
     /// An object that should have so many bytes; `None` if there is none of this name. One that is longer is not read whole.
     pub(super) async fn get(&self, name: &str, bytes: u64) -> Result<Option<Arc<[u8]>>, String> {
         let found = match self.store.get(&self.path(name)).await {
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(Error::NotFound { .. }) => return Ok(None),
             found => found.map_err(|error| self.said(error))?,
         };
         if found.meta.size > bytes {
@@ -138,7 +138,7 @@ impl Objects {
     pub(super) async fn has(&self, name: &str) -> Result<bool, String> {
         match self.store.head(&self.path(name)).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(self.said(error)),
         }
     }
@@ -149,12 +149,27 @@ impl Objects {
         put.map(|_| ()).map_err(|error| self.said(error))
     }
 
+    /// Puts an object unless there is one of this name.
+    pub(super) async fn put_once(&self, name: &str, bytes: Vec<u8>) -> Result<(), String> {
+        let (path, bytes) = (self.path(name), bytes::Bytes::from(bytes));
+        let once = PutMode::Create.into();
+        match self.store.put_opts(&path, bytes.clone().into(), once).await {
+            Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(()),
+            // Some file systems have no second names for a file, and some buckets know no conditions.
+            Err(_) if self.has(name).await? => Ok(()),
+            Err(_) => {
+                let put = self.store.put(&path, bytes.into()).await;
+                put.map(|_| ()).map_err(|error| self.said(error))
+            }
+        }
+    }
+
     /// Removes an object, if there is one, and what is there of one whose putting was ended. After a power cut it is gone as well.
     pub(super) async fn remove(&self, name: &str) -> Result<(), String> {
         // First, since whoever is putting it makes the one the other.
         self.remove_unfinished(name).await?;
         match self.store.delete(&self.path(name)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => self.sync_folder_of(name).await,
+            Ok(()) | Err(Error::NotFound { .. }) => self.sync_folder_of(name).await,
             Err(error) => Err(self.said(error)),
         }
     }

@@ -1,6 +1,6 @@
 //! What the archive asks of a database.
 
-use super::{Archive, Part, Source};
+use super::{Archive, ArchiveId, Marker, Part, Source};
 use crate::store::erase::InRows;
 use crate::store::{Erase, LogStore, StoreError, Verified};
 use std::future::Future;
@@ -24,6 +24,14 @@ pub(in crate::store) struct Run {
     pub(in crate::store) bytes: u64,
     /// Is it the whole segment, as it is sent?
     pub(in crate::store) is_segment: bool,
+}
+
+/// An object that may be there without being a run's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Stray {
+    pub(in crate::store) name: String,
+    /// Can nobody record it any more?
+    pub(in crate::store) is_doomed: bool,
 }
 
 /// A commit's row, as the archive needs it.
@@ -55,8 +63,17 @@ pub(in crate::store) trait Shelf: LogStore + Source + Sized {
     /// The runs of a log, in order.
     fn runs(&self, log: &LogName) -> impl Future<Output = Result<Vec<Run>, StoreError>> + Send;
 
-    /// A run of any log; `None` if none has one.
-    fn some_run(&self) -> impl Future<Output = Result<Option<(LogName, Run)>, StoreError>> + Send;
+    /// So many runs of any logs, if there are as many.
+    fn some_runs(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(LogName, Run)>, StoreError>> + Send;
+
+    /// What is known of the archive's marker. It has this id from now on if it had none.
+    fn marker(&self, id: ArchiveId) -> impl Future<Output = Result<Marker, StoreError>> + Send;
+
+    /// The marker is there.
+    fn marker_put(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Rows from a position to the commit that holds another, as many as have so many bytes and at least one.
     fn rows(
@@ -91,11 +108,11 @@ pub(in crate::store) trait Shelf: LogStore + Source + Sized {
         part: Arc<Part>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Dooms all that is announced, of the log of this epoch or of all, and gives all that is doomed of it.
-    fn doom(
-        &self,
-        of: Option<Epoch>,
-    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    /// Dooms all that is announced of the log of this epoch.
+    fn doom(&self, of: Epoch) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All that is announced or doomed.
+    fn strays(&self) -> impl Future<Output = Result<Vec<Stray>, StoreError>> + Send;
 
     /// There is no object of this name any more, and there will be none.
     fn removed(&self, name: &str) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -5,7 +5,7 @@
 //! about to put it even so, finds out that it is doomed, and removes it; in case that one is killed in between, the name is kept until nobody
 //! can be that slow.
 
-use super::{Archive, NOT_CONFIGURED, Shelf, archive_unavailable, unavailable};
+use super::{Archive, NOT_CONFIGURED, Shelf, Stray, marker, names, unavailable};
 use crate::clock;
 use crate::store::StoreError;
 use tidelog_core::{Epoch, LogName, Position};
@@ -39,77 +39,92 @@ fn is_young(name: &str) -> bool {
     made.is_some_and(|made| clock::now().millis() < made.saturating_add(LATEST))
 }
 
-/// Removes objects that belong to no run, of the log of this epoch or of all. Gives how many were there.
+/// Which objects are cleaned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All of the log.
+    OfLog,
+    /// Also those of other logs that nobody can be about to record: whoever moves runs of another log at the same time goes on.
+    AndLeftByOthers,
+}
+
+/// Removes objects of a log that belong to no run, so that none is left of what was announced of it. Gives how many were there.
 pub(super) async fn clean<S: Shelf>(
     store: &S,
     log: &LogName,
-    of: Option<Epoch>,
+    epoch: Epoch,
+    which: Which,
 ) -> Result<u64, StoreError> {
-    let strays = store.doom(of).await?;
-    let archive = match (store.shelf(), strays.is_empty()) {
-        (_, true) => return Ok(0),
-        (Some(archive), false) => archive,
-        (None, false) => {
-            return Err(StoreError::ArchiveUnavailable {
-                log: log.clone(),
-                position: Position::START.next(),
-                detail: NOT_CONFIGURED.into(),
-            });
+    store.doom(epoch).await?;
+    let (from, to) = names(epoch);
+    let is_of_log = |stray: &Stray| (from.as_str()..to.as_str()).contains(&stray.name.as_str());
+    let (of_log, others): (Vec<Stray>, Vec<Stray>) =
+        store.strays().await?.into_iter().partition(is_of_log);
+    // What was announced since belongs to somebody who began after what is to go.
+    let doomed = of_log.into_iter().filter(|stray| stray.is_doomed);
+    let mut names: Vec<String> = doomed.map(|stray| stray.name).collect();
+    let others = others
+        .into_iter()
+        .filter(|_| which == Which::AndLeftByOthers);
+    for Stray { name, is_doomed } in others {
+        if is_doomed || (!is_young(&name) && store.withdraw(&name).await?) {
+            names.push(name);
         }
-    };
-    demand_ours(store, archive).await?;
-    let mut removed = 0;
-    for name in &strays {
-        let there = archive.objects.has(name).await.map_err(unavailable)?;
-        remove(store, archive, name, Comes::Perhaps).await?;
-        removed += u64::from(there);
     }
-    Ok(removed)
+    match (store.shelf(), names.is_empty()) {
+        (_, true) => Ok(0),
+        (Some(archive), false) => {
+            marker::demand_ours(store, archive, log).await?;
+            let mut there = 0;
+            for name in &names {
+                there += u64::from(archive.objects.has(name).await.map_err(unavailable)?);
+            }
+            remove(store, archive, log, &names, Comes::Perhaps).await?;
+            Ok(there)
+        }
+        (None, false) => Err(StoreError::ArchiveUnavailable {
+            log: log.clone(),
+            position: Position::START.next(),
+            detail: NOT_CONFIGURED.into(),
+        }),
+    }
 }
 
-/// In another archive, such as a folder where nothing is mounted, all that is to go is missing, and would count as removed. One object that is
-/// recorded has to be there, if there is one.
-async fn demand_ours<S: Shelf>(store: &S, archive: &Archive) -> Result<(), StoreError> {
-    while let Some((log, run)) = store.some_run().await? {
-        match archive.objects.has(&run.name).await {
-            Ok(true) => return Ok(()),
-            // It came back, and another one counts.
-            Ok(false) if store.run_at(&log, run.first).await?.as_ref() != Some(&run) => {}
-            Ok(false) => {
-                let detail = format!(
-                    "it does not have {}; is it the archive that this was moved to?",
-                    run.name
-                );
-                return Err(archive_unavailable(&log, &run, detail));
-            }
-            Err(detail) => return Err(unavailable(detail)),
+/// Removes doomed objects, if they are there. In another archive, such as a folder where nothing is mounted, all that is to go is
+/// missing: so none counts as removed before the archive was seen to be there after it.
+pub(super) async fn remove<S: Shelf>(
+    store: &S,
+    archive: &Archive,
+    log: &LogName,
+    names: &[String],
+    comes: Comes,
+) -> Result<(), StoreError> {
+    for name in names {
+        archive.forget(name);
+        archive.objects.remove(name).await.map_err(unavailable)?;
+    }
+    marker::demand_ours(store, archive, log).await?;
+    for name in names {
+        if comes == Comes::NoMore || !is_young(name) {
+            store.removed(name).await?;
         }
     }
     Ok(())
 }
 
-/// Removes a doomed object, if there is one.
-pub(super) async fn remove<S: Shelf>(
+/// Removes what was announced and is not recorded, by whoever announced it. What fails here is done by the next who cleans.
+pub(super) async fn withdraw<S: Shelf>(
     store: &S,
     archive: &Archive,
+    log: &LogName,
     name: &str,
     comes: Comes,
-) -> Result<(), StoreError> {
-    archive.forget(name);
-    archive.objects.remove(name).await.map_err(unavailable)?;
-    match comes == Comes::Perhaps && is_young(name) {
-        true => Ok(()),
-        false => store.removed(name).await,
-    }
-}
-
-/// Removes what was announced and is not recorded, by whoever announced it. What fails here is done by the next who cleans.
-pub(super) async fn withdraw<S: Shelf>(store: &S, archive: &Archive, name: &str, comes: Comes) {
+) {
     let withdrawn = async {
-        match store.withdraw(name).await? {
-            true => remove(store, archive, name, comes).await,
-            false => Ok(()),
+        if store.withdraw(name).await? {
+            remove(store, archive, log, &[name.to_owned()], comes).await?;
         }
+        Ok::<_, StoreError>(())
     };
     if let Err(error) = withdrawn.await {
         tracing::warn!(%error, name, "an object that was not recorded is removed by the next `tidelog archive`");

@@ -1,7 +1,7 @@
 //! What concerns a log wherever its frames are: erasing, and the check of all of it. The same for every database.
 
 use super::reading::demand;
-use super::{Archive, Part, Run, Shelf, Unread, archive_unavailable, strays};
+use super::{Archive, Part, Run, Shelf, Unread, archive_unavailable, marker, strays};
 use crate::store::erase::InRows;
 use crate::store::{Erase, Erased, StoreError, Verified, Versions};
 use std::sync::Arc;
@@ -19,7 +19,8 @@ pub(in crate::store) async fn erase<S: Shelf>(
                 // Also if nothing was left to erase: an earlier try may have left an object that still holds it. It is looked for without
                 // an archive too, and then the answer is that it cannot be removed from here.
                 if erase.versions != Versions::None {
-                    strays::clean(store, &erase.log, Some(erased.state.epoch)).await?;
+                    strays::clean(store, &erase.log, erased.state.epoch, strays::Which::OfLog)
+                        .await?;
                 }
                 return Ok(erased);
             }
@@ -35,6 +36,7 @@ pub(super) async fn bring_back<S: Shelf>(
 ) -> Result<(), StoreError> {
     while let Some(run) = store.run_at(log, position).await? {
         let archive = demand(store.shelf(), log, &run)?;
+        marker::demand_ours(store, archive, log).await?;
         let part = match there(archive, log, &run).await {
             Ok(part) => part,
             Err(unread) if store.run_at(log, position).await?.as_ref() == Some(&run) => {
@@ -45,7 +47,7 @@ pub(super) async fn bring_back<S: Shelf>(
         let name = run.name.clone();
         store.unshelve(log, run, part).await?;
         // It was recorded: whoever put it has done so long since.
-        strays::remove(store, archive, &name, strays::Comes::NoMore).await?;
+        strays::remove(store, archive, log, &[name], strays::Comes::NoMore).await?;
     }
     Ok(())
 }

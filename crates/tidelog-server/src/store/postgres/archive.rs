@@ -4,7 +4,8 @@ use super::failure::{Failure, Patience};
 use super::held::{bytes, number, state, to_sql};
 use super::{PostgresStore, reader, verify};
 use crate::store::archive::{
-    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost, names,
+    Archive, ArchiveId, Marker, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, Stray,
+    lost, names,
 };
 use crate::store::erase::InRows;
 use crate::store::{After, Erase, PageCap, StoreError, StreamRange, Verified, stored};
@@ -63,20 +64,53 @@ pub(super) async fn run_of(
     found.as_ref().map(run).transpose()
 }
 
-/// A run of any log.
-async fn some_run(pool: &PgPool) -> Result<Option<(LogName, Run)>, Failure> {
+/// Runs of any logs.
+async fn some_runs(pool: &PgPool, limit: usize) -> Result<Vec<(LogName, Run)>, Failure> {
     let sql = "SELECT a.*, l.name AS log_name FROM tidelog.archived AS a
-               JOIN tidelog.logs AS l ON l.id = a.log LIMIT 1";
-    let Some(row) = sqlx::query(sql).fetch_optional(pool).await? else {
-        return Ok(None);
+               JOIN tidelog.logs AS l ON l.id = a.log ORDER BY a.log, a.first DESC LIMIT $1";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut runs = Vec::new();
+    for row in sqlx::query(sql).bind(limit).fetch_all(pool).await? {
+        if let Ok(log) = row.try_get::<&str, _>("log_name")?.parse() {
+            runs.push((log, run(&row)?));
+        }
+    }
+    Ok(runs)
+}
+
+async fn marker(pool: &PgPool, id: ArchiveId) -> Result<Marker, Failure> {
+    let known = "SELECT id, is_put FROM tidelog.marker";
+    let found = match sqlx::query(known).fetch_optional(pool).await? {
+        Some(found) => found,
+        None => {
+            sqlx::query("INSERT INTO tidelog.marker (one, id, is_put) VALUES (1, $1, false) ON CONFLICT DO NOTHING")
+                .bind(&id.as_bytes()[..])
+                .execute(pool)
+                .await?;
+            sqlx::query(known).fetch_one(pool).await?
+        }
     };
-    let log = row.try_get::<&str, _>("log_name")?.parse().ok();
-    Ok(log.zip(Some(run(&row)?)))
+    Ok(Marker {
+        id: ArchiveId::from_bytes(bytes(&found, "id")?),
+        is_put: found.try_get("is_put")?,
+    })
+}
+
+async fn strays(pool: &PgPool) -> Result<Vec<Stray>, Failure> {
+    let found = sqlx::query("SELECT name, doomed FROM tidelog.strays");
+    let found = found.fetch_all(pool).await?;
+    let strays = found.iter().map(|row| {
+        Ok(Stray {
+            name: row.try_get("name")?,
+            is_doomed: row.try_get("doomed")?,
+        })
+    });
+    strays.collect()
 }
 
 /// Fails if a log has runs: who has no archive cannot serve it.
 pub(super) async fn demand_none(pool: &PgPool) -> Result<(), Failure> {
-    match some_run(pool).await? {
+    match some_runs(pool, 1).await?.into_iter().next() {
         None => Ok(()),
         Some((log, run)) => Err(Failure::from(StoreError::ArchiveUnavailable {
             log,
@@ -259,12 +293,11 @@ async fn withdraw(pool: &PgPool, name: &str) -> Result<bool, Failure> {
     Ok(false)
 }
 
-async fn doom(pool: &PgPool, of: Option<Epoch>) -> Result<Vec<String>, Failure> {
-    let (from, to) = of.map(names).unzip();
-    let sql = "UPDATE tidelog.strays SET doomed = true
-               WHERE $1 IS NULL OR (name >= $1 AND name < $2) RETURNING name";
-    let doomed = sqlx::query_scalar(sql).bind(from).bind(to).fetch_all(pool);
-    Ok(doomed.await?)
+async fn doom(pool: &PgPool, of: Epoch) -> Result<(), Failure> {
+    let (from, to) = names(of);
+    let sql = "UPDATE tidelog.strays SET doomed = true WHERE name >= $1 AND name < $2";
+    let doomed = sqlx::query(sql).bind(from).bind(to).execute(pool).await;
+    Ok(doomed.map(|_| ())?)
 }
 
 async fn find(pool: &PgPool, log: &LogName, position: Position) -> Result<Option<Run>, Failure> {
@@ -328,8 +361,20 @@ impl Shelf for PostgresStore {
         patiently!(runs(&self.readers, log))
     }
 
-    async fn some_run(&self) -> Result<Option<(LogName, Run)>, StoreError> {
-        patiently!(some_run(&self.readers))
+    async fn some_runs(&self, limit: usize) -> Result<Vec<(LogName, Run)>, StoreError> {
+        patiently!(some_runs(&self.readers, limit))
+    }
+
+    async fn marker(&self, id: ArchiveId) -> Result<Marker, StoreError> {
+        patiently!(marker(&self.writers, id))
+    }
+
+    async fn marker_put(&self) -> Result<(), StoreError> {
+        let put = || async {
+            let query = sqlx::query("UPDATE tidelog.marker SET is_put = true");
+            query.execute(&self.writers).await.map_err(Failure::from)
+        };
+        patiently!(put()).map(|_| ())
     }
 
     async fn rows(
@@ -376,8 +421,12 @@ impl Shelf for PostgresStore {
         transaction.commit().await.map_err(failed)
     }
 
-    async fn doom(&self, of: Option<Epoch>) -> Result<Vec<String>, StoreError> {
+    async fn doom(&self, of: Epoch) -> Result<(), StoreError> {
         patiently!(doom(&self.writers, of))
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>, StoreError> {
+        patiently!(strays(&self.writers))
     }
 
     async fn removed(&self, name: &str) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use tidelog_core::{ChainHash, Epoch, LogName, Timestamp};
 
 /// The newest layout that this build reads.
-pub(super) const LAYOUT: i64 = 4;
+pub(super) const LAYOUT: i64 = 5;
 /// `TIDE`, `LAYO`: whoever makes or changes the layout holds this advisory lock.
 const LAYOUT_LOCK: i64 = 0x5449_4445_4c41_594f;
 
@@ -138,6 +138,15 @@ CREATE TABLE tidelog.erasures (
 );
 "#;
 
+/// Layout 5: whose the archive is, at most one row.
+const LAYOUT_5: &str = "
+CREATE TABLE tidelog.marker (
+  one    integer PRIMARY KEY CHECK (one = 1),
+  id     bytea NOT NULL,
+  is_put boolean NOT NULL
+);
+";
+
 /// Makes the tables that a database does not have yet, unless it shall `keep` its layout; refuses one of a newer build.
 pub(super) async fn prepare(options: &PgConnectOptions, keep: bool) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| Failure::from(error).error;
@@ -170,10 +179,11 @@ async fn make(connection: &mut PgConnection) -> Result<(), StoreError> {
         .await
         .map_err(failed)?;
     let missing = match layout(&mut transaction).await.map_err(failed)? {
-        None => &[LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4][..],
-        Some(1) => &[LAYOUT_2, LAYOUT_3, LAYOUT_4],
-        Some(2) => &[LAYOUT_3, LAYOUT_4],
-        Some(3) => &[LAYOUT_4],
+        None => &[LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5][..],
+        Some(1) => &[LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5],
+        Some(2) => &[LAYOUT_3, LAYOUT_4, LAYOUT_5],
+        Some(3) => &[LAYOUT_4, LAYOUT_5],
+        Some(4) => &[LAYOUT_5],
         // Somebody else was quicker.
         Some(LAYOUT) => &[],
         Some(found) => {

@@ -3,7 +3,8 @@
 use super::rows::{self, blob, from_sql, to_sql};
 use super::{SqliteStore, reader, verify};
 use crate::store::archive::{
-    Archive, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, lost, names,
+    Archive, ArchiveId, Marker, NOT_CONFIGURED, Paged, Part, Place, Row, Run, Shelf, Source, Stray,
+    lost, names,
 };
 use crate::store::erase::InRows;
 use crate::store::{After, Erase, PageCap, StoreError, StreamRange, Verified, stored};
@@ -50,18 +51,34 @@ pub(super) fn run_of(
     Ok(found.optional()?)
 }
 
-/// A run of any log.
-fn some_run(connection: &Connection) -> Result<Option<(LogName, Run)>, StoreError> {
+/// Runs of any logs.
+fn some_runs(connection: &Connection, limit: usize) -> Result<Vec<(LogName, Run)>, StoreError> {
     let sql = "SELECT number, first, last, a.name, sha256, bytes, is_segment, l.name
-               FROM archived AS a JOIN logs AS l ON l.id = a.log LIMIT 1";
-    let found = connection.query_row(sql, [], |row| Ok((row.get::<_, String>(7)?, run(row)?)));
-    let found = found.optional()?;
-    Ok(found.and_then(|(log, run)| Some((log.parse().ok()?, run))))
+               FROM archived AS a JOIN logs AS l ON l.id = a.log ORDER BY a.log, a.first DESC LIMIT ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map([limit], |row| Ok((row.get::<_, String>(7)?, run(row)?)))?;
+    let found: Vec<(String, Run)> = found.collect::<Result<_, _>>()?;
+    let named = found.into_iter();
+    Ok(named
+        .filter_map(|(log, run)| Some((log.parse().ok()?, run)))
+        .collect())
+}
+
+fn marker(connection: &Connection) -> Result<Option<Marker>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id, is_put FROM marker")?;
+    let found = statement.query_row([], |row| {
+        Ok(Marker {
+            id: ArchiveId::from_bytes(blob(row, 0)?),
+            is_put: row.get(1)?,
+        })
+    });
+    Ok(found.optional()?)
 }
 
 /// Fails if a log has runs: who has no archive cannot serve it.
 pub(super) fn demand_none(connection: &Connection) -> Result<(), StoreError> {
-    match some_run(connection)? {
+    match some_runs(connection, 1)?.into_iter().next() {
         None => Ok(()),
         Some((log, run)) => Err(StoreError::ArchiveUnavailable {
             log,
@@ -211,8 +228,34 @@ impl Shelf for SqliteStore {
         .await
     }
 
-    async fn some_run(&self) -> Result<Option<(LogName, Run)>, StoreError> {
-        self.read(|connection| some_run(connection)).await
+    async fn some_runs(&self, limit: usize) -> Result<Vec<(LogName, Run)>, StoreError> {
+        self.read(move |connection| some_runs(connection, limit))
+            .await
+    }
+
+    async fn marker(&self, id: ArchiveId) -> Result<Marker, StoreError> {
+        if let Some(known) = self.read(|connection| marker(connection)).await? {
+            return Ok(known);
+        }
+        self.writer
+            .run(move |connection| {
+                let sql = "INSERT OR IGNORE INTO marker (one, id, is_put) VALUES (1, ?1, 0)";
+                connection.execute(sql, [id.as_bytes()])?;
+                let known = marker(connection)?;
+                known.ok_or_else(|| StoreError::Unavailable {
+                    detail: "the archive's id was not kept".into(),
+                })
+            })
+            .await
+    }
+
+    async fn marker_put(&self) -> Result<(), StoreError> {
+        self.writer
+            .run(|connection| {
+                connection.execute("UPDATE marker SET is_put = 1", [])?;
+                Ok(())
+            })
+            .await
     }
 
     async fn rows(
@@ -293,17 +336,29 @@ impl Shelf for SqliteStore {
             .await
     }
 
-    async fn doom(&self, of: Option<Epoch>) -> Result<Vec<String>, StoreError> {
-        let (from, to) = of.map(names).unzip();
+    async fn doom(&self, of: Epoch) -> Result<(), StoreError> {
+        let (from, to) = names(of);
         self.writer
             .run(move |connection| {
-                let sql = "UPDATE strays SET doomed = 1
-                           WHERE ?1 IS NULL OR (name >= ?1 AND name < ?2) RETURNING name";
-                let mut statement = connection.prepare_cached(sql)?;
-                let names = statement.query_map(params![from, to], |row| row.get(0))?;
-                Ok(names.collect::<Result<_, _>>()?)
+                let sql = "UPDATE strays SET doomed = 1 WHERE name >= ?1 AND name < ?2";
+                connection.execute(sql, params![from, to])?;
+                Ok(())
             })
             .await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, doomed FROM strays")?;
+            let strays = statement.query_map([], |row| {
+                Ok(Stray {
+                    name: row.get(0)?,
+                    is_doomed: row.get(1)?,
+                })
+            })?;
+            Ok(strays.collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     async fn removed(&self, name: &str) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// `TIDE`: marks the file as ours (SQLite's `application_id`).
 const APPLICATION: i32 = 0x5449_4445;
 /// The newest layout that this build reads (SQLite's `user_version`).
-const LAYOUT: i32 = 4;
+const LAYOUT: i32 = 5;
 
 /// How long another connection is waited for.
 pub(super) const BUSY: Duration = Duration::from_secs(10);
@@ -120,6 +120,15 @@ CREATE TABLE erasures (
 ) STRICT;
 ";
 
+/// Layout 5: whose the archive is, at most one row.
+const LAYOUT_5: &str = "
+CREATE TABLE marker (
+  one    INTEGER PRIMARY KEY CHECK (one = 1),
+  id     BLOB NOT NULL,
+  is_put INTEGER NOT NULL
+) STRICT;
+";
+
 /// Opens the connection that writes, and makes the tables that its file does not have yet, unless it shall `keep` its layout.
 pub(super) fn open_writer(path: &Path, keep: bool) -> Result<Connection, StoreError> {
     // Names that SQLite takes for a database that is gone when it is closed.
@@ -179,7 +188,7 @@ pub(super) fn demand_layout(connection: &Connection) -> Result<(), StoreError> {
 
 /// Makes what is newer than the layout that a file has.
 fn lay_out(transaction: &Transaction<'_>, from: i32) -> Result<(), StoreError> {
-    for (layout, sql) in (1..).zip([LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4]) {
+    for (layout, sql) in (1..).zip([LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5]) {
         if layout > from {
             transaction.execute_batch(sql)?;
         }
