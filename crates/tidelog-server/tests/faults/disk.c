@@ -1,5 +1,5 @@
-/* Stands between a process and the files below $FAULTY_DISK: while $FAULTY_DISK.fault says `full`, `read-only` or
- * `unsynced`, the calls that the kernel would fail then fail with what it would say. Preloaded (LD_PRELOAD), so it needs no
+/* Stands between a process and the files below $FAULTY_DISK: while $FAULTY_DISK.fault says `full`, `read-only`,
+ * `unsynced` or `directories` (which cannot be synced there), the calls that the kernel would fail then fail with what it would say. Preloaded (LD_PRELOAD), so it needs no
  * rights, no mount and no change of what is tested; every byte still goes through the real file system. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -83,7 +83,10 @@ int ftruncate64(int file, off64_t length) {
 }
 
 int fsync(int file) {
-  REFUSE(fault() == 'u' && is_on_disk(file) ? EIO : 0);
+  struct stat found;
+  char word = fault();
+  REFUSE(word == 'u' && is_on_disk(file) ? EIO : 0);
+  REFUSE(word == 'd' && !fstat(file, &found) && S_ISDIR(found.st_mode) && is_on_disk(file) ? EINVAL : 0);
   return REAL(fsync, file);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cluster::{Cluster, Fsync};
 use crate::fleet;
-use crate::harness::{BIN, Server};
+use crate::harness::{BIN, Server, output, text};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ impl Disk {
         Self { folder, library }
     }
 
-    /// `full`, `read-only`, `unsynced`: from the next call on.
+    /// `full`, `read-only`, `unsynced`, `directories`: from the next call on.
     fn is(&self, fault: &str) {
         std::fs::write(self.switch(), fault).expect("a file");
     }
@@ -85,6 +85,47 @@ fn sqlite_says_what_is_wrong_with_its_disk_and_goes_on_when_it_is_well() {
         vec![server]
     });
     assert!(ended.full >= WRITERS && ended.unavailable >= 2 * WRITERS);
+}
+
+/// An object of the archive that was removed comes back after a power cut if its folder was not synced; but where folders cannot be, waiting for
+/// that would be for ever.
+#[test]
+fn an_erasure_waits_until_its_object_s_removal_is_on_disk() {
+    let directory = TempDir::new().expect("a directory");
+    let db = directory.path().join("tidelog.db");
+    let folder = directory.path().join("disk");
+    std::fs::create_dir(&folder).expect("a folder");
+    let disk = Disk::new(folder.clone(), directory.path().join("disk.so"));
+    output(&["import", "--log", "todos", "--generate", "17000"], &db);
+    let lines = output(&["export", "--log", "todos"], &db);
+    let first: serde_json::Value =
+        serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    let history = folder.join("history");
+    let history = history.to_str().expect("a path");
+    output(&["archive", "todos", "--keep", "0", "--to", history], &db);
+    let redact = || {
+        let stream = first["stream"].as_str().expect("a stream");
+        let done = Command::new(BIN)
+            .args(["redact", "todos", stream, "--all", "--reason", "asked"])
+            .args(["--archive", history])
+            .arg("--db")
+            .arg(&db)
+            .env("LD_PRELOAD", &disk.library)
+            .env("FAULTY_DISK", &disk.folder)
+            .output()
+            .expect("it runs");
+        (done.status.success(), text(&done.stderr))
+    };
+    disk.is("unsynced");
+    for _ in 0..2 {
+        let (is_done, said) = redact();
+        assert!(!is_done, "{said}");
+    }
+    disk.is("directories");
+    let (is_done, said) = redact();
+    assert!(is_done, "{said}");
+    disk.is_well();
+    output(&["verify", "--archive", history], &db);
 }
 
 #[test]

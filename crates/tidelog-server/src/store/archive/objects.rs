@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Where an archive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,17 @@ impl fmt::Display for ArchiveAddress {
 
 /// How the file's name ends that an object is written to. A name is used once, so there is no second one.
 const UNFINISHED: &str = "#1";
+
+/// It is said once.
+static WARNED: Once = Once::new();
+
+/// Does the file system not know this call, as `EINVAL` and `ENOTSUP` say? A disk that fails says something else.
+fn is_no_such_call(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidInput | ErrorKind::Unsupported
+    )
+}
 
 /// Objects by name.
 #[derive(Clone)]
@@ -182,15 +193,24 @@ impl Objects {
         self.blocking(move || std::fs::remove_file(path)).await
     }
 
-    /// What was removed from a folder comes back after a power cut until the folder is on disk.
+    /// What was removed from a folder comes back after a power cut until the folder is on disk. Where that cannot be asked for, as on some
+    /// network mounts, it is as durable as the mount makes it: nothing would ever count as removed otherwise.
     async fn sync_folder_of(&self, name: &str) -> Result<(), String> {
         let file = self.file(name).filter(|_| cfg!(unix));
         let Some(folder) = file.as_deref().and_then(std::path::Path::parent) else {
             return Ok(());
         };
         let folder = folder.to_owned();
-        self.blocking(move || std::fs::File::open(folder)?.sync_all())
-            .await
+        self.blocking(move || match std::fs::File::open(&folder)?.sync_all() {
+            Err(error) if is_no_such_call(&error) => {
+                WARNED.call_once(|| {
+                    tracing::warn!(%error, folder = %folder.display(), "the archive's file system does not sync folders: what is removed may come back after a power cut");
+                });
+                Ok(())
+            }
+            synced => synced,
+        })
+        .await
     }
 
     fn file(&self, name: &str) -> Option<PathBuf> {
