@@ -134,6 +134,15 @@ const MISTAKES: &[(&str, &str, &str, Wrong)] = &[
         Wrong::Saying(r#""next":"#, r#""further":"#),
     ),
     (
+        "the list of erasures leads back to its beginning",
+        "erasure",
+        "the list comes in pages, each from where the one before ended",
+        Wrong::Saying(
+            r#"{"erasures":["#,
+            r#"{"next":"0.0.01900000-0000-7000-8000-000000000000","erasures":["#,
+        ),
+    ),
+    (
         "more erasures are listed than it says",
         "caps",
         "erasures",

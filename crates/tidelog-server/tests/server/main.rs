@@ -31,6 +31,7 @@ mod jwt;
 mod keeping;
 mod layouts;
 mod live;
+mod many_erasures;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod pull;

@@ -479,11 +479,11 @@ struct Erasure {
     recorded_at: Time,
 }
 
-/// What was erased, oldest first.
+/// What was erased, oldest first. There may be fewer than asked for, or none, with more to come.
 #[derive(ToSchema)]
 pub(super) struct Erasures {
     erasures: Vec<Erasure>,
-    /// Where to go on: given as `after` in the next call. None at the end of the list.
+    /// Where to go on: given as `after` in the next call. Only an answer without it is the end of the list.
     next: Option<String>,
 }
 

@@ -21,6 +21,8 @@ use tidelog_core::{CommitId, Epoch, Position, StreamId, Subject, Version};
 /// How many records are read at once: few for a short page, more where many of them may not be shown.
 const FEWEST_READ: usize = 16;
 const MOST_READ: usize = 256;
+/// How many records one call looks at, whatever it may show of them.
+const MOST_LOOKED_AT: usize = 4_096;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -174,26 +176,33 @@ pub(super) async fn list<S: LogStore>(
     // The log must be there, whatever was written down of an earlier one of its name.
     app.store().state(&log).await?;
     let mut shown: Vec<ErasureRecord> = Vec::new();
-    // One more than asked for tells whether there is more. What the caller may not read makes no page shorter: neither its
-    // length nor `next` tells of it.
-    while shown.len() <= limit {
+    let (mut left, mut is_end) = (MOST_LOOKED_AT, false);
+    // One more than asked for tells whether there is more. What the caller may not read makes no page shorter, until the call has looked at
+    // as many as it may: then it goes on behind the last of them. Where that lies is no secret, since pulls have a gap there.
+    while shown.len() <= limit && left > 0 && !is_end {
         let missing = limit.saturating_add(1).saturating_sub(shown.len());
-        let read = missing.clamp(FEWEST_READ, MOST_READ);
+        let read = missing.clamp(FEWEST_READ, MOST_READ).min(left);
         let records = app.store().erasures(&log, after, read).await?;
         let Some(last) = records.last() else {
-            break;
+            is_end = true;
+            continue;
         };
         after = Some(last.place());
+        left = left.saturating_sub(read);
         let seen = records
             .into_iter()
             .filter(|record| grant.may_read(&record.stream));
         shown.extend(seen);
     }
-    let is_more = shown.len() > limit;
-    shown.truncate(limit);
-    let last = shown.last().filter(|_| is_more);
+    let next = match shown.len() > limit {
+        true => {
+            shown.truncate(limit);
+            shown.last().map(ErasureRecord::place)
+        }
+        false => after.filter(|_| !is_end),
+    };
     Ok(Json(List {
-        next: last.map(|record| record.place().to_string()),
+        next: next.map(|place| place.to_string()),
         erasures: shown.into_iter().map(Into::into).collect(),
     }))
 }
