@@ -57,7 +57,9 @@ fn operations<S: LogStore>() -> Vec<(&'static str, MethodRouter<App<S>>)> {
     ]
 }
 
-/// The whole server as a router.
+/// The whole server as a router. In an app of your own, [nest](Router::nest) it under a path: it answers `/healthz`, `/readyz`, `/openapi.json` and
+/// everything below `/v1`, and has a fallback. [Merged](Router::merge) with an app that has routes or a fallback of its own there, axum panics
+/// when it is built.
 pub fn router<S: LogStore>(app: App<S>) -> Router {
     let files = match &app.settings().www {
         Some(directory) => www::files(directory),
