@@ -25,6 +25,8 @@ pub(super) struct Erasures {
     said: Vec<Said>,
     /// By device, places in that list.
     told: BTreeMap<usize, BTreeSet<usize>>,
+    /// By device, what it asked for when it was told last.
+    asked: BTreeMap<usize, Filter>,
     /// What somebody who had not heard brought back to a server that was then put back: only what was said from this place of the
     /// list on counts.
     back: BTreeMap<Place, usize>,
@@ -44,6 +46,7 @@ impl Erasures {
             dice: Dice::new(seed ^ 0x6572_6173),
             said: Vec::new(),
             told: BTreeMap::new(),
+            asked: BTreeMap::new(),
             back: BTreeMap::new(),
         }
     }
@@ -62,6 +65,15 @@ impl Erasures {
         }
         let end = disk.content.head.cursor;
         let told = self.told.entry(device).or_default();
+        let asked = &disk.content.filters.kept;
+        if self
+            .asked
+            .insert(device, asked.clone())
+            .is_some_and(|before| before != *asked)
+        {
+            // Of what it asks for now it has read nothing yet.
+            told.clear();
+        }
         for (at, said) in self.said.iter().enumerate() {
             if said.epoch == end.epoch && said.position <= end.position {
                 told.insert(at);
