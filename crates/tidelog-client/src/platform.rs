@@ -5,6 +5,7 @@ use js_sys::{Promise, Reflect, Uint8Array};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use tidelog_core::limits::TIMES;
 use tidelog_core::{CommitId, Timestamp};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -18,14 +19,15 @@ extern "C" {
     fn fill(this: &Crypto, array: &Uint8Array) -> Result<Uint8Array, JsValue>;
 }
 
-/// The time by this device's clock.
+/// The time by this device's clock; the nearest that an event may have occurred at, if the clock is out of its mind.
 #[must_use]
 #[allow(
     clippy::cast_possible_truncation,
     reason = "a double holds every millisecond that Date can give"
 )]
 pub fn now() -> Timestamp {
-    Timestamp::from_millis(js_sys::Date::now() as i64)
+    let millis = js_sys::Date::now() as i64;
+    Timestamp::from_millis(millis.clamp(*TIMES.start(), *TIMES.end()))
 }
 
 /// Runs a future in the background. It is boxed, so that what drives it is there once and not for each.

@@ -28,6 +28,9 @@ pub struct Commit {
     pub events: Vec<Event>,
 }
 
+/// What a parser of JSON skips around a value.
+const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// Why a commit cannot be appended anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -75,6 +78,23 @@ pub enum CommitError {
     ReservedType {
         /// The event's place in the commit.
         index: usize,
+    },
+    /// JSON cannot say this payload as it is. The chain counts its bytes, so readers of JSON would compute another one.
+    #[error("the data of event {index} has white space around it; leave it out")]
+    PaddedPayload {
+        /// The event's place in the commit.
+        index: usize,
+    },
+    /// JSON cannot say this time, as with [`CommitError::PaddedPayload`].
+    #[error(
+        "event {index} occurred at {millis} ms since 1970, outside of {} to {}",
+        limits::TIMES.start(), limits::TIMES.end()
+    )]
+    TimeOutOfRange {
+        /// The event's place in the commit.
+        index: usize,
+        /// The time.
+        millis: i64,
     },
     /// An attempt is counted from 1.
     #[error("the attempt is 0; attempts are counted from 1")]
@@ -129,8 +149,15 @@ impl Commit {
     /// The first [`CommitError`] found.
     pub fn check(&self) -> Result<(), CommitError> {
         for (index, event) in self.events.iter().enumerate() {
-            if event.data.text().is_none() {
+            let Some(text) = event.data.text() else {
                 return Err(CommitError::ErasedPayload { index });
+            };
+            if text.trim_matches(JSON_SPACE) != text {
+                return Err(CommitError::PaddedPayload { index });
+            }
+            let millis = event.occurred_at.millis();
+            if !limits::TIMES.contains(&millis) {
+                return Err(CommitError::TimeOutOfRange { index, millis });
             }
             if is_reserved(&event.event_type) {
                 return Err(CommitError::ReservedType { index });

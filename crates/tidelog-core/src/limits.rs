@@ -1,5 +1,10 @@
 //! Caps that clients and servers share. A server may advertise smaller ones, never larger.
 
+use core::ops::RangeInclusive;
+
+/// The times that an event may have occurred at, in milliseconds since the Unix epoch: those that RFC 3339 text of JSON can say,
+/// `-009999-01-02T01:59:59Z` to `9999-12-30T22:00:00.999Z`.
+pub const TIMES: RangeInclusive<i64> = -377_705_023_201_000..=253_402_207_200_999;
 /// The most UTF-8 bytes of a stream id, event type, tag, subject or correlation id.
 pub const MAX_ID_BYTES: usize = 256;
 /// The most UTF-8 bytes of a log's name.

@@ -13,6 +13,7 @@ use common::server::Server;
 use common::{commit, expecting, replica, stream};
 use tidelog_core::authority::{Admission, Facts, Receipt, RejectionCode, admit};
 use tidelog_core::commit::CommitError;
+use tidelog_core::protocol::json;
 use tidelog_core::{limits, *};
 
 fn accepted(admission: Admission) -> Receipt {
@@ -169,6 +170,12 @@ fn a_commit_that_breaks_its_own_rules_is_refused() {
     erased.events[1].data = Payload::Erased(Digest::of(b"{}"));
     let mut reserved = commit(1, &["todo/a", "todo/b"]);
     reserved.events[1].event_type = EventType::new("tidelog.redacted").unwrap();
+    let mut padded = commit(1, &["todo/a", "todo/b"]);
+    padded.events[1].data = Payload::json("[1]\n");
+    let mut early = commit(1, &["todo/a", "todo/b"]);
+    early.events[1].occurred_at = Timestamp::from_millis(limits::TIMES.start() - 1);
+    let mut late = commit(1, &["todo/a"]);
+    late.events[0].occurred_at = Timestamp::from_millis(limits::TIMES.end() + 1);
     let mut attempt = commit(1, &["todo/a"]);
     attempt.attempt = Attempt::new(0);
     let mut schema = commit(1, &["todo/a", "todo/b"]);
@@ -180,6 +187,21 @@ fn a_commit_that_breaks_its_own_rules_is_refused() {
         (commit(1, &[]), CommitError::Empty),
         (erased, CommitError::ErasedPayload { index: 1 }),
         (reserved, CommitError::ReservedType { index: 1 }),
+        (padded, CommitError::PaddedPayload { index: 1 }),
+        (
+            early,
+            CommitError::TimeOutOfRange {
+                index: 1,
+                millis: limits::TIMES.start() - 1,
+            },
+        ),
+        (
+            late,
+            CommitError::TimeOutOfRange {
+                index: 0,
+                millis: limits::TIMES.end() + 1,
+            },
+        ),
         (attempt, CommitError::AttemptZero),
         (schema, CommitError::SchemaZero { index: 1 }),
         (
@@ -194,6 +216,28 @@ fn a_commit_that_breaks_its_own_rules_is_refused() {
         assert_eq!(refusal(server.push(&bad)), RejectionCode::InvalidCommit);
         assert!(server.log.is_empty());
     }
+}
+
+#[test]
+fn every_time_that_a_commit_may_have_is_the_same_time_in_json() {
+    for millis in [*limits::TIMES.start(), 0, *limits::TIMES.end()] {
+        let mut dated = commit(1, &["todo/a"]);
+        dated.events[0].occurred_at = Timestamp::from_millis(millis);
+        assert_eq!(dated.check(), Ok(()));
+        let text = String::from(json::Instant(Timestamp::from_millis(millis)));
+        assert_eq!(json::Instant::try_from(text).unwrap().0.millis(), millis);
+    }
+    let text = |millis| String::from(json::Instant(Timestamp::from_millis(millis)));
+    assert_eq!(
+        text(limits::TIMES.start() - 1),
+        text(*limits::TIMES.start()),
+        "the nearest"
+    );
+    assert_eq!(
+        text(limits::TIMES.end() + 1),
+        text(*limits::TIMES.end()),
+        "the nearest"
+    );
 }
 
 #[test]
@@ -264,7 +308,7 @@ fn a_closed_stream_takes_nothing_and_can_still_be_expected() {
 
 #[test]
 fn the_author_s_clock_decides_nothing() {
-    for millis in [i64::MIN, -1, i64::MAX] {
+    for millis in [*limits::TIMES.start(), -1, *limits::TIMES.end()] {
         let mut server = Server::default();
         server.push(&commit(1, &["todo/a"]));
         let mut skewed = commit(2, &["todo/a"]);

@@ -753,7 +753,8 @@ impl Host {
             conditions: Vec::new(),
             events: choices.events(),
         };
-        assert!(matches!(self.server.push(&commit), Admission::Accept(_)));
+        let is_taken = matches!(self.server.push(&commit), Admission::Accept(_));
+        assert_eq!(is_taken, commit.check().is_ok());
     }
 
     /// An input that nothing asked for.

@@ -6,7 +6,9 @@ use crate::conformance::writer::{condition, event, stream};
 use serde_json::json;
 use tidelog_core::protocol::json::CommitJson;
 use tidelog_core::protocol::{FRAMES, REPLICA_HEADER};
-use tidelog_core::{Local, Policy, Recorded, ReplicaId, Seq, frame};
+use tidelog_core::{
+    Commit, Event, Local, Payload, Policy, Recorded, ReplicaId, Seq, Timestamp, frame, limits,
+};
 
 cases! { "frames":
 
@@ -30,7 +32,7 @@ cases! { "frames":
 ["frames"] "a push of a frame is a push, and JSON of it a duplicate" => |target| {
     let writer = target.writer()?;
     let commit = writer.on(&stream()?, "noStream")?;
-    let answer = push_frame(target, &writer.replica, &commit, |bytes| bytes)?.is(200)?;
+    let answer = push_frame(target, parsed(&writer.replica, &commit)?, |bytes| bytes)?.is(200)?;
     answer.at("/results/0/verdict", &json!("accepted"))?;
     let (answer, _) = writer.verdict(&commit)?;
     answer.at("/results/0/verdict", &json!("duplicate"))
@@ -47,8 +49,27 @@ cases! { "frames":
     ];
     for change in changes {
         let commit = writer.on(&stream()?, "any")?;
-        let answer = push_frame(target, &writer.replica, &commit, change)?;
+        let answer = push_frame(target, parsed(&writer.replica, &commit)?, change)?;
         answer.problem(400, "invalid_frame")?;
+        target.nothing_stored_since(head, &answer)?;
+    }
+    Ok(())
+};
+
+["frames"] "a commit of a frame that JSON cannot say is invalid_commit" => |target| {
+    let writer = target.writer()?;
+    let head = target.head()?;
+    let changes: [fn(&mut Event); 4] = [
+        |event| event.data = Payload::json(" 1"),
+        |event| event.data = Payload::json("[1]\n"),
+        |event| event.occurred_at = Timestamp::from_millis(limits::TIMES.end() + 1),
+        |event| event.occurred_at = Timestamp::from_millis(i64::MIN),
+    ];
+    for change in changes {
+        let mut commit = parsed(&writer.replica, &writer.on(&stream()?, "any")?)?;
+        commit.events.iter_mut().for_each(change);
+        let answer = push_frame(target, commit, |bytes| bytes)?.is(200)?;
+        answer.rejected(0, "invalid_commit")?;
         target.nothing_stored_since(head, &answer)?;
     }
     Ok(())
@@ -74,17 +95,21 @@ pub(super) fn decoded(answer: &Answer) -> Result<Vec<Recorded>, Ended> {
     Ok(commits)
 }
 
+fn parsed(replica: &str, commit: &serde_json::Value) -> Result<Commit, Ended> {
+    let none = |_why| Ended::Skipped("a commit of the suite that is none".to_owned());
+    let replica: ReplicaId = replica.parse().map_err(|_why| none(()))?;
+    let commit: CommitJson = serde_json::from_str(&commit.to_string()).map_err(|_why| none(()))?;
+    Ok(commit.into_commit(replica))
+}
+
 fn push_frame(
     target: &crate::conformance::Target,
-    replica: &str,
-    commit: &serde_json::Value,
+    commit: Commit,
     change: impl Fn(Vec<u8>) -> Vec<u8>,
 ) -> Result<Answer, Ended> {
-    let none = |_why| Ended::Skipped("a commit of the suite that is none".to_owned());
-    let parsed: ReplicaId = replica.parse().map_err(|_why| none(()))?;
-    let commit: CommitJson = serde_json::from_str(&commit.to_string()).map_err(|_why| none(()))?;
+    let replica = commit.replica.to_string();
     let local = Local {
-        commit: commit.into_commit(parsed),
+        commit,
         command: None,
         policy: Policy::default(),
     };
@@ -94,6 +119,6 @@ fn push_frame(
     ));
     let call = Call::new("POST", target.path("/commits"))
         .bytes(FRAMES, bytes)
-        .header(REPLICA_HEADER, replica);
+        .header(REPLICA_HEADER, &replica);
     target.send(call)
 }
