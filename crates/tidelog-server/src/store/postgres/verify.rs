@@ -136,11 +136,14 @@ async fn index(
             }
         }
     }
+    // Row by row through the keys. A plain join is planned by statistics, and tables that were just filled have none: reading
+    // all of the index for every few commits is then thought to be cheap.
     let sql = "
 SELECT s.name, c.first, c.last, c.position
 FROM unnest($2::text[], $3::int8[]) AS asked (asked_name, asked_first)
-JOIN tidelog.streams AS s ON s.log = $1 AND s.name = asked_name
-JOIN tidelog.stream_commits AS c ON c.log = $1 AND c.stream = s.id AND c.first = asked_first";
+JOIN LATERAL (SELECT id, name FROM tidelog.streams WHERE log = $1 AND name = asked_name LIMIT 1) AS s ON true
+JOIN LATERAL (SELECT first, last, position FROM tidelog.stream_commits
+              WHERE log = $1 AND stream = s.id AND first = asked_first LIMIT 1) AS c ON true";
     let rows = sqlx::query(sql)
         .bind(log)
         .bind(names)
