@@ -22,6 +22,7 @@ mod target;
 mod verify;
 
 use clap::{Parser, Subcommand};
+use config::Arguments;
 use std::process::ExitCode;
 
 /// Tidelog's sync server: append-only event logs in one SQLite file or a PostgreSQL database, over HTTP.
@@ -80,10 +81,19 @@ enum Command {
 /// 2 the arguments ask for what is refused.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match config::arguments(std::env::args_os()) {
-        Ok(arguments) => Cli::parse_from(arguments),
+    let Arguments { all, file } = match config::arguments(std::env::args_os()) {
+        Ok(arguments) => arguments,
         Err(failure) => return failure.exit(),
     };
+    let cli = Cli::try_parse_from(all).unwrap_or_else(|error| match file {
+        Some(file) if error.use_stderr() => {
+            // It cannot be seen from the error, and may be on no line that was typed.
+            let _ = error.print();
+            output::error(&format!("some of these options are in {}", file.display()));
+            std::process::exit(error.exit_code())
+        }
+        _ => error.exit(),
+    });
     let done = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Import(import) => import.run(),
@@ -141,9 +151,14 @@ impl Failure {
 
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
-        match error {
-            crate::store::StoreError::Unavailable { detail } => Self::Failed(detail),
-            error => Self::failed(error),
-        }
+        Self::Failed(said(error))
+    }
+}
+
+/// What a database failed with. Who types commands may know what it said itself, unlike a client of the server.
+fn said(error: crate::store::StoreError) -> String {
+    match error {
+        crate::store::StoreError::Unavailable { detail } => detail,
+        error => error.to_string(),
     }
 }

@@ -21,7 +21,7 @@ mod sqlite;
 mod stored;
 mod verify;
 
-pub use any::{AnyStore, StoreAddress};
+pub use any::{AnyStore, StoreAddress, StoreAddressError};
 pub use archive::{Archive, ArchiveAddress, ArchiveError, Archiving, Moved, Wanted};
 pub(crate) use audit::Audited;
 pub use audit::{ErasurePlace, ErasureRecord, NoErasurePlace};

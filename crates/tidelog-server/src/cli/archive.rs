@@ -59,7 +59,10 @@ fn moment(text: &str) -> Result<Timestamp, String> {
         10 => format!("{text}T00:00:00.000Z"),
         _ => text.to_owned(),
     };
-    let parsed = Instant::try_from(whole).map_err(|error| error.to_string())?;
+    let parsed = Instant::try_from(whole);
+    let parsed = parsed.map_err(|error| {
+        format!("give a day, 2026-01-31, or a moment, 2026-01-31T12:00:00Z: {error}")
+    })?;
     Ok(parsed.0)
 }
 
@@ -75,14 +78,22 @@ impl Archive {
                 "to where? Give --to with a folder or s3://bucket/folder".into(),
             ));
         };
-        if let ArchiveAddress::Folder(path) = address {
-            std::fs::create_dir_all(path)
-                .map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))?;
-        }
-        let shelf = archive(address)?;
         super::runtime()?.block_on(async {
-            let store = self.target.open_existing().await?.with_archive(shelf);
+            // Without --archive: the folder that it names may be the one to make.
+            let store = self.target.open_existing_alone().await?;
             let head = store.state(&self.log).await?.head.position;
+            // No folder is made for a database or a log that is not there.
+            if let ArchiveAddress::Folder(path) = address {
+                if path.is_file() {
+                    let path = path.display();
+                    return Err(Failure::Refused(format!(
+                        "{path} is a file, and an archive is a folder"
+                    )));
+                }
+                std::fs::create_dir_all(path)
+                    .map_err(|error| Failure::Refused(format!("{}: {error}", path.display())))?;
+            }
+            let store = store.with_archive(archive(address)?);
             let progress = Progress::of_events(head.value());
             let mut through = Position::START;
             let moved = store.archive(&self.log, wanted, |now| {

@@ -32,7 +32,8 @@ const PAGE: PageCap = PageCap {
 /// Copy logs into a folder, while they are in use; `tidelog restore` reads it, into any database.
 ///
 /// Each log is copied as it was at one moment, and every hash of its chain is computed again on the way. The folder appears when
-/// all of it is on disk; it holds gzipped frames, a manifest.json and SHA256SUMS, which `sha256sum -c` checks too.
+/// all of it is on disk; it holds gzipped frames, a manifest.json and SHA256SUMS, which `sha256sum -c` checks too. What was cut
+/// off leaves a hidden folder, `.tidelog-backup-…`, which nothing needs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -62,8 +63,8 @@ impl Backup {
         let progress = Progress::of_events(events);
         // Until it is whole it has another name, and goes if anything fails.
         let parent = files::parent(&self.output);
-        let folder =
-            TempDir::with_prefix_in(".tidelog-backup-", parent).map_err(Failure::failed)?;
+        let folder = TempDir::with_prefix_in(".tidelog-backup-", parent)
+            .map_err(|error| Failure::Refused(format!("{}: {error}", self.output.display())))?;
         let mut manifest = Manifest::new(Instant(clock::now()));
         for (log, _) in &states {
             let copied = unless_erased(&runtime, &store, log, |state| {
@@ -142,7 +143,7 @@ fn copy(
     let path = folder.join(&file);
     // What an earlier try wrote.
     if path.exists() {
-        std::fs::remove_file(&path).map_err(Failure::failed)?;
+        std::fs::remove_file(&path).map_err(files::at(&path))?;
     }
     let mut writing = Writing::create(&path)?;
     let mut follow = Follow::default();

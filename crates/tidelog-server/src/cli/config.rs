@@ -11,26 +11,47 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
+/// What the program is asked, from wherever.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    /// What was typed, and behind it what the file says.
+    pub(super) all: Vec<OsString>,
+    /// The file, if there is one.
+    pub(super) file: Option<PathBuf>,
+}
+
 /// The arguments, and behind them what the file says that they name.
 ///
 /// # Errors
-/// If there is a file and it cannot be read, is not TOML, or says what is no option.
-pub(super) fn arguments(
-    given: impl IntoIterator<Item = OsString>,
-) -> Result<Vec<OsString>, Failure> {
-    let mut arguments: Vec<OsString> = given.into_iter().collect();
-    // Whatever is wrong with them is said when all are read.
+/// If two databases are named, or there is a file and it cannot be read, is not TOML, or says what is no option.
+pub(super) fn arguments(given: impl IntoIterator<Item = OsString>) -> Result<Arguments, Failure> {
+    let mut all: Vec<OsString> = given.into_iter().collect();
+    let mut file = None;
+    // Whatever else is wrong with them is said when all are read.
     let early = Cli::command().ignore_errors(true);
-    let Ok(matches) = early.try_get_matches_from(&arguments) else {
-        return Ok(arguments);
+    let matches = early.try_get_matches_from(&all).ok();
+    let Some((command, matches)) = matches.as_ref().and_then(ArgMatches::subcommand) else {
+        return Ok(Arguments { all, file });
     };
-    let Some(("serve", matches)) = matches.subcommand() else {
-        return Ok(arguments);
-    };
-    if let Some(path) = matches.try_get_one::<PathBuf>("config").ok().flatten() {
-        arguments.extend(from_file(path, matches)?);
+    if ["db", "store"].iter().all(|id| is_typed(matches, id)) {
+        return Err(Failure::Refused(TWO_DATABASES.into()));
     }
-    Ok(arguments)
+    let named = matches.try_get_one::<PathBuf>("config").ok().flatten();
+    if let (Some(path), "serve") = (named, command) {
+        all.extend(from_file(path, matches)?);
+        file = Some(path.clone());
+    }
+    Ok(Arguments { all, file })
+}
+
+/// One of them would be left out, and which one cannot be guessed.
+const TWO_DATABASES: &str =
+    "which database? Both --db and --store name one; give --db FILE or --store URL";
+
+/// Is it on the command line itself?
+fn is_typed(given: &ArgMatches, id: &str) -> bool {
+    // A command without the option would panic at the second question.
+    given.try_contains_id(id).is_ok() && given.value_source(id) == Some(ValueSource::CommandLine)
 }
 
 fn from_file(path: &Path, given: &ArgMatches) -> Result<Vec<OsString>, Failure> {
@@ -40,6 +61,9 @@ fn from_file(path: &Path, given: &ArgMatches) -> Result<Vec<OsString>, Failure> 
     let cli = Cli::command();
     let serve = cli.find_subcommand("serve");
     let serve = serve.ok_or_else(|| refused("there is no command for it".into()))?;
+    if ["db", "store"].iter().all(|key| table.contains_key(*key)) {
+        return Err(refused(TWO_DATABASES.into()));
+    }
     let mut arguments = Vec::new();
     for (key, value) in &table {
         let added = option(serve, given, key, value).map_err(refused)?;
@@ -123,7 +147,7 @@ fn unknown(serve: &Command, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Failure, arguments};
+    use super::{Arguments, Cli, Failure, arguments};
     use clap::CommandFactory;
     use std::ffi::OsString;
 
@@ -135,7 +159,7 @@ mod tests {
         let given = ["tidelog", "serve", "--config", path.as_str()];
         let given = given.iter().chain(more).map(OsString::from);
         match arguments(given) {
-            Ok(all) => Ok(all[4 + more.len()..]
+            Ok(Arguments { all, .. }) => Ok(all[4 + more.len()..]
                 .iter()
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect()),
@@ -167,6 +191,19 @@ mod tests {
     fn a_database_that_is_given_goes_before_the_file_s() {
         assert_eq!(with("db = 'a.db'", &[]), Ok(vec!["--db=a.db".into()]));
         assert_eq!(with("db = 'a.db'", &["--store", "b.db"]), Ok(vec![]));
+    }
+
+    #[test]
+    fn two_databases_are_one_too_many() {
+        for (file, typed) in [
+            ("dev = true", &["--db", "a.db", "--store", "b.db"][..]),
+            ("db = 'a.db'\nstore = 'b.db'", &[]),
+        ] {
+            let said = with(file, typed).expect_err("an error");
+            assert!(said.contains("Both --db and --store"), "{said}");
+        }
+        let without = ["tidelog", "openapi"].map(OsString::from);
+        assert!(arguments(without).is_ok());
     }
 
     #[test]

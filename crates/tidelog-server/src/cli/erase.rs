@@ -3,7 +3,7 @@
 use super::target::Target;
 use super::{Failure, output};
 use crate::store::{Erase, ErasureRecord, LogStore, Versions};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tidelog_core::erasure::{Reason, VersionRange};
 use tidelog_core::{LogName, StreamId, Subject, Version};
 
@@ -15,10 +15,13 @@ use tidelog_core::{LogName, StreamId, Subject, Version};
 ///
 /// Out of reach are copies that nobody tells: backups, archived write-ahead logs, devices that never come back, and what people copied.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    group = ArgGroup::new("which").required(true),
+    after_help = "\
 Examples:
   tidelog redact --db tidelog.db loans person/4711 --all --reason 'asked by the person, 2026-03-01'
-  tidelog redact --db tidelog.db loans person/4711 --versions 3-4,7 --reason 'an address in a comment'")]
+  tidelog redact --db tidelog.db loans person/4711 --versions 3-4,7 --reason 'an address in a comment'"
+)]
 pub(super) struct Redact {
     #[command(flatten)]
     what: What,
@@ -27,12 +30,11 @@ pub(super) struct Redact {
         long,
         value_name = "RANGES",
         value_parser = ranges,
-        required_unless_present = "all",
-        conflicts_with = "all"
+        group = "which"
     )]
     versions: Option<Ranges>,
     /// Erase the payloads of all events that the stream has.
-    #[arg(long)]
+    #[arg(long, group = "which")]
     all: bool,
 }
 

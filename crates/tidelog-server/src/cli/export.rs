@@ -16,6 +16,8 @@ use tidelog_core::{LogName, Position};
 
 /// Write a whole log to a file or to standard output.
 ///
+/// A file gets its name when all of it is on disk. What was cut off leaves a hidden one, `.tidelog-export-…`, which nothing needs.
+///
 /// An event whose payload was erased is a line with its digest (`erased`) and without `data`. Such a log is brought into another
 /// database with `tidelog backup` and `tidelog restore`; `tidelog import` refuses these lines.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// What was written to a file.
@@ -78,24 +78,32 @@ pub(super) fn sum_of(path: &Path) -> io::Result<Written> {
 }
 
 /// A gzipped file that is being written.
-pub(super) struct Writing(GzEncoder<Summing<BufWriter<File>>>);
+pub(super) struct Writing {
+    encoder: GzEncoder<Summing<BufWriter<File>>>,
+    path: PathBuf,
+}
 
 impl Writing {
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create_new(path).map_err(Failure::failed)?;
+        let file = File::create_new(path).map_err(at(path))?;
         let summing = Summing::new(BufWriter::new(file));
-        Ok(Self(GzEncoder::new(summing, Compression::default())))
+        Ok(Self {
+            encoder: GzEncoder::new(summing, Compression::default()),
+            path: path.to_owned(),
+        })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.0.write_all(bytes).map_err(Failure::failed)
+        self.encoder.write_all(bytes).map_err(at(&self.path))
     }
 
     /// Everything is on disk when it returns.
     pub(super) fn finish(self) -> Result<Written, Failure> {
-        let summing = self.0.finish().map_err(Failure::failed)?;
-        let file = summing.inner.into_inner().map_err(Failure::failed)?;
-        file.sync_all().map_err(Failure::failed)?;
+        let at = at(&self.path);
+        let summing = self.encoder.finish().map_err(&at)?;
+        let file = summing.inner.into_inner();
+        let file = file.map_err(|error| at(error.into_error()))?;
+        file.sync_all().map_err(&at)?;
         Ok(Written {
             bytes: summing.bytes,
             sha256: hex(summing.sum),
@@ -105,13 +113,18 @@ impl Writing {
 
 /// Writes a file as it is; everything is on disk when it returns.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<Written, Failure> {
-    let mut file = File::create_new(path).map_err(Failure::failed)?;
-    file.write_all(bytes).map_err(Failure::failed)?;
-    file.sync_all().map_err(Failure::failed)?;
+    let mut file = File::create_new(path).map_err(at(path))?;
+    file.write_all(bytes).map_err(at(path))?;
+    file.sync_all().map_err(at(path))?;
     Ok(Written {
         bytes: bytes.len() as u64,
         sha256: sum(bytes),
     })
+}
+
+/// Says at which file it went wrong.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::Failed(format!("{}: {error}", path.display()))
 }
 
 /// The folder that a path is in.
@@ -136,10 +149,10 @@ pub(super) fn demand_new(path: &Path) -> Result<(), Failure> {
 /// Gives a whole folder its name; both are on disk when it returns.
 pub(super) fn put(folder: TempDir, path: &Path) -> Result<(), Failure> {
     let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
-    sync(folder.path()).map_err(Failure::failed)?;
+    sync(folder.path()).map_err(at(folder.path()))?;
     demand_new(path)?;
-    std::fs::rename(folder.path(), path).map_err(Failure::failed)?;
+    std::fs::rename(folder.path(), path).map_err(at(path))?;
     // What it names has moved away: there is nothing to remove.
     let _moved = folder.keep();
-    sync(parent(path)).map_err(Failure::failed)
+    sync(parent(path)).map_err(at(path))
 }

@@ -8,7 +8,7 @@ use crate::http::{
 };
 use crate::schemas::Schemas;
 use crate::store::LogStore;
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Uri};
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -46,6 +46,7 @@ pub(super) struct Serve {
         long,
         value_name = "ADDR",
         default_value = "127.0.0.1:8080",
+        value_parser = address,
         env = "TIDELOG_LISTEN"
     )]
     listen: SocketAddr,
@@ -63,7 +64,7 @@ pub(super) struct Serve {
         env = "TIDELOG_LOG"
     )]
     logs: Vec<LogName>,
-    /// Who may do what: lines `log token subject [read[:kinds]] [append[:kinds]]`, read again when the file changes. Needed unless --dev.
+    /// Who may do what: lines `log token subject [read[:kinds]] [append[:kinds]] [erase[:kinds]]`, read again when the file changes. Needed unless --dev.
     #[arg(
         long,
         value_name = "FILE",
@@ -113,6 +114,7 @@ pub(super) struct Serve {
         long = "allow-origin",
         value_name = "ORIGIN",
         value_delimiter = ',',
+        value_parser = origin,
         env = "TIDELOG_ALLOW_ORIGIN"
     )]
     allow_origin: Vec<HeaderValue>,
@@ -150,7 +152,7 @@ pub(super) struct Serve {
     )]
     drain_time: u64,
     /// Where to serve GET /metrics for Prometheus: an address of its own, because the numbers are not for callers.
-    #[arg(long, value_name = "ADDR", env = "TIDELOG_METRICS_LISTEN")]
+    #[arg(long, value_name = "ADDR", value_parser = address, env = "TIDELOG_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
     /// How lines on standard error look: text for people, or an object of JSON each.
     #[arg(
@@ -194,6 +196,35 @@ Examples:
         log-format = \"json\"
         verbosity = \"info\"
         drain-delay = 5";
+
+/// Where to listen.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_no_address| {
+        "give an IP address and a port, such as 127.0.0.1:8080, or 0.0.0.0:8080 for every network that this machine is in".into()
+    })
+}
+
+/// An origin as browsers send it. Any other text would be compared with theirs and never be the same.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let is_origin = text.parse().is_ok_and(|uri: Uri| {
+        let parts = uri.into_parts();
+        match (parts.scheme, parts.authority) {
+            (Some(scheme), Some(authority)) => text == format!("{scheme}://{authority}"),
+            _ => false,
+        }
+    });
+    let is_sent = is_origin && !text.contains(|c: char| c.is_ascii_uppercase() || c == '@');
+    // `null` is what pages without an origin send, such as sandboxed frames.
+    let as_sent = is_sent || text == "null";
+    match HeaderValue::from_str(text) {
+        Ok(origin) if as_sent => Ok(origin),
+        _ => Err(
+            "an origin is https://app.example, or http://localhost:5173: scheme and host in small letters, the port if it is not \
+             the usual one, and nothing behind it"
+                .into(),
+        ),
+    }
+}
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
@@ -280,7 +311,7 @@ impl Serve {
         let Some(path) = &self.tokens else {
             return Err(Failure::Refused(
                 "a server needs to know who may do what. Give --tokens FILE with lines \
-                 `log token subject [read[:kinds]] [append[:kinds]]`, --jwt-keys FILE with the keys of whoever signs \
+                 `log token subject [read[:kinds]] [append[:kinds]] [erase[:kinds]]`, --jwt-keys FILE with the keys of whoever signs \
                  JSON Web Tokens or --jwt-jwks URL where they are published, or --dev on your own machine"
                     .into(),
             ));

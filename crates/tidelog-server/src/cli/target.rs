@@ -1,7 +1,7 @@
 //! Which database a command is about.
 
-use super::Failure;
-use crate::store::{AnyStore, Archive, ArchiveAddress, Archiving, StoreAddress};
+use super::{Failure, files, said};
+use crate::store::{AnyStore, Archive, ArchiveAddress, Archiving, StoreAddress, StoreError};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -32,19 +32,33 @@ pub(super) struct Target {
 impl Target {
     /// Opens the database; makes it if it is missing, and changes the layout of one of an older build.
     pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
-        self.with_archive(AnyStore::open(&self.address()?).await?)
+        self.with_archive(self.open_alone().await?)
+    }
+
+    async fn open_alone(&self) -> Result<AnyStore, Failure> {
+        let address = self.address()?;
+        demand_place(&address)?;
+        let opened = AnyStore::open(&address).await;
+        opened.map_err(|error| not_opened(&address, error))
     }
 
     /// Opens the database to write there if it exists: only `serve`, `import` and `restore` make one.
     pub(super) async fn open_existing(&self) -> Result<AnyStore, Failure> {
+        self.with_archive(self.open_existing_alone().await?)
+    }
+
+    /// As [`Target::open_existing`], without its archive.
+    pub(super) async fn open_existing_alone(&self) -> Result<AnyStore, Failure> {
         self.demand_there()?;
-        self.open().await
+        self.open_alone().await
     }
 
     /// Opens the database to read it. One of an older build is refused and stays as it is: its servers go on.
     pub(super) async fn open_to_read(&self) -> Result<AnyStore, Failure> {
         self.demand_there()?;
-        self.with_archive(AnyStore::open_to_read(&self.address()?).await?)
+        let address = self.address()?;
+        let opened = AnyStore::open_to_read(&address).await;
+        self.with_archive(opened.map_err(|error| not_opened(&address, error))?)
     }
 
     fn with_archive(&self, store: AnyStore) -> Result<AnyStore, Failure> {
@@ -55,7 +69,9 @@ impl Target {
     }
 
     fn demand_there(&self) -> Result<(), Failure> {
-        match self.address()? {
+        let address = self.address()?;
+        demand_place(&address)?;
+        match address {
             StoreAddress::Sqlite(path) if !path.is_file() => Err(Failure::Refused(format!(
                 "there is no database {}",
                 path.display()
@@ -77,6 +93,38 @@ impl Target {
                 "which database? Give --db FILE, or --store URL (or TIDELOG_STORE)".into(),
             )
         })
+    }
+}
+
+/// Refuses a path where no file can be. SQLite says only that it cannot open it.
+fn demand_place(address: &StoreAddress) -> Result<(), Failure> {
+    let StoreAddress::Sqlite(path) = address else {
+        return Ok(());
+    };
+    if path.is_dir() {
+        return Err(Failure::Refused(format!(
+            "{} is a folder, and a database is a file: give its path",
+            path.display()
+        )));
+    }
+    let folder = files::parent(path);
+    match folder.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::Refused(format!(
+            "there is no folder {} for the database {}",
+            folder.display(),
+            path.display()
+        ))),
+    }
+}
+
+/// Names the file that could not be opened.
+fn not_opened(address: &StoreAddress, error: StoreError) -> Failure {
+    match (address, said(error)) {
+        (StoreAddress::Sqlite(path), said) if !said.contains(&*path.to_string_lossy()) => {
+            Failure::Failed(format!("{}: {said}", path.display()))
+        }
+        (_, said) => Failure::Failed(said),
     }
 }
 

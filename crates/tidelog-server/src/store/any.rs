@@ -23,19 +23,49 @@ pub enum StoreAddress {
     Postgres(String),
 }
 
-impl FromStr for StoreAddress {
-    type Err = std::convert::Infallible;
+/// Text that is no address of a database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreAddressError {
+    /// There is nothing in it.
+    #[error("it is empty; give postgres://user@host/database, or the path of an SQLite file")]
+    Empty,
+    /// It begins as a URL of something else. The rest of it is not repeated: it may hold a password.
+    #[error(
+        "{scheme}:// is no database that Tidelog uses; give postgres://user@host/database, or the path of an SQLite file"
+    )]
+    UnknownScheme {
+        /// What comes before `://`.
+        scheme: String,
+    },
+}
 
-    /// `postgres://…` and `postgresql://…` are PostgreSQL; anything else is a file, with `sqlite:` before it or without.
+impl FromStr for StoreAddress {
+    type Err = StoreAddressError;
+
+    /// `postgres://…` and `postgresql://…` are PostgreSQL. A file is a path, with `sqlite:` or `sqlite://` before it or without.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_postgres = ["postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| text.starts_with(scheme));
-        Ok(match is_postgres {
-            true => Self::Postgres(text.to_owned()),
-            false => Self::Sqlite(text.strip_prefix("sqlite:").unwrap_or(text).into()),
-        })
+        let path = match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => return Ok(Self::Postgres(text.to_owned())),
+            Some(("sqlite", path)) => path,
+            Some((scheme, _)) if is_scheme(scheme) => {
+                let scheme = scheme.to_owned();
+                return Err(StoreAddressError::UnknownScheme { scheme });
+            }
+            _ => text.strip_prefix("sqlite:").unwrap_or(text),
+        };
+        match path.is_empty() {
+            true => Err(StoreAddressError::Empty),
+            false => Ok(Self::Sqlite(path.into())),
+        }
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// A URL is not shown: it may hold a password.
@@ -251,13 +281,16 @@ impl LogStore for AnyStore {
 
 #[cfg(test)]
 mod tests {
-    use super::StoreAddress;
+    use super::{StoreAddress, StoreAddressError};
 
     #[test]
     fn an_address_says_which_store_and_is_not_shown() {
-        let of = |text: &str| -> StoreAddress { text.parse().expect("always one") };
-        for file in ["a.db", "sqlite:a.db"] {
+        let of = |text: &str| -> StoreAddress { text.parse().expect("an address") };
+        for file in ["a.db", "sqlite:a.db", "sqlite://a.db"] {
             assert_eq!(of(file), StoreAddress::Sqlite("a.db".into()));
+        }
+        for file in ["/var/a.db", "sqlite:/var/a.db", "sqlite:///var/a.db"] {
+            assert_eq!(of(file), StoreAddress::Sqlite("/var/a.db".into()));
         }
         for url in [
             "postgres://me:secret@host/db",
@@ -265,6 +298,24 @@ mod tests {
         ] {
             assert_eq!(of(url), StoreAddress::Postgres(url.into()));
             assert!(!format!("{0} {0:?}", of(url)).contains("secret"));
+        }
+    }
+
+    #[test]
+    fn the_url_of_something_else_is_no_file_s_name() {
+        let wrong = |text: &str| text.parse::<StoreAddress>().expect_err("no address");
+        for scheme in ["mysql", "postgress", "POSTGRES", "http"] {
+            let error = wrong(&format!("{scheme}://me:secret@host/db"));
+            assert_eq!(
+                error,
+                StoreAddressError::UnknownScheme {
+                    scheme: scheme.into()
+                }
+            );
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
+        for empty in ["", "sqlite:", "sqlite://"] {
+            assert_eq!(wrong(empty), StoreAddressError::Empty);
         }
     }
 }

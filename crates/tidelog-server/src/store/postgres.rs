@@ -106,7 +106,9 @@ impl PostgresStore {
             }
         })?;
         let options = options.application_name("tidelog");
-        schema::prepare(&options, keep).await?;
+        schema::prepare(&options, keep)
+            .await
+            .map_err(|error| failure::at(&options, error))?;
         let writers = pool(options.clone(), CONNECTIONS);
         let heads = Heads::default();
         let news = News::start(options.clone(), heads.clone());

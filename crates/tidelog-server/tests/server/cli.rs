@@ -177,5 +177,68 @@ fn what_is_not_there_is_said() {
     assert!(failure(&["verify", "--log", "none"], &db, 1).contains("there is no log none"));
     let foreign = directory.path().join("foreign.db");
     std::fs::write(&foreign, "this is a text").expect("a file");
-    failure(&["verify", "--log", "loans"], &foreign, 1);
+    let said = failure(&["verify", "--log", "loans"], &foreign, 1);
+    assert!(said.contains("foreign.db: "), "{said}");
+    let nowhere = directory.path().join("nowhere");
+    for command in [
+        &["serve", "--dev"][..],
+        &["verify"],
+        &["import", "--log", "a", "--generate", "1"],
+    ] {
+        let said = failure(command, directory.path(), 2);
+        assert!(said.contains("is a folder"), "{said}");
+        let said = failure(command, &nowhere.join("a.db"), 2);
+        assert!(said.contains("there is no folder"), "{said}");
+    }
+    let to = directory.path().join("archive");
+    let archive = ["archive", "none", "--keep", "0", "--to"];
+    let archive = [&archive[..], &[to.to_str().expect("a path")]].concat();
+    failure(&archive, &missing, 2);
+    assert!(failure(&archive, &db, 1).contains("there is no log none"));
+    assert!(!to.exists(), "a folder was made for nothing");
+    std::fs::write(&to, "a file").expect("a file");
+    let archive = [&archive[..1], &["loans"], &archive[2..]].concat();
+    assert!(failure(&archive, &db, 2).contains("is a file, and an archive is a folder"));
+    let backup = nowhere.join("backup");
+    let backup = ["backup", "-o", backup.to_str().expect("a path")];
+    assert!(failure(&backup, &db, 2).contains("nowhere"));
+}
+
+#[test]
+fn an_option_that_cannot_work_is_refused_with_one_that_can() {
+    let directory = TempDir::new().expect("a directory");
+    let db = directory.path().join("a.db");
+    for (option, value, says) in [
+        ("--listen", "localhost", "such as 127.0.0.1:8080"),
+        ("--metrics-listen", "9090", "such as 127.0.0.1:8080"),
+        ("--allow-origin", "*", "an origin is https://app.example"),
+        (
+            "--allow-origin",
+            "app.example",
+            "an origin is https://app.example",
+        ),
+        (
+            "--allow-origin",
+            "https://app.example/",
+            "nothing behind it",
+        ),
+        ("--allow-origin", "https://App.example", "in small letters"),
+    ] {
+        let said = failure(&["serve", "--dev", option, value], &db, 2);
+        assert!(said.contains(says), "{option} {value}: {said}");
+    }
+    let redact = ["redact", "loans", "person/1", "--reason", "asked"];
+    let said = failure(&redact, &db, 2);
+    assert!(said.contains("--versions <RANGES>|--all"), "{said}");
+    let archive = ["archive", "loans", "--to", "a", "--before", "31.01.2026"];
+    assert!(failure(&archive, &db, 2).contains("give a day, 2026-01-31"));
+    let config = directory.path().join("tidelog.toml");
+    std::fs::write(&config, "dev = true\nlog = ['a/b']").expect("a file");
+    let config = config.to_str().expect("a path");
+    let said = failure(&["serve", "--config", config], &db, 2);
+    assert!(
+        said.contains("options are in") && said.contains("tidelog.toml"),
+        "{said}"
+    );
+    assert!(!db.exists());
 }

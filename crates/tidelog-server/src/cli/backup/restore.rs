@@ -238,7 +238,7 @@ struct Frames {
 
 impl Frames {
     fn open(path: &Path) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(Failure::failed)?;
+        let file = File::open(path).map_err(files::at(path))?;
         Ok(Self {
             file: GzDecoder::new(BufReader::new(file)),
             path: path.to_owned(),

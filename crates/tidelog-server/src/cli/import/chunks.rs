@@ -6,6 +6,7 @@
 
 use super::source::{LineError, Numbered};
 use crate::cli::progress::Progress;
+use crate::cli::said;
 use crate::derived::derived_uuid;
 use crate::store::{Candidate, Direction, LogStore, Numbering, Push, StreamRange};
 use std::collections::BTreeMap;
@@ -236,7 +237,7 @@ impl<'a, S: LogStore> Importer<'a, S> {
             .block_on(self.store.stream(&self.log, stream, nothing));
         let page = page.map_err(|error| LineError {
             line: line.line,
-            wrong: error.to_string(),
+            wrong: said(error),
         })?;
         let head = page.version;
         self.heads.insert(stream.clone(), head);
@@ -257,7 +258,7 @@ impl<'a, S: LogStore> Importer<'a, S> {
         let page = self
             .runtime
             .block_on(self.store.stream(&self.log, &line.event.stream, range));
-        let page = page.map_err(|error| wrong(error.to_string()))?;
+        let page = page.map_err(|error| wrong(said(error)))?;
         let stored: Option<&Event> = page
             .events
             .first()

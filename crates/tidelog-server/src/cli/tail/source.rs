@@ -186,7 +186,7 @@ fn ask(
     }
     let mut response = request.call().map_err(|error| match error {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Trouble::lasting(error),
-        error => Trouble::Passing(error.to_string()),
+        error => Trouble::Passing(format!("{url}: {error}")),
     })?;
     let status = response.status();
     let is_expected = response

@@ -2,6 +2,7 @@
 
 use super::guard::OUTDATED;
 use crate::store::StoreError;
+use sqlx::postgres::PgConnectOptions;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,7 +51,7 @@ impl From<sqlx::Error> for Failure {
             "53100" => StoreError::Full,
             OUTDATED => StoreError::Outdated,
             _ => StoreError::Unavailable {
-                detail: error.to_string(),
+                detail: said(&error),
             },
         };
         Self { error, passes }
@@ -66,6 +67,33 @@ impl Failure {
             },
             passes: true,
         }
+    }
+}
+
+/// What went wrong, in the database's own words. The line that sqlx adds to them is one of PostgreSQL's source.
+fn said(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(said) => match said.code() {
+            Some(code) => format!("{} (SQLSTATE {code})", said.message()),
+            None => said.message().to_owned(),
+        },
+        None => error.to_string(),
+    }
+}
+
+/// Says which database could not be used, for who has just typed its address; never a password.
+pub(super) fn at(options: &PgConnectOptions, error: StoreError) -> StoreError {
+    let StoreError::Unavailable { detail } = error else {
+        return error;
+    };
+    let user = options.get_username();
+    let database = options.get_database().unwrap_or(user);
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    StoreError::Unavailable {
+        detail: format!("PostgreSQL at {place}, database {database}, as {user}: {detail}"),
     }
 }
 
