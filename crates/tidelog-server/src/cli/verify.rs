@@ -1,7 +1,7 @@
 //! `tidelog verify`.
 
 use super::target::Target;
-use super::{Failure, output};
+use super::{Failure, output, said};
 use crate::store::LogStore;
 use clap::Args;
 use indicatif::ProgressBar;
@@ -9,7 +9,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 use tidelog_core::LogName;
 
-/// Check every byte of logs: frames, hash chain, positions, versions and heads.
+/// Check every byte of logs: frames, hash chain, positions, versions and heads; and the tables and indexes of an SQLite file.
 ///
 /// Exits with 1 and names the first bad position of each log that has anything wrong, after all have been looked at.
 #[derive(Debug, Args)]
@@ -34,8 +34,19 @@ impl Verify {
             asked => asked.to_vec(),
         };
         let mut wrong = Vec::new();
+        let bar = spinner("the file".into());
+        let faults = runtime.block_on(store.faults());
+        bar.finish_and_clear();
+        let faults = faults.unwrap_or_else(|error| vec![said(error)]);
+        if !faults.is_empty() {
+            wrong.push(format!(
+                "the file is damaged: {}. Its server may answer wrongly: end it, and restore a backup into a new database. \
+                 One can be made of this file yet, if `tidelog backup` finds every commit whole",
+                faults.join("; ").replace('\n', " ")
+            ));
+        }
         for log in logs {
-            let bar = spinner(&log);
+            let bar = spinner(format!("log {log}"));
             let verified = runtime.block_on(store.verify(&log));
             bar.finish_and_clear();
             match verified {
@@ -59,11 +70,11 @@ impl Verify {
 }
 
 /// Shows on a terminal that it goes on: the walk happens inside the database's transaction and tells nothing on its way.
-fn spinner(log: &LogName) -> ProgressBar {
+fn spinner(what: String) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new_spinner().with_message(format!("log {log}"));
+    let bar = ProgressBar::new_spinner().with_message(what);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

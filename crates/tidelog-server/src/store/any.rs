@@ -149,6 +149,15 @@ impl AnyStore {
         either!(self, it => it.logs().await)
     }
 
+    /// What is wrong with the file below the logs: a few lines, none if it is whole. PostgreSQL has programs of its own for that.
+    pub(crate) async fn faults(&self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Sqlite(it) => it.faults().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Counts what a log holds. Costs O(commits).
     pub(crate) async fn stats(&self, log: &LogName) -> Result<Stats, StoreError> {
         either!(self, it => it.stats(log).await)

@@ -165,6 +165,34 @@ fn verify_names_the_first_bad_position() {
 }
 
 #[test]
+fn verify_sees_an_index_that_has_lost_a_stream() {
+    let directory = TempDir::new().expect("a directory");
+    let db = directory.path().join("a.db");
+    output(&["import", "--log", "loans", "--generate", "100"], &db);
+    let (page, size, name): (u32, u32, String) = Connection::open(&db)
+        .expect("a database")
+        .query_row(
+            "SELECT rootpage, (SELECT page_size FROM pragma_page_size), (SELECT name FROM streams LIMIT 1)
+             FROM sqlite_schema WHERE name = 'sqlite_autoindex_streams_1'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .expect("an index");
+    let mut bytes = std::fs::read(&db).expect("a file");
+    let start = usize::try_from((page - 1) * size).expect("a place");
+    let end = start + usize::try_from(size).expect("a size");
+    let at = bytes[start..end]
+        .windows(name.len())
+        .position(|found| found == name.as_bytes())
+        .expect("its name");
+    bytes[start + at + name.len() - 1] ^= 0x40;
+    std::fs::write(&db, bytes).expect("written");
+    let said = failure(&["verify"], &db, 1);
+    assert!(said.contains("missing from index"), "{said}");
+    assert!(said.contains("tidelog backup"), "{said}");
+}
+
+#[test]
 fn what_is_not_there_is_said() {
     let directory = TempDir::new().expect("a directory");
     let missing = directory.path().join("missing.db");

@@ -18,6 +18,18 @@ impl SqliteStore {
         .await
     }
 
+    /// What is wrong with the file's tables and indexes: a few lines, none if it is whole. An index that has lost a row is not seen by who
+    /// reads the rows: whoever looks for a stream there is told that there is none.
+    pub(crate) async fn faults(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("PRAGMA integrity_check(3)")?;
+            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+        .await
+    }
+
     pub(crate) async fn stats(&self, log: &LogName) -> Result<Stats, StoreError> {
         let log = log.clone();
         self.read(move |connection| {
