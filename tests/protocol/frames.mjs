@@ -1,4 +1,7 @@
-// Reads frames of format 1, by what FRAMES.md says and nothing else: what a team needs that wants more than JSON.
+// Reads frames of all formats, by what FRAMES.md says and nothing else: what a team needs that wants more than JSON.
+
+import { LANES, laneReader } from "./frame-lanes.mjs";
+import { dictionary, eventId, eventReader, optional, plain, Reader, uuid } from "./frame-parts.mjs";
 
 const RECORDED = 1;
 
@@ -13,57 +16,108 @@ export function split(bytes) {
   return frames;
 }
 
-/** One frame: its header and its commits. Sequence numbers and times (in milliseconds) are of 64 bits. */
+/** One frame: its header, its commits and what it leaves out. Sequence numbers and times (in milliseconds) are of 64 bits. */
 export function decode(bytes) {
+  const header = headerOf(bytes);
+  const sections = new Reader(bytes.subarray(header.format === 3 ? 88 : 80));
+  const next = () => new Reader(sections.take(sections.varint()));
+  const left = header.format === 3 ? gaps(next()) : [];
+  const names = dictionary(next());
+  const lanes = Array.from({ length: header.format === 1 ? 2 : LANES.length }, next);
+  const payloads = next();
+  sections.end();
+  const reader =
+    header.format === 1
+      ? oneLaneReader(names, lanes, payloads, header)
+      : laneReader(names, lanes, payloads);
+  const commits = Array.from({ length: header.commits }, reader);
+  for (const lane of [...lanes, payloads]) lane.end();
+  const events = commits.reduce((sum, { events }) => sum + events.length, 0);
+  if (events !== header.events) throw new Error("the header counts other events");
+  if (!header.isRecorded) return { header, commits, gaps: [] };
+  return { header, ...placed(header, commits, left) };
+}
+
+function headerOf(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (Buffer.from(bytes.subarray(0, 4)).toString() !== "TIDE") throw new Error("no frame");
-  if (view.getUint8(4) !== 1) throw new Error("not of format 1");
-  const checksum = crc32c([...bytes.subarray(0, 12), ...bytes.subarray(16)]);
+  const checksum = crc32c(Buffer.concat([bytes.subarray(0, 12), bytes.subarray(16)]));
   if (checksum !== view.getUint32(12, true)) throw new Error("the bytes were changed");
   const header = {
+    format: view.getUint8(4),
     isRecorded: (view.getUint8(5) & RECORDED) !== 0,
     length: view.getUint32(8, true),
     epoch: uuid(bytes.subarray(16, 32)),
-    first: Number(view.getBigUint64(32, true)),
+    first: plain(view.getBigUint64(32, true)),
     commits: view.getUint32(40, true),
     events: view.getUint32(44, true),
     chainBefore: Buffer.from(bytes.subarray(48, 80)).toString("hex"),
   };
-  const sections = new Reader(bytes.subarray(80));
-  const [names, commits, events, payloads] = [0, 0, 0, 0].map(
-    () => new Reader(sections.take(sections.varint())),
-  );
-  const context = {
-    names: dictionary(names),
-    commits,
-    events,
-    payloads,
-    seq: 0n,
-    at: 0n,
-    taken: 0n,
+  if (![1, 2, 3].includes(header.format)) throw new Error("a format of later");
+  if (header.format !== 1 && !header.isRecorded) throw new Error("a local frame has format 1");
+  return header.format === 3 ? { ...header, leftOut: plain(view.getBigUint64(80, true)) } : header;
+}
+
+/** What format 3 leaves out, each by the number of commits before it. */
+function gaps(section) {
+  let before = 0;
+  const gaps = Array.from({ length: section.varint() }, () => {
+    before += section.varint();
+    const [positions, reason] = [section.varint(), section.byte()];
+    const chain = Buffer.from(section.take(32)).toString("hex");
+    return { before, positions, reason: ["", "retention", "filter", "redaction"][reason], chain };
+  });
+  section.end();
+  return gaps;
+}
+
+/** Commits and gaps, each with its positions. */
+function placed(header, commits, left) {
+  let next = header.first;
+  const gaps = [];
+  const place = (gap) => {
+    const { positions, reason, chain } = gap;
+    gaps.push({ from: next, to: next + positions - 1, reason, chain });
+    next += positions;
   };
-  return { header, commits: Array.from({ length: header.commits }, () => commit(context, header)) };
+  const waiting = [...left];
+  const recorded = commits.map((commit, number) => {
+    while (waiting[0]?.before === number) place(waiting.shift());
+    const position = next;
+    next += commit.events.length;
+    return { ...commit, position };
+  });
+  waiting.forEach(place);
+  const leftOut = left.reduce((sum, { positions }) => sum + positions, 0);
+  if (leftOut !== (header.leftOut ?? 0)) throw new Error("the header counts other gaps");
+  return { commits: recorded, gaps };
 }
 
-function dictionary(reader) {
-  const list = (one) => Array.from({ length: reader.varint() }, one);
-  const replicas = list(() => uuid(reader.take(16)));
-  const texts = list(() => Buffer.from(reader.take(reader.varint())).toString());
-  return { replicas, texts };
-}
-
-function commit(context, { isRecorded }) {
-  const { names, commits: lane } = context;
-  const id = uuid(lane.take(16));
-  const attempt = lane.varint();
-  const replica = names.replicas[lane.varint()];
-  context.seq = BigInt.asUintN(64, context.seq + lane.signed());
-  const { seq } = context;
-  const conditions = Array.from({ length: lane.varint() }, () => condition(lane, names));
-  const count = lane.varint();
-  const told = isRecorded ? recorded(context) : authored(lane, names);
-  const events = Array.from({ length: count }, () => event(context));
-  return { id, attempt, replica, seq, conditions, ...told, events };
+/** Format 1: a lane of commits and one of events. */
+function oneLaneReader(names, [lane, events], payloads, { isRecorded }) {
+  const field = { stream: events, type: events, schema: events, occurredAt: events, tags: events };
+  Object.assign(field, { references: events, length: events, digest: events });
+  const event = eventReader(names, field, payloads);
+  const context = { names, lane, seq: 0n, taken: 0n };
+  return () => {
+    const id = uuid(lane.take(16));
+    const attempt = lane.varint();
+    const replica = names.replicas[lane.varint()];
+    context.seq = BigInt.asUintN(64, context.seq + lane.signed());
+    const { seq } = context;
+    const conditions = Array.from({ length: lane.varint() }, () => condition(lane, names));
+    const count = lane.varint();
+    const told = isRecorded ? recorded(context) : authored(lane, names);
+    return {
+      id,
+      attempt,
+      replica,
+      seq,
+      conditions,
+      ...told,
+      events: Array.from({ length: count }, event),
+    };
+  };
 }
 
 function condition(lane, { texts }) {
@@ -72,8 +126,7 @@ function condition(lane, { texts }) {
   if (kind < 3) return { stream, expected: ["any", "noStream", "exists"][kind] };
   const exact = lane.varint();
   if (kind === 3) return { stream, expected: { exact } };
-  const event = [uuid(lane.take(16)), lane.varint(), lane.varint()].join("/");
-  return { stream, expected: { exact, event } };
+  return { stream, expected: { exact, event: eventId(lane) } };
 }
 
 /** What only a local frame says: how its author resolves conflicts, and the command that made it. */
@@ -87,91 +140,15 @@ function authored(lane, { texts }) {
 
 /** What only a recorded frame says: what the server added. */
 function recorded(context) {
-  const { names, commits: lane } = context;
+  const { names, lane } = context;
   context.taken = BigInt.asIntN(64, context.taken + lane.signed());
   const recordedAt = context.taken;
   const actor = optional(lane, names);
   const versions = Array.from({ length: lane.varint() }, () => {
-    const [stream, first, more] = [names.texts[lane.varint()], lane.varint(), lane.varint()];
-    return { stream, first, last: first + more };
+    const [stream, first, more] = [names.texts[lane.varint()], lane.long(), lane.long()];
+    return { stream, first: plain(first), last: plain(first + more) };
   });
   return { recordedAt, ...(actor === undefined ? {} : { actor }), versions };
-}
-
-function event(context) {
-  const { names, events: lane, payloads } = context;
-  const [stream, type] = [names.texts[lane.varint()], names.texts[lane.varint()]];
-  const schema = lane.varint();
-  context.at = BigInt.asIntN(64, context.at + lane.signed());
-  const occurredAt = context.at;
-  const tags = Array.from({ length: lane.varint() }, () => names.texts[lane.varint()]);
-  const [correlationId, causationId, device] = [0, 0, 0].map(() => optional(lane, names));
-  const length = lane.varint();
-  const told = {
-    stream,
-    type,
-    schema,
-    occurredAt,
-    tags,
-    meta: { correlationId, causationId, device },
-  };
-  if (payloads.at > 0) payloads.take(1);
-  if (length === 0) {
-    payloads.take("null".length);
-    return { ...told, digest: Buffer.from(lane.take(32)).toString("hex") };
-  }
-  return { ...told, data: Buffer.from(payloads.take(length - 1)).toString() };
-}
-
-function optional(lane, { texts }) {
-  const number = lane.varint();
-  return number === 0 ? undefined : texts[number - 1];
-}
-
-class Reader {
-  at = 0;
-  #bytes;
-
-  constructor(bytes) {
-    this.#bytes = bytes;
-  }
-
-  byte() {
-    return this.take(1)[0];
-  }
-
-  take(length) {
-    const end = this.at + length;
-    if (end > this.#bytes.length) throw new Error("it ends too early");
-    const taken = this.#bytes.subarray(this.at, end);
-    this.at = end;
-    return taken;
-  }
-
-  /** LEB128. */
-  long() {
-    let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = this.byte();
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-  }
-
-  varint() {
-    return Number(this.long());
-  }
-
-  /** Zigzag: 0, -1, 1, -2, … */
-  signed() {
-    const value = this.long();
-    return value & 1n ? -(value + 1n) / 2n : value / 2n;
-  }
-}
-
-function uuid(bytes) {
-  const hex = Buffer.from(bytes).toString("hex");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 /** CRC-32C (Castagnoli, RFC 3720), bit by bit. */
