@@ -12,6 +12,8 @@ const EVERY: u64 = 50_000;
 pub(super) struct Progress {
     bar: ProgressBar,
     counts_bytes: bool,
+    /// What was done to them, where a command does several things.
+    did: &'static str,
     events: AtomicU64,
 }
 
@@ -26,12 +28,16 @@ impl Progress {
     }
 
     pub(super) fn of_events(events: u64) -> Self {
+        Self::of_events_that_are(events, "")
+    }
+
+    /// Of one of the things that a command does to all events: ` checked`, say.
+    pub(super) fn of_events_that_are(events: u64, did: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(events), target());
-        Self::new(
-            bar,
-            "{bar:40} {pos}/{len} events, {elapsed} (left: {eta})",
-            false,
-        )
+        let template =
+            format!("{{bar:40}} {{pos}}/{{len}} events{did}, {{elapsed}} (left: {{eta}})");
+        let progress = Self::new(bar, &template, false);
+        Self { did, ..progress }
     }
 
     pub(super) fn without_end() -> Self {
@@ -46,6 +52,7 @@ impl Progress {
         Self {
             bar,
             counts_bytes,
+            did: "",
             events: AtomicU64::new(0),
         }
     }
@@ -61,7 +68,7 @@ impl Progress {
         let now = before + events as u64;
         if self.bar.is_hidden() {
             if before / EVERY != now / EVERY {
-                output::note(format_args!("{now} events"));
+                output::note(format_args!("{now} events{}", self.did));
             }
         } else if self.counts_bytes {
             self.bar.set_message(now.to_string());

@@ -9,6 +9,7 @@ use crate::http::{
 use crate::schemas::Schemas;
 use crate::store::LogStore;
 use axum::http::{HeaderValue, Uri};
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -51,10 +52,10 @@ pub(super) struct Serve {
     )]
     listen: SocketAddr,
     /// Development: no token needed (a token is taken as the subject's name), any origin, this machine only.
-    #[arg(long, env = "TIDELOG_DEV")]
+    #[arg(long, env = "TIDELOG_DEV", value_parser = BoolishValueParser::new())]
     dev: bool,
     /// With --dev: allow addresses that other machines can reach. They may then read and append everything.
-    #[arg(long, requires = "dev", env = "TIDELOG_DEV_ANY_ADDRESS")]
+    #[arg(long, requires = "dev", env = "TIDELOG_DEV_ANY_ADDRESS", value_parser = BoolishValueParser::new())]
     dev_any_address: bool,
     /// A log to make if it is missing; may be repeated. Logs that were never made are answered with 404.
     #[arg(
@@ -104,7 +105,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "PATH", env = "TIDELOG_SCHEMAS")]
     schemas: Option<PathBuf>,
     /// With --schemas: refuse events whose type and version have none, too.
-    #[arg(long, requires = "schemas", env = "TIDELOG_SCHEMAS_STRICT")]
+    #[arg(long, requires = "schemas", env = "TIDELOG_SCHEMAS_STRICT", value_parser = BoolishValueParser::new())]
     schemas_strict: bool,
     /// A directory of files to serve beside the protocol, such as a built app.
     #[arg(long, value_name = "DIR", env = "TIDELOG_WWW")]

@@ -83,6 +83,28 @@ fn a_file_says_what_options_say_and_options_go_before_it() {
     }
 }
 
+#[test]
+fn a_switch_in_the_environment_is_said_as_people_say_it() {
+    for yes in ["1", "true", "yes", "on"] {
+        let directory = TempDir::new().expect("a directory");
+        let mut command = Command::new(BIN);
+        command
+            .args(["serve", "--db"])
+            .arg(directory.path().join("x.db"))
+            .env("TIDELOG_DEV", yes);
+        let server = Server::spawn(command, directory, &["--log", "todos"]);
+        let answer = server.get("/v1/logs/todos");
+        assert_eq!(answer.status, 200, "without a token, with {yes}");
+    }
+    let mut command = Command::new(BIN);
+    command.args(["serve", "--db", "x.db"]);
+    let output = command.env("TIDELOG_DEV", "maybe").output();
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("invalid value 'maybe'"), "{said}");
+}
+
 fn metrics(server: &Server) -> String {
     let address = wait_for("the address of the metrics", || {
         let log = written(server);

@@ -62,10 +62,12 @@ impl Restore {
             .iter()
             .map(|(one, _)| one.head.position.value())
             .sum();
-        let progress = Progress::of_events(2 * events);
+        let progress = Progress::of_events_that_are(events, " checked");
         for (backed_up, _) in &chosen {
             check(&self.folder, backed_up, &progress)?;
         }
+        progress.finish();
+        let progress = Progress::of_events_that_are(events, " restored");
         let runtime = crate::cli::runtime()?;
         let store = runtime.block_on(self.target.open())?;
         for (_, name) in &chosen {
