@@ -1,13 +1,13 @@
 // All that Tidelog asks of a backend: PROTOCOL.md without what a server may leave out. JSON only, one process, in memory. A
 // reference for teams that keep their own server: a transaction of their database stands where `Log` changes its fields.
 
-import { randomUUID } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
 
 const ABOUT = { horizon: 1, caps: { waitSeconds: 30 }, features: [], minClient: 1 };
-const text = (value) => typeof value === "string" && value !== "";
-const like = (pattern) => (value) => text(value) && pattern.test(value);
+const like = (pattern) => (value) => typeof value === "string" && pattern.test(value);
+const text = like(/^\P{Cc}+$/u);
+const whole = like(/^(0|[1-9]\d*)$/);
 const count = (value) => Number.isSafeInteger(value) && value >= 0;
 const maybe = (is) => (value) => value === undefined || is(value);
 const list = (is) => (value) => Array.isArray(value) && value.every(is);
@@ -16,16 +16,17 @@ const object = (fields) => (value) =>
   Object.keys(value ?? {}).every((name) => Object.hasOwn(fields, name)) &&
   Object.entries(fields).every(([name, is]) => is(value?.[name]));
 const uuid = like(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-const stream = like(/^[^/]+\/[^\0]+$/);
-const exact = object({ exact: count, event: maybe(text) });
+const stream = like(/^[A-Za-z0-9][\w.-]*\/\P{Cc}+$/u);
+const exact = object({ exact: count, event: maybe(like(/^[0-9a-f-]{36}(\/\d+){2}$/)) });
 const expected = (value) => ["any", "noStream", "exists"].includes(value) || exact(value);
-const time = (value) => text(value) && !Number.isNaN(Date.parse(value));
-const event = { stream, type: text, schema: maybe(count), occurredAt: time, meta: () => true };
-Object.assign(event, { data: (value) => value !== undefined, tags: maybe(list(text)) });
+const time = (value) => like(/T.+(Z|[+-]\d\d:\d\d)$/)(value) && !Number.isNaN(Date.parse(value));
+const meta = object({ correlationId: maybe(text), causationId: maybe(text), device: maybe(text) });
+const rest = { schema: maybe(count), tags: maybe(list(text)), meta, occurredAt: time };
+const events = list(object({ stream, type: text, data: (value) => value !== undefined, ...rest }));
 const conditions = maybe(list(object({ stream, expected })));
-const events = list(object(event));
 const commit = object({ id: uuid, attempt: maybe(count), seq: count, conditions, events });
-const push = object({ replica: uuid, cursor: maybe(text), commits: list(commit) });
+const cursor = maybe(like(/^[0-9a-f-]{36}:\d+:[0-9a-f]{64}$/));
+const push = object({ replica: uuid, cursor, commits: list(commit) });
 
 class Problem extends Error {
   constructor(status, code, detail = code, more = {}) {
@@ -35,7 +36,7 @@ class Problem extends Error {
 }
 
 class Log extends EventEmitter {
-  epoch = randomUUID();
+  epoch = crypto.randomUUID();
   position = 0;
   commits = []; // as a pull gives them
   streams = new Map(); // stream → { version, last: the id of its newest event }
@@ -52,10 +53,15 @@ class Log extends EventEmitter {
       return reject("attempt_mismatch", "content never changes within an attempt");
     if (known) return answer("duplicate", known.receipt);
     if (this.numbers.has(`${replica}/${seq}`)) return reject("seq_reused", "mint a new replica id");
-    if (attempt < 1 || events.length < 1) return reject("invalid_commit", "both from 1");
+    const isZero = [attempt, events.length, ...events.map(({ schema }) => schema)].includes(0);
+    const isTwice = new Set(conditions.map(({ stream }) => stream)).size < conditions.length;
+    if (isZero || isTwice) return reject("invalid_commit", isZero ? "from 1" : "one per stream");
     const conflicts = conditions.flatMap(({ stream, expected }, checkIndex) => {
       const { version: actual, last } = this.streams.get(stream) ?? { version: 0 };
-      return holds(expected, actual, last) ? [] : [{ checkIndex, stream, expected, actual }];
+      const { exact, event } = expected;
+      const named = { any: true, noStream: actual === 0, exists: actual > 0 }[expected];
+      const holds = named ?? (exact === actual && [undefined, actual && last].includes(event));
+      return holds ? [] : [{ checkIndex, stream, expected, actual }];
     });
     if (conflicts.length > 0) return answer("conflict", { conflicts });
     const recordedAt = new Date().toISOString();
@@ -79,7 +85,7 @@ class Log extends EventEmitter {
 
   /** The position that a cursor or a number names, if it is one of this history. */
   place(cursor) {
-    const [, epoch, digits] = /^(?:([0-9a-f-]{36}):)?(\d{1,15})(?::\w{64})?$/.exec(cursor) ?? [];
+    const [, epoch, digits] = /^(?:([\da-f-]{36}):)?(0|[1-9]\d{0,14})(:.{64})?$/.exec(cursor) ?? [];
     if (!digits) throw new Problem(400, "invalid_cursor", "a position, or epoch:position:chain");
     const here = { epoch: this.epoch, head: { position: this.position } };
     const isOther = epoch && epoch !== this.epoch && Number(digits) > 0;
@@ -87,13 +93,6 @@ class Log extends EventEmitter {
     if (Number(digits) > this.position) throw new Problem(409, "cursor_ahead", "not so far", here);
     return Number(digits);
   }
-}
-
-function holds(expected, version, last) {
-  if (expected === "any") return true;
-  if (expected === "noStream") return version === 0;
-  if (expected === "exists") return version > 0;
-  return expected.exact === version && [undefined, version && last].includes(expected.event);
 }
 
 async function pushOf(request) {
@@ -121,7 +120,8 @@ async function answer(logs, request) {
   if (request.method !== "GET") throw new Problem(405, "method_not_allowed");
   if (!call) return [log, { log: name, ...ABOUT }];
   const { after = "0", limit = "1000", wait = "0" } = Object.fromEntries(url.searchParams);
-  if (!(limit > 0 && wait >= 0)) throw new Problem(400, "bad_request", url.search);
+  const isTwice = /[?&](after|limit|wait)=.*&\1=/.test(url.search);
+  if (isTwice || !(whole(limit) && limit > 0 && whole(wait))) throw new Problem(400, "bad_request");
   const signal = AbortSignal.timeout(Math.min(wait, ABOUT.caps.waitSeconds) * 1000);
   const position = log.place(after);
   if (position === log.position) await once(log, "news", { signal }).catch(() => undefined);

@@ -24,6 +24,19 @@ pub(crate) enum Ended {
     Skipped(String),
 }
 
+impl Ended {
+    /// Says which of several things it is about.
+    pub(super) fn about(self, what: impl Display) -> Self {
+        match self {
+            Self::Failed(mut mismatch) => {
+                mismatch.expected = format!("{what}: {}", mismatch.expected);
+                Self::Failed(mismatch)
+            }
+            Self::Skipped(why) => Self::Skipped(why),
+        }
+    }
+}
+
 /// What was sent, what the protocol demands, and what came.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Mismatch {

@@ -9,6 +9,7 @@ mod expected;
 mod filter;
 mod frames;
 mod kinds;
+mod names;
 mod news;
 mod packed;
 mod payloads;
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Case> {
     [
         description::all(),
         push::all(),
+        names::all(),
         packed::all(),
         expected::all(),
         payloads::all(),

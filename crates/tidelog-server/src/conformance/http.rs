@@ -12,6 +12,8 @@ use ureq::http::{HeaderMap, Request, Response};
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of a text is shown.
 const SHOWN: usize = 2_000;
+/// How often a character is shown in a row.
+const LONGEST_RUN: usize = 40;
 /// How many bytes of an answer are read at most.
 const ANSWER_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -243,13 +245,44 @@ pub(super) fn agent() -> Agent {
         .into()
 }
 
+/// As one reads it in a report: without its end if it is long, and without what only makes it long.
 fn shown(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= SHOWN => text.to_owned(),
-        Ok(text) => {
-            let begin: String = text.chars().take(SHOWN).collect();
-            format!("{begin}… ({} bytes)", bytes.len())
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return format!("({} bytes)", bytes.len());
+    };
+    let (mut shown, mut chars) = (String::new(), text.chars().peekable());
+    while let Some(char) = chars.next() {
+        if shown.len() >= SHOWN {
+            return format!("{shown}… ({} bytes)", bytes.len());
         }
-        Err(_) => format!("({} bytes)", bytes.len()),
+        let mut times = 1;
+        while chars.next_if_eq(&char).is_some() {
+            times += 1;
+        }
+        match times {
+            0..=LONGEST_RUN => shown.extend(std::iter::repeat_n(char, times)),
+            _ => shown.push_str(&format!("{char:?}×{times}")),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SHOWN, shown};
+
+    #[test]
+    fn what_only_makes_a_text_long_is_counted_and_not_shown() {
+        let padded = format!("{{\"a\":1}}{}", " ".repeat(8_000_000));
+        assert_eq!(shown(padded.as_bytes()), "{\"a\":1}' '×8000000");
+        assert_eq!(shown("a — \u{1F95B}".as_bytes()), "a — \u{1F95B}");
+        assert_eq!(shown(&[0xff; 3]), "(3 bytes)");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_says_how_long_it_was() {
+        let long = "ab".repeat(SHOWN);
+        let expected = format!("{}… ({} bytes)", "ab".repeat(SHOWN / 2), long.len());
+        assert_eq!(shown(long.as_bytes()), expected);
     }
 }

@@ -33,6 +33,14 @@ pub(crate) fn event(stream: &str, data: impl Into<Value>) -> Value {
     json!({ "stream": stream, "type": "case.happened", "data": data.into(), "occurredAt": TIME })
 }
 
+/// The same with other values in these fields.
+pub(crate) fn changed(mut one: Value, fields: Value) -> Value {
+    if let (Value::Object(one), Value::Object(fields)) = (&mut one, fields) {
+        one.extend(fields);
+    }
+    one
+}
+
 /// A condition on this stream.
 pub(crate) fn condition(stream: &str, expected: impl Into<Value>) -> Value {
     json!({ "stream": stream, "expected": expected.into() })

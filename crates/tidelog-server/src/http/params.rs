@@ -70,11 +70,18 @@ pub(crate) fn filter(query: &[(String, String)]) -> Result<Filter, Problem> {
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_filter", error.to_string()))
 }
 
+/// A number as this protocol writes it: without sign, leading zeros or fraction.
+pub(crate) fn whole(text: &str) -> Option<u64> {
+    let is_shortest = text == "0" || !text.starts_with('0');
+    let is_whole = is_shortest && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_whole.then(|| text.parse().ok()).flatten()
+}
+
 /// A number that must be at least 1, or its default.
 pub(crate) fn count(name: &str, text: Option<&str>, default: u64) -> Result<u64, Problem> {
-    match text.map(str::parse) {
+    match text.map(whole) {
         None => Ok(default),
-        Some(Ok(count)) if count > 0 => Ok(count),
+        Some(Some(count)) if count > 0 => Ok(count),
         Some(_) => Err(Problem::bad_request(format!(
             "{name} is not a number from 1"
         ))),
@@ -86,9 +93,7 @@ pub(crate) fn after(text: Option<&str>) -> Result<After, Problem> {
     let Some(text) = text else {
         return Ok(After::Position(Position::START));
     };
-    if let Ok(position) = text.parse::<u64>()
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    if let Some(position) = whole(text) {
         return Ok(After::Position(Position::new(position)));
     }
     text.parse::<Cursor>()

@@ -134,7 +134,14 @@ fn paths_methods_and_clients_that_are_not_served() {
             .status,
         200
     );
-    for query in ["limit=0", "limit=x", "wait=x", "wait=-1"] {
+    for query in [
+        "limit=0",
+        "limit=x",
+        "limit=%2B1",
+        "wait=x",
+        "wait=-1",
+        "wait=01",
+    ] {
         server
             .get(&format!("{PATH}?{query}"))
             .is_problem(400, "bad_request");

@@ -1,9 +1,9 @@
 //! What a server takes at most: what it advertises is taken, and one more is not.
 
-use crate::conformance::case::{Done, Mismatch, cases, same};
+use crate::conformance::case::{Done, Ended, Mismatch, cases, same};
 use crate::conformance::http::{Answer, Call};
 use crate::conformance::target::Target;
-use crate::conformance::writer::{condition, event, stream};
+use crate::conformance::writer::{changed, condition, event, stream};
 use serde_json::{Value, json};
 
 cases! { "caps":
@@ -62,15 +62,19 @@ cases! { "caps":
 "idBytes" => |target| {
     let (writer, cap) = (target.writer()?, target.cap("idBytes")?);
     let head = target.head()?;
-    let long = |bytes: usize| Ok::<_, crate::conformance::Ended>(format!("{:x<bytes$}", stream()?));
+    let long = |bytes: usize| Ok::<_, Ended>(format!("{:x<bytes$}", stream()?));
     writer.accepted(&writer.on(&long(cap)?, "noStream")?)?;
     let head = head + 1;
-    let mut typed = writer.on(&stream()?, "any")?;
-    typed["events"][0]["type"] = json!("t".repeat(cap + 1));
-    for commit in [writer.on(&long(cap + 1)?, "any")?, typed] {
-        let answer = writer.send(&[commit])?;
-        answer.problem(400, "bad_request")?;
-        target.nothing_stored_since(head, &answer)?;
+    for (what, change) in [
+        ("a stream", json!({ "stream": long(cap + 1)? })),
+        ("a type", json!({ "type": "t".repeat(cap + 1) })),
+        ("a tag", json!({ "tags": ["t".repeat(cap + 1)] })),
+        ("a reference of meta", json!({ "meta": { "device": "d".repeat(cap + 1) } })),
+    ] {
+        let answer = writer.send(&[writer.commit(&[], &[changed(event(&stream()?, 1), change)])?])?;
+        let about = |ended: Ended| ended.about(format_args!("{what} of {} bytes", cap + 1));
+        answer.problem(400, "bad_request").map_err(about)?;
+        target.nothing_stored_since(head, &answer).map_err(about)?;
     }
     Ok(())
 };

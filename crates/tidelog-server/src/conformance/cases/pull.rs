@@ -115,17 +115,24 @@ cases! { "pull":
 };
 
 "what is no place is invalid_cursor" => |target| {
-    for after in ["-1", "x", "1:2", "1.5", "0x1", "%20", "99999999999999999999999"] {
+    for after in ["-1", "%2B1", "01", "x", "1:2", "1.5", "0x1", "%20", "99999999999999999999999"] {
         target.get(&format!("/commits?after={after}"))?.problem(400, "invalid_cursor")?;
     }
     Ok(())
 };
 
 "a limit or a wait that is no number is bad_request" => |target| {
-    for query in ["limit=0", "limit=x", "wait=x", "wait=-1"] {
+    for query in ["limit=0", "limit=x", "limit=1.5", "limit=01", "wait=x", "wait=-1", "wait=%2B1"] {
         target.get(&format!("/commits?after=0&{query}"))?.problem(400, "bad_request")?;
     }
     Ok(())
+};
+
+"a parameter that is there twice is bad_request, and one that is not known is ignored" => |target| {
+    for query in ["after=0&after=0", "after=0&limit=1&limit=1", "after=0&limit=1&wait=0&wait=0"] {
+        target.get(&format!("/commits?{query}"))?.problem(400, "bad_request")?;
+    }
+    target.get("/commits?after=0&limit=1&unknown=x")?.is(200).map(drop)
 };
 
 "a wait ends with the next commit" => |target| {

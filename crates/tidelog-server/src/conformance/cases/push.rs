@@ -2,7 +2,7 @@
 
 use crate::conformance::case::{Mismatch, cases, same};
 use crate::conformance::http::Call;
-use crate::conformance::writer::{condition, event, id, stream};
+use crate::conformance::writer::{changed, condition, event, id, stream};
 use serde_json::{Value, json};
 use std::thread;
 
@@ -191,12 +191,18 @@ cases! { "push":
     answer.at("/results", &json!([]))
 };
 
-"a commit without events, or of attempt 0, is invalid_commit" => |target| {
+"a commit without events, of attempt or schema 0, or with two conditions on one stream is invalid_commit" => |target| {
     let (writer, a) = (target.writer()?, stream()?);
     let head = target.head()?;
-    let mut zero = writer.on(&a, "any")?;
-    zero["attempt"] = json!(0);
-    for commit in [writer.commit(&[condition(&a, "any")], &[])?, zero] {
+    let twice = |one: &str, other: &str| writer.commit(&[condition(&a, one), condition(&a, other)], &[event(&a, 1)]);
+    for commit in [
+        writer.commit(&[condition(&a, "any")], &[])?,
+        changed(writer.on(&a, "any")?, json!({ "attempt": 0 })),
+        writer.commit(&[], &[changed(event(&a, 1), json!({ "schema": 0 }))])?,
+        twice("noStream", "noStream")?,
+        // What it breaks counts before what does not hold.
+        twice("any", "exists")?,
+    ] {
         let (answer, _) = writer.verdict(&commit)?;
         answer.rejected(0, "invalid_commit")?;
         target.nothing_stored_since(head, &answer)?;
@@ -236,6 +242,7 @@ cases! { "push":
         ("/events/0/occurredAt", json!("yesterday")),
         ("/conditions/0/expected", json!("most")),
         ("/conditions/0/expected", json!({ "exact": "1" })),
+        ("/conditions/0/expected", json!({ "exact": 1, "event": "x" })),
     ] {
         let mut commit = good.clone();
         if let Some(field) = commit.pointer_mut(place) {
@@ -278,6 +285,19 @@ cases! { "push":
     same(&answer.sent, "head.position", &head["position"], &problem["head"]["position"])?;
     target.nothing_stored_since(head["position"].as_u64().unwrap_or(0), &answer)?;
     send(epoch)?.is(200).map(drop)
+};
+
+"a push with half a cursor, or none, is bad_request" => |target| {
+    let (writer, head) = (target.writer()?, target.head()?);
+    let described = target.get("")?.is(200)?.json()?;
+    let epoch = described["epoch"].as_str().unwrap_or_default();
+    for cursor in [json!(format!("{epoch}:{head}")), json!(head.to_string()), json!("x"), json!(""), json!(head)] {
+        let body = changed(writer.body(&[writer.on(&stream()?, "any")?]), json!({ "cursor": cursor }));
+        let answer = target.send(Call::new("POST", target.path("/commits")).json(&body))?;
+        answer.problem(400, "bad_request")?;
+        target.nothing_stored_since(head, &answer)?;
+    }
+    Ok(())
 };
 
 "the same commit from many at once is stored once, with equal receipts" => |target| {

@@ -1,6 +1,6 @@
 //! Long runs of the log for new devices.
 
-use super::frames::decoded;
+use super::frames::{as_json, decoded};
 use crate::conformance::case::{Ended, cases, same};
 use crate::conformance::http::{Answer, Call};
 use crate::conformance::target::Target;
@@ -27,6 +27,13 @@ cases! { "segments":
     let pulled = target.get(&format!("/commits?after=0&limit={size}"))?.is(200)?.json()?;
     let first = commits.first().map(|recorded| recorded.commit.id.to_string());
     same(&answer.sent, "the first commit", &pulled["commits"][0]["id"], &json!(first))?;
+    // The chain is the one that pulls come to there.
+    if target.has("chain") {
+        let pulled = target.get(&format!("/commits?after={}&limit=1", next - 2))?.is(200)?.json()?;
+        let (chained, _) = as_json(&answer)?;
+        let end = json!({ "id": pulled["commits"][0]["id"], "chain": pulled["commits"][0]["chain"] });
+        same(&answer.sent, "the last commit", &end, chained.last().unwrap_or(&Value::Null))?;
+    }
     // Whoever pulls learns where segments end.
     let call = Call::new("GET", target.path("/commits?after=0&limit=1"));
     let answer = target.send(call.header("accept", FRAMES))?.is(200)?;

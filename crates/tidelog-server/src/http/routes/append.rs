@@ -4,7 +4,7 @@ use super::stream::etag;
 use crate::clock;
 use crate::derived::derived_uuid;
 use crate::http::access::{Appending, refused};
-use crate::http::params::StreamPath;
+use crate::http::params::{StreamPath, whole};
 use crate::http::{App, Problem, body, negotiation};
 use crate::store::{LogStore, Numbering, Push};
 use axum::Json;
@@ -156,9 +156,7 @@ fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
         (None, Some("*")) => Ok(Expected::NoStream),
         (Some(tag), None) => {
             let digits = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            let version = digits
-                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-                .and_then(|digits| digits.parse().ok());
+            let version = digits.and_then(whole);
             let exact = version.map(Version::new).ok_or_else(|| {
                 Problem::bad_request("If-Match is not one version in quotes, such as \"3\", or *")
             })?;

@@ -120,8 +120,7 @@ fn wait(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else {
         return Ok(Duration::ZERO);
     };
-    let seconds: u64 = text
-        .parse()
-        .map_err(|_why| Problem::bad_request("wait is not a number of seconds from 0"))?;
+    let seconds = params::whole(text)
+        .ok_or_else(|| Problem::bad_request("wait is not a number of seconds from 0"))?;
     Ok(Duration::from_secs(seconds).min(MAX_WAIT))
 }

@@ -2,7 +2,7 @@
 
 use crate::http::access::Reading;
 use crate::http::negotiation;
-use crate::http::params::text_param;
+use crate::http::params::{text_param, whole};
 use crate::http::{App, Problem};
 use crate::store::{LogStore, Segment, StoreError};
 use axum::extract::{FromRequestParts, State};
@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
             text_param(parts, "number").await?,
         );
         let epoch = epoch.parse::<Epoch>();
-        let number = number.parse::<u64>().ok().filter(|number| *number > 0);
+        let number = whole(&number).filter(|number| *number > 0);
         match (epoch, number) {
             (Ok(epoch), Some(number)) => Ok(Self { epoch, number }),
             _ => Err(Problem::bad_request(
